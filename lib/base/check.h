@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asserts and annotations.
+ *
+ * assert() is for what this process itself wrote or was promised by its own code; what comes from a
+ * disk or from a caller is checked and answered with an error code.
+ */
+#ifndef KFL_BASE_CHECK_H
+#define KFL_BASE_CHECK_H
+
+#include <assert.h>
+
+#if defined(__clang__)
+#define KFL_CAPABILITY(name) __attribute__((capability(name)))
+#define KFL_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
+#define KFL_ACQUIRES(...) __attribute__((acquire_capability(__VA_ARGS__)))
+#define KFL_RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
+#define KFL_UNCHECKED __attribute__((no_thread_safety_analysis))
+#else
+#define KFL_CAPABILITY(name)
+#define KFL_REQUIRES(...)
+#define KFL_ACQUIRES(...)
+#define KFL_RELEASES(...)
+#define KFL_UNCHECKED
+#endif
+
+#define KFL_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
+#define KFL_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define KFL_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* Two neighbouring lines: what one processor fetches at a time on today's machines. */
+#define KFL_CACHE_LINE 128
+
+#endif

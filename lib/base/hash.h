@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* XXH3, under our own names: the only file that knows which hash it is. */
+#ifndef KFL_BASE_HASH_H
+#define KFL_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* XXH3 64 bits. Same bytes, same seed, same number on every machine, for ever: it is on disk. */
+uint64_t kfl__hash64(const void *bytes, size_t size);
+uint64_t kfl__hash64_seeded(const void *bytes, size_t size, uint64_t seed);
+
+/* XXH3 128 bits: may only suggest that two keys are one. */
+struct kfl__digest {
+    uint64_t low, high;
+};
+struct kfl__digest kfl__digest128(const void *bytes, size_t size);
+
+#endif

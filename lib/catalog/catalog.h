@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The catalog: what is true for ever. One LMDB environment per store and process; nobody outside this folder sees LMDB.
+ *
+ * A change is a function that runs inside a write transaction. Those who change at the same time share
+ * one: the first leads, the others join (protocol R8), and each call returns once the shared transaction
+ * is on the disk. A change that answers < 0 must not have put anything: its own caller gets the code, the
+ * others are not harmed. Never to be called while an append lock is held (R17; asserted by rank).
+ */
+#ifndef KFL_CATALOG_CATALOG_H
+#define KFL_CATALOG_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct kfl__catalog;
+/* Inside a change or a look; borrowed. */
+struct kfl__catalog_txn;
+
+struct kfl__catalog_options {
+    bool create;
+    bool read_only;
+    uint32_t file_mode;
+    int64_t map_size; /* 0: the fixed large one (64 GiB, less under RLIMIT_AS); tests set a small one */
+    int64_t now_ms;   /* of the creation */
+    bool check;       /* nobody else lives: the whole file is checked before LMDB touches it */
+};
+
+/* What is said of the store as a whole. */
+struct kfl__catalog_store {
+    uint8_t store_id[16];
+    int64_t created_ms;
+    uint64_t open_number; /* one more for each process that found nobody living */
+    bool clean;           /* the last one to leave had synced everything */
+};
+
+/*
+ * In the folder behind `directory`. 0, or KFL_E_NOT_FOUND (none there, create is false), KFL_E_VERSION, KFL_E_CORRUPT
+ * (text names the file and the remedy `kafkalite repair`), KFL_E_NO_SPACE, KFL_E_IO, KFL_E_READ_ONLY.
+ * A half-made catalog of a killed creator is completed when create is set. New files are synced with their directory.
+ * `path` is the folder's path, for LMDB and for messages.
+ */
+int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog_options *options,
+                      struct kfl__catalog **out_catalog);
+void kfl__catalog_close(struct kfl__catalog *catalog); /* takes NULL */
+
+typedef int kfl__catalog_change(struct kfl__catalog_txn *txn, void *context);
+/* Durable when it returns 0 (or the change's positive result). KFL_E_NO_SPACE, KFL_E_IO: nothing of it happened. */
+int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change, void *context);
+/* A short look: `look` runs in a read transaction; bytes it sees are valid inside only. */
+int kfl__catalog_look(struct kfl__catalog *catalog, kfl__catalog_change *look, void *context);
+
+int kfl__catalog_store_get(struct kfl__catalog_txn *txn, struct kfl__catalog_store *out_store);
+int kfl__catalog_store_put(struct kfl__catalog_txn *txn, const struct kfl__catalog_store *store);
+
+/* Readers of dead processes are cleared; done at open and by the helper. */
+int kfl__catalog_clear_dead_readers(struct kfl__catalog *catalog);
+
+/* Number of shared transactions committed and of changes in them since the open: tests and statistics. */
+void kfl__catalog_counters(struct kfl__catalog *catalog, uint64_t *out_transactions, uint64_t *out_changes);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table: one row a property. From it come the typed struct, the parser, the checks, the defaults,
+ * kfl_property_…() and docs/configuration.md.
+ *
+ * X(field, "name", scopes, type, default, least, most, choices, text)
+ *   type     BOOLEAN, INT64, MODE (octal), CHOICE (the field holds the index into choices), LIST (a set of
+ *            choices: the field holds a bit for each), STRING (the field points at the config's copy)
+ *   choices  "a|b|c" for CHOICE and LIST, else NULL
+ */
+#ifndef KFL_CONFIG_PROPERTIES_H
+#define KFL_CONFIG_PROPERTIES_H
+
+#include <stdint.h>
+
+enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER = 4, KFL_SCOPE_CONSUMER = 8 };
+
+/* clang-format off */
+#define KFL_PROPERTIES(X) \
+    X(create, "create", KFL_SCOPE_STORE, BOOLEAN, "true", 0, 1, NULL, \
+      "Create the store when the directory holds none.") \
+    X(read_only, "read.only", KFL_SCOPE_STORE, BOOLEAN, "false", 0, 1, NULL, \
+      "Open for reading only: nothing in the directory is written.") \
+    X(file_mode, "file.mode", KFL_SCOPE_STORE, MODE, "0600", 0400, 0666, NULL, \
+      "Permissions of new files, octal; folders get the matching search bits. 0660 shares a store within a group.") \
+    X(background_threads, "background.threads", KFL_SCOPE_STORE, INT64, "1", 0, 1, NULL, \
+      "0: no helper thread; the program calls kfl_store_maintain() itself.") \
+    X(history_retention_entries, "history.retention.entries", KFL_SCOPE_STORE, INT64, "1000", 1, 1000000, NULL, \
+      "How many entries of the store's history are kept.") \
+    X(flush_ms, "flush.ms", KFL_SCOPE_STORE | KFL_SCOPE_TOPIC, INT64, "1000", 1, INT64_MAX, NULL, \
+      "A power cut takes at most what was appended with acks=0 or 1 in this many milliseconds. A topic without a value of its own uses the store's.") \
+    X(flush_messages, "flush.messages", KFL_SCOPE_TOPIC, INT64, "9223372036854775807", 1, INT64_MAX, NULL, \
+      "Sync a partition after this many records, whatever acks says.") \
+    X(cleanup_policy, "cleanup.policy", KFL_SCOPE_TOPIC, LIST, "delete", 0, 0, "delete|compact", \
+      "What may remove records. With compact every record needs a key; without delete, records cannot be deleted by request.") \
+    X(compression_type, "compression.type", KFL_SCOPE_TOPIC | KFL_SCOPE_PRODUCER, CHOICE, "producer", 0, 0, "producer|none|uncompressed|lz4|zstd", \
+      "Codec of new batches. At a topic, producer keeps what the producer chose and uncompressed undoes it; at a producer, producer and none mean no compression. A codec that was not built in is refused.") \
+    X(max_message_bytes, "max.message.bytes", KFL_SCOPE_TOPIC, INT64, "1048588", 0, 1073741824, NULL, \
+      "Largest record or batch, in bytes as it is written.") \
+    X(message_timestamp_type, "message.timestamp.type", KFL_SCOPE_TOPIC, CHOICE, "CreateTime", 0, 0, "CreateTime|LogAppendTime", \
+      "Whether a record keeps the time its producer gave it, or gets the time of the append.") \
+    X(message_timestamp_before_max_ms, "message.timestamp.before.max.ms", KFL_SCOPE_TOPIC, INT64, "9223372036854775807", 0, INT64_MAX, NULL, \
+      "How far in the past a CreateTime may lie.") \
+    X(message_timestamp_after_max_ms, "message.timestamp.after.max.ms", KFL_SCOPE_TOPIC, INT64, "9223372036854775807", 0, INT64_MAX, NULL, \
+      "How far in the future a CreateTime may lie.") \
+    X(segment_bytes, "segment.bytes", KFL_SCOPE_TOPIC, INT64, "67108864", 65536, 4294967296, NULL, \
+      "Size of a full segment file. The first files of a partition are smaller, each twice the one before.") \
+    X(segment_ms, "segment.ms", KFL_SCOPE_TOPIC, INT64, "604800000", 1, INT64_MAX, NULL, \
+      "A segment is closed when the next batch comes this long after its first record's time.") \
+    X(segment_index_bytes, "segment.index.bytes", KFL_SCOPE_TOPIC, INT64, "10485760", 4096, 1073741824, NULL, \
+      "Largest index of a segment: 4 bytes a batch. A full one closes the segment.") \
+    X(index_interval_bytes, "index.interval.bytes", KFL_SCOPE_TOPIC, INT64, "4096", 64, 2147483647, NULL, \
+      "Bytes of log between two signposts of the time index.") \
+    X(acks, "acks", KFL_SCOPE_PRODUCER, CHOICE, "1", 0, 0, "0|1|all|-1", \
+      "0: never wait. 1: an acknowledged record survives the death of the process. all (or -1): it survives power loss.") \
+    X(linger_ms, "linger.ms", KFL_SCOPE_PRODUCER, INT64, "0", 0, 2147483647, NULL, \
+      "How long a record may wait for others to share its batch.") \
+    X(batch_size, "batch.size", KFL_SCOPE_PRODUCER, INT64, "16384", 0, 1073741824, NULL, \
+      "Bytes that close a lingering batch; also how much goes to one partition before records without a key move to another.") \
+    X(partitioner, "partitioner", KFL_SCOPE_PRODUCER, CHOICE, "murmur2", 0, 0, "murmur2|xxh3", \
+      "Hash that maps a key to its partition. murmur2 agrees with Kafka's Java client and kafka-python.") \
+    X(partitioner_ignore_keys, "partitioner.ignore.keys", KFL_SCOPE_PRODUCER, BOOLEAN, "false", 0, 1, NULL, \
+      "Place keyed records as if they had no key.") \
+    X(max_block_ms, "max.block.ms", KFL_SCOPE_PRODUCER, INT64, "60000", 0, 2147483647, NULL, \
+      "Longest wait for a partition's lock, for room, and in close.") \
+    X(group_id, "group.id", KFL_SCOPE_CONSUMER, STRING, "", 0, 255, NULL, \
+      "The group under whose name offsets are committed.") \
+    X(auto_offset_reset, "auto.offset.reset", KFL_SCOPE_CONSUMER, CHOICE, "earliest", 0, 0, "earliest|latest|none", \
+      "Where to begin without a committed offset, or when it lies outside the log.") \
+    X(max_poll_records, "max.poll.records", KFL_SCOPE_CONSUMER, INT64, "500", 1, 65536, NULL, \
+      "Most records of one poll.") \
+    X(fetch_max_bytes, "fetch.max.bytes", KFL_SCOPE_CONSUMER, INT64, "52428800", 1, 2147483647, NULL, \
+      "A poll stops after a batch that brings it to this many bytes; the first batch is always handed out.") \
+    X(read_durable, "read.durable", KFL_SCOPE_CONSUMER, BOOLEAN, "false", 0, 1, NULL, \
+      "Hand out only what survives a power cut.")
+/* clang-format on */
+
+#define KFL__FIELD_BOOLEAN int32_t
+#define KFL__FIELD_INT64 int64_t
+#define KFL__FIELD_MODE uint32_t
+#define KFL__FIELD_CHOICE int32_t
+#define KFL__FIELD_LIST uint32_t
+#define KFL__FIELD_STRING const char *
+
+/* All values, typed; each module reads those of its scope. */
+struct kfl__settings {
+#define KFL__FIELD(field, name, scopes, type, ...) KFL__FIELD_##type field;
+    KFL_PROPERTIES(KFL__FIELD)
+#undef KFL__FIELD
+};
+
+/* The indexes of choices, in the order of the table. */
+enum { KFL_CLEANUP_DELETE = 1, KFL_CLEANUP_COMPACT = 2 };
+enum { KFL_COMPRESSION_PRODUCER, KFL_COMPRESSION_NONE, KFL_COMPRESSION_UNCOMPRESSED, KFL_COMPRESSION_LZ4, KFL_COMPRESSION_ZSTD };
+enum { KFL_TIME_CREATE, KFL_TIME_APPEND };
+enum { KFL_ACKS_0, KFL_ACKS_1, KFL_ACKS_ALL, KFL_ACKS_MINUS_1 };
+enum { KFL_PARTITIONER_MURMUR2, KFL_PARTITIONER_XXH3 };
+enum { KFL_RESET_EARLIEST, KFL_RESET_LATEST, KFL_RESET_NONE };
+
+#endif

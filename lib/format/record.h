@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One record: from a caller's message to bytes, and back. Pure: no I/O, no allocation.
+ */
+#ifndef KFL_FORMAT_RECORD_H
+#define KFL_FORMAT_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/layout.h"
+#include "kafkalite.h"
+
+/* What a caller wants written. Headers come either as an array or packed already (packed_headers not NULL). */
+struct kfl__message {
+    const void *key; /* NULL: missing */
+    const void *value;
+    size_t key_size, value_size;
+    const kfl_header *headers;
+    const void *packed_headers;
+    size_t packed_headers_size;
+    uint32_t header_count;
+    int64_t timestamp_ms;
+};
+
+/* Bytes that the record takes in a payload. Sizes above INT32_MAX - 64 KiB in sum: KFL_E_MESSAGE_TOO_LARGE; a header without a name: KFL_E_INVALID_RECORD. */
+int kfl__record_size(const struct kfl__message *message, size_t *out_size);
+
+/* Write it; `to` has the room that kfl__record_size told. Returns what lies behind it. */
+uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uint32_t offset_delta,
+                            int64_t max_timestamp_ms);
+
+/*
+ * Read one; nothing is copied. Fills offset, timestamp, key, value and headers of out_record (not topic, partition, type). Every
+ * size, also of each header, is checked against `end` first. Returns what lies behind it, or NULL for bytes that are no record.
+ */
+const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64_t base_offset,
+                                  int64_t max_timestamp_ms, kfl_record *out_record);
+
+/* true when `size` bytes are exactly `count` well-formed packed headers. */
+bool kfl__headers_check(const void *packed_headers, size_t size, uint32_t count);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One partition's live numbers, shared by all processes through the state file: the locks, the publishing
+ * word, the ends, and what the next owner of the append lock needs to mend after a death.
+ *
+ * The publishing word (R1) is (segment ordinal << 32 | place / 8). The ordinal is the low half of the
+ * segment's id. Readers look at nothing above it. Who holds the append lock lays bytes between the published place and `reserved_end`,
+ * notes what it is about to publish, publishes with one release store, then moves end_offset along.
+ * What one side writes often stands on cache lines of its own. 1024 bytes a slot.
+ */
+#ifndef KFL_STATE_SLOT_H
+#define KFL_STATE_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/lock.h"
+
+/* What the appenders know of the file that takes appends, and of the one prepared behind it. */
+struct kfl__slot_segment {
+    _Atomic int64_t id; /* 0: none */
+    _Atomic int64_t size;
+    _Atomic uint64_t seed;
+};
+
+struct kfl__slot {
+    /* constant while the incarnation stands */
+    _Alignas(128) _Atomic uint64_t topic_id; /* 0: free */
+    _Atomic uint32_t partition;
+    _Atomic uint32_t incarnation;
+    _Atomic uint32_t ready;   /* 1: filled from the catalog and recovered */
+    _Atomic uint32_t deleted; /* 1: the topic is gone */
+    _Atomic uint32_t writer_epoch; /* raised by each filling and each repair; guarded by append */
+    _Atomic uint32_t repairs;
+    _Atomic int64_t opened_offset; /* durable_offset when this slot was filled: below it nothing is in doubt */
+    _Atomic uint32_t suspect; /* 1: [durable_offset, end_offset) was written by processes that are dead: trust no sync of it (R7) */
+
+    /* guarded by append */
+    _Alignas(128) struct kfl__robust append;
+    _Alignas(64) _Atomic uint64_t reserved_end;      /* bytes below this place of the active file may be half laid */
+    _Atomic uint64_t pending_word;      /* about to be published, with this end: */
+    _Atomic int64_t pending_end_offset;
+    struct kfl__slot_segment active;    /* read without the lock too: check the ordinal again afterwards */
+    _Atomic int64_t active_base_offset; /* of the active file's first record */
+    _Atomic int64_t active_first_timestamp_ms; /* of its first record, -1: empty */
+    _Atomic int64_t active_max_timestamp_ms;
+    _Atomic int64_t active_max_timestamp_offset;
+    _Atomic uint32_t active_batch_count; /* entries in its .offsets file; may trail */
+    _Atomic uint32_t active_time_count;  /* entries in its .times file */
+    _Atomic uint64_t active_time_place;  /* place up to which the time signposts reach */
+    struct kfl__slot_segment next;      /* prepared; id 0 while there is none */
+    _Atomic int64_t offset_floor;       /* R10: no offset at or above is given before the catalog holds a higher floor */
+    _Atomic int64_t map_written_at_ns;  /* steady time of the last append through the map (R11) */
+
+    /* written at each append, read by consumers */
+    _Alignas(128) _Atomic uint64_t published;
+    _Atomic int64_t end_offset;
+
+    /* sleepers (R5) */
+    _Alignas(128) _Atomic uint32_t sleepers; /* set by who sleeps, exchanged to 0 by who wakes */
+    _Atomic uint32_t wake_word;
+
+    /* durability (R6, R7); guarded by sync where it is written */
+    _Alignas(128) struct kfl__robust sync;
+    _Atomic int64_t durable_offset;
+    _Atomic uint64_t durable_word;    /* as the publishing word: everything up to here lies */
+    _Atomic int64_t sync_target;      /* -1: nobody syncs; else the end that the leader is bringing down */
+    _Atomic uint32_t failed;          /* 1: a sync failed; for ever (R7) */
+    _Atomic uint32_t durable_seq;     /* changes when durable_offset or failed does: waiters sleep here */
+    _Atomic uint32_t durable_waiters; /* set by who sleeps */
+    _Atomic int64_t unsynced_since_ns;/* steady time of the first append after the last sync, 0: none */
+
+    /* changes of the segment list */
+    _Alignas(128) struct kfl__robust prepare; /* who prepares the next segment, replaces, recovers */
+    _Atomic int64_t start_offset;
+    _Atomic uint64_t manifest_version; /* rises when the catalog's list changed: look again */
+
+    /* counters; guarded by append or relaxed */
+    _Alignas(128) _Atomic uint64_t appended_records;
+    _Atomic uint64_t appended_bytes;
+    _Atomic uint64_t appended_batches;
+    _Atomic uint64_t syncs;
+    _Atomic uint64_t rolls;
+    _Atomic uint64_t sync_ns;
+};
+_Static_assert(sizeof(struct kfl__slot) <= 1280, "10,000 partitions take 13 MB");
+
+static inline uint64_t kfl__word(int64_t segment_id, uint64_t place)
+{
+    assert(place % 8 == 0 && place / 8 <= UINT32_MAX);
+    return (uint64_t)(uint32_t)segment_id << 32 | place / 8;
+}
+
+static inline uint32_t kfl__word_ordinal(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
+static inline uint64_t kfl__word_place(uint64_t word)
+{
+    return (word & UINT32_MAX) * 8;
+}
+
+/* Does the slot still belong to this partition? */
+static inline bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)
+{
+    return atomic_load_explicit(&slot->topic_id, memory_order_acquire) == topic_id &&
+           atomic_load_explicit(&slot->partition, memory_order_relaxed) == partition &&
+           atomic_load_explicit(&slot->incarnation, memory_order_relaxed) == incarnation &&
+           atomic_load_explicit(&slot->deleted, memory_order_relaxed) == 0;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state file: what is true now, mapped by every process of a store. Worthless after a reboot; bound to the
+ * boot, the device, itself, the catalog's open number and the C library (R20). It grows by reserved chunks, each
+ * mapped once and never moved or shrunk (R21).
+ */
+#ifndef KFL_STATE_STATE_H
+#define KFL_STATE_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "state/presence.h"
+#include "state/slot.h"
+
+/* First chunk: this header, then presence entries; each further chunk: slots. */
+struct kfl__state_header {
+    char magic[8];
+    uint32_t format;
+    uint32_t slot_size;
+    uint8_t store_id[16];
+    char boot_id[40];
+    uint64_t device, inode, mount;
+    uint64_t open_number;
+    uint64_t fingerprint; /* C library version, word size, mutex layout */
+    uint64_t hash;        /* of all before it: written once */
+    /* live */
+    _Alignas(128) _Atomic uint32_t slot_count; /* slots that exist in the file; grows */
+    _Atomic uint32_t bad;                      /* 1: found unusable; rebuilt once nobody lives */
+    _Alignas(128) _Atomic uint64_t topics_version; /* rises at each create, grow, alter, delete: look at the catalog again */
+    _Alignas(128) _Atomic uint32_t helper_wake; /* the maintainer sleeps here */
+    _Atomic uint32_t helper_sleeps;
+    _Alignas(128) _Atomic uint32_t arrivals;   /* consumers of many partitions: see engine/notify */
+    struct kfl__robust grow;                   /* who adds a chunk */
+};
+
+struct kfl__state;
+
+struct kfl__state_binding {
+    uint8_t store_id[16];
+    uint64_t open_number;
+    uint32_t file_mode;
+};
+
+/*
+ * Under LOCK byte 0. Attach to the state file in `directory`.
+ *   rebuild  nobody lives, and either there is none or it does not belong to this boot: a new file is made (the old one is unlinked)
+ * Returns 0; STATE_STALE (attach only: missing, other boot, other binding, bad): the caller decides; KFL_E_NO_SPACE, KFL_E_CORRUPT, …
+ */
+#define KFL_STATE_STALE 1
+int kfl__state_attach(int directory, const struct kfl__state_binding *binding, struct kfl__state **out_state);
+int kfl__state_rebuild(int directory, const struct kfl__state_binding *binding, struct kfl__state **out_state);
+void kfl__state_detach(struct kfl__state *state); /* takes NULL */
+
+struct kfl__state_header *kfl__state_header(struct kfl__state *state);
+struct kfl__presence_entry *kfl__state_entries(struct kfl__state *state);
+/* The slot with this number, mapped for good; grows the file when nobody has used it yet. NO_SPACE, CORRUPT. Fast path: one load. */
+int kfl__state_slot(struct kfl__state *state, uint32_t number, struct kfl__slot **out_slot);
+/* Mark it unusable (R18, R20). */
+void kfl__state_condemn(struct kfl__state *state);
+
+#endif
