@@ -21,11 +21,12 @@ enum kfl__rank {
     KFL_RANK_REGISTRY = 2,
     KFL_RANK_GROUP = 3,
     KFL_RANK_TRANSACTION = 4,
-    KFL_RANK_CATALOG = 5,
-    KFL_RANK_APPEND = 6,
-    KFL_RANK_SYNC = 7,
-    KFL_RANK_VIEW = 8,
-    KFL_RANK_LEAF = 9, /* held for a few instructions, nothing taken inside */
+    KFL_RANK_PREPARE = 5, /* a partition's segment list: making, replacing, recovering */
+    KFL_RANK_CATALOG = 6,
+    KFL_RANK_APPEND = 7,
+    KFL_RANK_SYNC = 8,
+    KFL_RANK_VIEW = 9,
+    KFL_RANK_LEAF = 10, /* held for a few instructions, nothing taken inside */
 };
 
 struct KFL_CAPABILITY("mutex") kfl__mutex {

@@ -36,6 +36,7 @@ struct kfl__slot {
     _Atomic uint32_t writer_epoch; /* raised by each filling and each repair; guarded by append */
     _Atomic uint32_t repairs;
     _Atomic int64_t opened_offset; /* durable_offset when this slot was filled: below it nothing is in doubt */
+    _Atomic uint32_t life;    /* the state file's life in which an append last happened (0: none) */
     _Atomic uint32_t suspect; /* 1: [durable_offset, end_offset) was written by processes that are dead: trust no sync of it (R7) */
 
     /* guarded by append */
@@ -53,6 +54,7 @@ struct kfl__slot {
     _Atomic uint64_t active_time_place;  /* place up to which the time signposts reach */
     struct kfl__slot_segment next;      /* prepared; id 0 while there is none */
     _Atomic int64_t offset_floor;       /* R10: no offset at or above is given before the catalog holds a higher floor */
+    _Atomic int64_t floor_raised_at;    /* end_offset when the floor was raised last */
     _Atomic int64_t map_written_at_ns;  /* steady time of the last append through the map (R11) */
 
     /* written at each append, read by consumers */
@@ -60,8 +62,7 @@ struct kfl__slot {
     _Atomic int64_t end_offset;
 
     /* sleepers (R5) */
-    _Alignas(128) _Atomic uint32_t sleepers; /* set by who sleeps, exchanged to 0 by who wakes */
-    _Atomic uint32_t wake_word;
+    _Alignas(128) _Atomic uint32_t sleepers; /* bit n: somebody sleeps on arrivals[n]; exchanged to 0 by who wakes */
 
     /* durability (R6, R7); guarded by sync where it is written */
     _Alignas(128) struct kfl__robust sync;
@@ -71,6 +72,7 @@ struct kfl__slot {
     _Atomic uint32_t failed;          /* 1: a sync failed; for ever (R7) */
     _Atomic uint32_t durable_seq;     /* changes when durable_offset or failed does: waiters sleep here */
     _Atomic uint32_t durable_waiters; /* set by who sleeps */
+    _Atomic int64_t noted_offset;     /* durable_offset as the catalog has it (R24) */
     _Atomic int64_t unsynced_since_ns;/* steady time of the first append after the last sync, 0: none */
 
     /* changes of the segment list */

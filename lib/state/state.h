@@ -31,8 +31,12 @@ struct kfl__state_header {
     _Alignas(128) _Atomic uint64_t topics_version; /* rises at each create, grow, alter, delete: look at the catalog again */
     _Alignas(128) _Atomic uint32_t helper_wake; /* the maintainer sleeps here */
     _Atomic uint32_t helper_sleeps;
-    _Alignas(128) _Atomic uint32_t arrivals;   /* consumers of many partitions: see engine/notify */
     struct kfl__robust grow;                   /* who adds a chunk */
+    _Atomic uint32_t life; /* one more for each process that attached while nobody lived: 1 after a rebuild */
+    /* Consumers sleep on the word of their process (entry % 32); an append raises those whose bit stands in slot->sleepers. */
+    struct {
+        _Alignas(64) _Atomic uint32_t word;
+    } arrivals[32];
 };
 
 struct kfl__state;
