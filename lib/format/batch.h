@@ -30,30 +30,43 @@ struct kfl__batch_facts {
 /* Room in the file: header and payload, rounded up to KFL_BATCH_ALIGNMENT. */
 static inline uint64_t kfl__batch_room(uint64_t payload_size)
 {
-    return (sizeof(struct kfl__batch_header) + payload_size + KFL_BATCH_ALIGNMENT - 1) & ~(uint64_t)(KFL_BATCH_ALIGNMENT - 1);
+    return (sizeof(struct kfl__batch_header) + payload_size + KFL_BATCH_ALIGNMENT - 1) &
+           ~(uint64_t)(KFL_BATCH_ALIGNMENT - 1);
 }
 
-/* Write the header for a batch at `place` of the segment with this seed; the payload lies (or will lie) right behind. Zeroes the padding behind the payload only where `to` points into the file's own image: see _pad. */
+/*
+ * Write the header for a batch at `place` of the segment with this seed; the payload lies (or will
+ * lie) right behind. The padding behind the payload is not touched: see kfl__batch_pad().
+ */
 void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t place, uint64_t seed);
-/* Zero the up to 7 bytes between the payload's end and the next batch's place. `batch` points at the header. */
+/*
+ * Zero the up to 7 bytes between the payload's end and the next batch's place. `batch` points at
+ * the header.
+ */
 void kfl__batch_pad(void *batch, uint32_t payload_size);
 /* An end mark: 48 bytes at `to`. */
-void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id, uint32_t writer_epoch,
-                         int64_t durable_offset, uint64_t place, uint64_t seed);
+void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,
+                         uint32_t writer_epoch, int64_t durable_offset, uint64_t place,
+                         uint64_t seed);
 
-#define KFL_BATCH_BAD 1  /* not a batch of this place and segment, or damaged */
+#define KFL_BATCH_BAD 1   /* not a batch of this place and segment, or damaged */
 #define KFL_BATCH_NEWER 2 /* verifies, but has a flag that this library does not know */
 
 /*
  * Look at the bytes of a segment from `place` to `limit` (exclusive; at most the file's size).
- * `segment` points at the file's byte 0. 0 when a whole, well-formed, verified batch or end mark stands there: *out_header is a copy,
- * trusted from then on. Checks sizes before it believes them, then the hash, then the record count against the payload's size.
+ * `segment` points at the file's byte 0. 0 when a whole, well-formed, verified batch or end mark
+ * stands there: *out_header is a copy, trusted from then on. Checks sizes before it believes them,
+ * then the hash, then the record count against the payload's size.
  */
 int kfl__batch_verify(const uint8_t *segment, uint64_t place, uint64_t limit, uint64_t seed,
                       struct kfl__batch_header *out_header);
 
-/* The header's fields alone, sizes checked against the limit, no hash: for walks over what was verified before. 0 or KFL_BATCH_BAD. */
-int kfl__batch_peek(const uint8_t *segment, uint64_t place, uint64_t limit, struct kfl__batch_header *out_header);
+/*
+ * The header's fields alone, sizes checked against the limit, no hash: for walks over what was
+ * verified before. 0 or KFL_BATCH_BAD.
+ */
+int kfl__batch_peek(const uint8_t *segment, uint64_t place, uint64_t limit,
+                    struct kfl__batch_header *out_header);
 
 static inline uint64_t kfl__batch_next_place(uint64_t place, const struct kfl__batch_header *header)
 {
@@ -69,27 +82,36 @@ static inline int64_t kfl__batch_end_offset(const struct kfl__batch_header *head
 /* -1: not said. */
 static inline int64_t kfl__batch_durable_offset(const struct kfl__batch_header *header)
 {
-    return header->durable_distance == KFL_DURABLE_NOT_SAID ? -1 : header->base_offset - (int64_t)header->durable_distance;
+    return header->durable_distance == KFL_DURABLE_NOT_SAID
+               ? -1
+               : header->base_offset - (int64_t)header->durable_distance;
 }
 
 /*
  * Step through the records of an unpacked payload; offsets must rise and lie within the batch.
- * Returns 1 and the record, 0 behind the last, KFL_E_CORRUPT (no text) for bytes that are not `record_count` records.
+ * Returns 1 and the record, 0 behind the last, KFL_E_CORRUPT (no text) for bytes that are not
+ * `record_count` records.
  */
 struct kfl__batch_cursor {
     const uint8_t *at, *end;
-    int64_t base_offset, max_timestamp_ms, next_offset;
+    int64_t base_offset, max_timestamp_ms, next_offset, end_offset;
     uint32_t left;
     int32_t timestamp_type;
 };
-void kfl__batch_cursor_init(struct kfl__batch_cursor *cursor, const struct kfl__batch_header *header,
-                            const void *unpacked_payload, size_t unpacked_size);
+void kfl__batch_cursor_init(struct kfl__batch_cursor *cursor,
+                            const struct kfl__batch_header *header, const void *unpacked_payload,
+                            size_t unpacked_size);
 int kfl__batch_next(struct kfl__batch_cursor *cursor, kfl_record *out_record);
 
-/* Segment header: fill hash and write; check magic, hash, version, sizes. */
+/* Fills magic, format, header_size and, last, the hash over what the caller has filled. */
 void kfl__segment_header_seal(struct kfl__segment_header *header);
 #define KFL_HEADER_NEWER 1 /* a newer format number or an unknown incompatible bit */
 #define KFL_HEADER_BAD 2
+/*
+ * Magic, hash, version, then each field's bounds; topic_name is a string of topic_name_size bytes
+ * from then on. A file shorter than the header's `size` is not refused: what is there can still be
+ * read, up to the smaller of both. 0, KFL_HEADER_NEWER or KFL_HEADER_BAD.
+ */
 int kfl__segment_header_check(const struct kfl__segment_header *header, uint64_t file_size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What lies on the disk in a segment file. docs/format.md says it in prose and tables; change both, or
- * neither. Little-endian, no padding that is not named.
+ * What lies on the disk in a segment file. docs/format.md says it in prose and tables; change both,
+ * or neither. Little-endian, no padding that is not named.
  */
 #ifndef KFL_FORMAT_LAYOUT_H
 #define KFL_FORMAT_LAYOUT_H
@@ -11,7 +11,7 @@
 
 #define KFL_FORMAT_VERSION 1
 
-/* An unknown incompatible bit means: refuse. An unknown compatible bit means: ignore. None is defined. */
+/* An unknown incompatible bit means: refuse. An unknown compatible one: ignore. None is defined. */
 #define KFL_FORMAT_INCOMPATIBLE_KNOWN 0u
 #define KFL_FORMAT_COMPATIBLE_KNOWN 0u
 
@@ -52,16 +52,16 @@ _Static_assert(offsetof(struct kfl__segment_header, hash) == 504, "docs/format.m
 
 /* The unit that is appended, checksummed and verified. */
 struct kfl__batch_header {
-    uint64_t hash;             /* XXH3, seeded with the segment's seed, of: place, bytes 8..47, payload hash */
+    uint64_t hash;             /* XXH3, seeded by the segment, of: place, bytes 8..47, payload hash */
     uint32_t size;             /* this header, extension and payload; without the padding behind */
     uint32_t record_count;     /* 0: end mark, or a batch that compaction emptied */
     int64_t base_offset;       /* of its first record; of an end mark: the offset that comes next */
-    int64_t max_timestamp_ms;  /* record timestamps are stored against it; of an end mark: the next segment's id */
-    uint32_t writer_epoch;     /* which opening and repair of the partition wrote it: never falls within a file */
-    uint32_t durable_distance; /* everything below base_offset minus this was durable when it was written; ~0: not said */
+    int64_t max_timestamp_ms;  /* records' times are stored against it; end mark: next segment's id */
+    uint32_t writer_epoch;     /* which opening and repair wrote it: never falls within a file */
+    uint32_t durable_distance; /* all below base_offset minus this was durable then; ~0: not said */
     uint16_t flags;            /* KFL_BATCH_FLAG_… */
-    uint16_t extension_size;   /* bytes between this header and the payload, a multiple of 8; 0 but where a flag says so */
-    uint32_t unpacked_size;    /* of the payload before compression; equals the payload's size without a codec */
+    uint16_t extension_size;   /* a multiple of 8, before the payload; 0 unless a flag says so */
+    uint32_t unpacked_size;    /* of the payload before compression; without a codec its size */
 };
 _Static_assert(sizeof(struct kfl__batch_header) == 48, "docs/format.md");
 _Static_assert(offsetof(struct kfl__batch_header, size) == 8, "docs/format.md");
@@ -83,7 +83,7 @@ struct kfl__record_head {
     int32_t key_size;         /* -1: missing */
     int32_t value_size;       /* -1: missing */
     uint32_t offset_delta;    /* against the batch's base offset */
-    uint32_t header_count;    /* when not 0, uint32 headers_size stands between value and headers */
+    uint32_t header_count;    /* when not 0, uint32 headers_size stands before the headers */
     int64_t timestamp_delta;  /* against the batch's max_timestamp_ms: never above 0 */
 };
 _Static_assert(sizeof(struct kfl__record_head) == 24, "docs/format.md");

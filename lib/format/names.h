@@ -19,7 +19,10 @@ void kfl__name_encode(char out_name[KFL_NAME_SIZE], int64_t segment_id, enum kfl
 /* false: not a name of ours. */
 bool kfl__name_decode(const char *name, int64_t *out_segment_id, enum kfl__name_kind *out_kind);
 
-/* KFL_E_INVALID_TOPIC with text unless it matches [a-zA-Z0-9._-]{1,249} and is neither "." nor "..". */
+/*
+ * KFL_E_INVALID_TOPIC with text unless it matches [a-zA-Z0-9._-]{1,249} and is neither "." nor
+ * "..".
+ */
 int kfl__topic_name_check(const char *name);
 
 #endif

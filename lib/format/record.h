@@ -12,7 +12,10 @@
 #include "format/layout.h"
 #include "kafkalite.h"
 
-/* What a caller wants written. Headers come either as an array or packed already (packed_headers not NULL). */
+/*
+ * What a caller wants written. Headers come either as an array or packed already (packed_headers
+ * not NULL).
+ */
 struct kfl__message {
     const void *key; /* NULL: missing */
     const void *value;
@@ -24,7 +27,11 @@ struct kfl__message {
     int64_t timestamp_ms;
 };
 
-/* Bytes that the record takes in a payload. Sizes above INT32_MAX - 64 KiB in sum: KFL_E_MESSAGE_TOO_LARGE; a header without a name: KFL_E_INVALID_RECORD. */
+/*
+ * Bytes that the record takes in a payload. Sizes above INT32_MAX - 64 KiB in sum:
+ * KFL_E_MESSAGE_TOO_LARGE; a header without a name, or packed headers that are none:
+ * KFL_E_INVALID_RECORD.
+ */
 int kfl__record_size(const struct kfl__message *message, size_t *out_size);
 
 /* Write it; `to` has the room that kfl__record_size told. Returns what lies behind it. */
@@ -32,8 +39,9 @@ uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uin
                             int64_t max_timestamp_ms);
 
 /*
- * Read one; nothing is copied. Fills offset, timestamp, key, value and headers of out_record (not topic, partition, type). Every
- * size, also of each header, is checked against `end` first. Returns what lies behind it, or NULL for bytes that are no record.
+ * Read one; nothing is copied. Fills offset, timestamp, key, value and headers of out_record (not
+ * topic, partition, type). Every size, also of each header, is checked against `end` first. Returns
+ * what lies behind it, or NULL for bytes that are no record.
  */
 const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64_t base_offset,
                                   int64_t max_timestamp_ms, kfl_record *out_record);

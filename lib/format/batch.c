@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The 48 bytes before each payload, and the 512 at the head of a segment.
+ *
+ * What a hash covers is written here and nowhere else. A batch's hash covers its place and is
+ * seeded by its segment, so bytes that were valid elsewhere, or in another file, never verify; it
+ * covers the payload by the payload's own hash, which can be had before the place is known.
+ */
+#include "format/batch.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "format/codec.h"
+#include "format/record.h"
+
+/* What is hashed: the header with the place where its hash will stand, then the payload's hash. */
+struct batch_hashed {
+    struct kfl__batch_header header;
+    uint64_t payload_hash;
+};
+_Static_assert(sizeof(struct batch_hashed) == 56, "docs/format.md");
+_Static_assert(offsetof(struct kfl__batch_header, hash) == 0,
+               "the place stands where the hash will");
+
+static inline uint64_t batch_hash(struct batch_hashed *hashed, uint64_t place, uint64_t seed)
+{
+    hashed->header.hash = place;
+    return kfl__hash64_seeded(hashed, sizeof *hashed, seed);
+}
+
+static inline bool batch_codec_is_known(unsigned codec)
+{
+    return codec == KFL_CODEC_NONE || codec == KFL_CODEC_LZ4 || codec == KFL_CODEC_ZSTD;
+}
+
+/* 0, KFL_BATCH_BAD, or KFL_BATCH_NEWER; the sizes against the file were looked at before. */
+static int batch_shape(const struct kfl__batch_header *header)
+{
+    unsigned codec = header->flags & KFL_BATCH_FLAG_CODEC;
+    if ((header->flags & ~KFL_BATCH_FLAGS_KNOWN) != 0 || !batch_codec_is_known(codec))
+        return KFL_BATCH_NEWER;
+
+    uint64_t payload_size = header->size - sizeof *header;
+    int64_t end_offset;
+    if (header->extension_size != 0 || header->base_offset < 0 ||
+        __builtin_add_overflow(header->base_offset, (int64_t)header->record_count, &end_offset))
+        return KFL_BATCH_BAD;
+    if (header->durable_distance != KFL_DURABLE_NOT_SAID &&
+        (int64_t)header->durable_distance > header->base_offset)
+        return KFL_BATCH_BAD;
+    if (codec == KFL_CODEC_NONE ? header->unpacked_size != payload_size
+                                : header->unpacked_size > KFL_BATCH_SIZE_MAX)
+        return KFL_BATCH_BAD;
+    if (header->unpacked_size < (uint64_t)header->record_count * sizeof(struct kfl__record_head))
+        return KFL_BATCH_BAD;
+    if ((header->flags & KFL_BATCH_FLAG_END) != 0 &&
+        (header->flags != KFL_BATCH_FLAG_END || header->record_count != 0 || payload_size != 0))
+        return KFL_BATCH_BAD;
+    return 0;
+}
+
+/* Not said, too, when the distance does not fit: a shorter one would claim too much. */
+static inline uint32_t batch_durable_distance(int64_t base_offset, int64_t durable_offset)
+{
+    if (durable_offset < 0)
+        return KFL_DURABLE_NOT_SAID;
+    if (durable_offset >= base_offset)
+        return 0;
+    int64_t distance = base_offset - durable_offset;
+    return distance < KFL_DURABLE_NOT_SAID ? (uint32_t)distance : KFL_DURABLE_NOT_SAID;
+}
+
+void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t place, uint64_t seed)
+{
+    assert(place % KFL_BATCH_ALIGNMENT == 0);
+    assert(facts->payload_size <= KFL_BATCH_SIZE_MAX - sizeof(struct kfl__batch_header));
+
+    struct batch_hashed hashed = {
+        .header =
+            {
+                .size = (uint32_t)sizeof(struct kfl__batch_header) + facts->payload_size,
+                .record_count = facts->record_count,
+                .base_offset = facts->base_offset,
+                .max_timestamp_ms = facts->max_timestamp_ms,
+                .writer_epoch = facts->writer_epoch,
+                .durable_distance =
+                    batch_durable_distance(facts->base_offset, facts->durable_offset),
+                .flags = facts->flags,
+                .extension_size = 0,
+                .unpacked_size = facts->unpacked_size,
+            },
+        .payload_hash = facts->payload_hash,
+    };
+    assert(batch_shape(&hashed.header) == 0);
+    hashed.header.hash = batch_hash(&hashed, place, seed);
+    memcpy(to, &hashed.header, sizeof hashed.header);
+}
+
+void kfl__batch_pad(void *batch, uint32_t payload_size)
+{
+    size_t used = sizeof(struct kfl__batch_header) + payload_size;
+    memset((uint8_t *)batch + used, 0, (size_t)kfl__batch_room(payload_size) - used);
+}
+
+void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,
+                         uint32_t writer_epoch, int64_t durable_offset, uint64_t place,
+                         uint64_t seed)
+{
+    const struct kfl__batch_facts facts = {
+        .base_offset = end_offset,
+        .max_timestamp_ms = next_segment_id,
+        .writer_epoch = writer_epoch,
+        .flags = KFL_BATCH_FLAG_END,
+        .durable_offset = durable_offset,
+        .payload_hash = kfl__hash64("", 0),
+    };
+    kfl__batch_seal(to, &facts, place, seed);
+}
+
+/* The sizes that decide which bytes may be looked at. */
+static inline bool batch_is_inside(const struct kfl__batch_header *header, uint64_t place,
+                                   uint64_t limit)
+{
+    return header->size >= sizeof *header && header->size <= KFL_BATCH_SIZE_MAX &&
+           header->size <= limit - place;
+}
+
+/* Copies the header, once; false when there is no room for one, or no place for one to begin. */
+static inline bool batch_load(const uint8_t *segment, uint64_t place, uint64_t limit,
+                              struct kfl__batch_header *out_header)
+{
+    if (place % KFL_BATCH_ALIGNMENT != 0 || limit < sizeof *out_header ||
+        place > limit - sizeof *out_header)
+        return false;
+    memcpy(out_header, segment + place, sizeof *out_header);
+    return batch_is_inside(out_header, place, limit);
+}
+
+int kfl__batch_verify(const uint8_t *segment, uint64_t place, uint64_t limit, uint64_t seed,
+                      struct kfl__batch_header *out_header)
+{
+    struct batch_hashed hashed;
+    if (!batch_load(segment, place, limit, &hashed.header))
+        return KFL_BATCH_BAD;
+    struct kfl__batch_header header = hashed.header;
+    hashed.payload_hash = kfl__hash64(segment + place + sizeof header, header.size - sizeof header);
+    if (batch_hash(&hashed, place, seed) != header.hash)
+        return KFL_BATCH_BAD;
+
+    int answer = batch_shape(&header);
+    if (answer == 0)
+        *out_header = header;
+    return answer;
+}
+
+int kfl__batch_peek(const uint8_t *segment, uint64_t place, uint64_t limit,
+                    struct kfl__batch_header *out_header)
+{
+    struct kfl__batch_header header;
+    if (!batch_load(segment, place, limit, &header) || batch_shape(&header) != 0)
+        return KFL_BATCH_BAD;
+    *out_header = header;
+    return 0;
+}
+
+void kfl__batch_cursor_init(struct kfl__batch_cursor *cursor,
+                            const struct kfl__batch_header *header, const void *unpacked_payload,
+                            size_t unpacked_size)
+{
+    assert(unpacked_size == header->unpacked_size);
+    *cursor = (struct kfl__batch_cursor){
+        .at = unpacked_payload,
+        .end = (const uint8_t *)unpacked_payload + unpacked_size,
+        .base_offset = header->base_offset,
+        .max_timestamp_ms = header->max_timestamp_ms,
+        .next_offset = header->base_offset,
+        .end_offset = kfl__batch_end_offset(header),
+        .left = header->record_count,
+        .timestamp_type = (header->flags & KFL_BATCH_FLAG_APPEND_TIME) != 0,
+    };
+}
+
+int kfl__batch_next(struct kfl__batch_cursor *cursor, kfl_record *out_record)
+{
+    if (cursor->left == 0)
+        return cursor->at == cursor->end ? 0 : KFL_E_CORRUPT;
+
+    /* The delta is looked at first, so that a record of a wrong offset leaves *out_record alone. */
+    if ((size_t)(cursor->end - cursor->at) < sizeof(struct kfl__record_head))
+        return KFL_E_CORRUPT;
+    int64_t delta = kfl__load32(cursor->at + offsetof(struct kfl__record_head, offset_delta));
+    if (delta < cursor->next_offset - cursor->base_offset ||
+        delta >= cursor->end_offset - cursor->base_offset)
+        return KFL_E_CORRUPT;
+    const uint8_t *behind = kfl__record_decode(cursor->at, cursor->end, cursor->base_offset,
+                                               cursor->max_timestamp_ms, out_record);
+    if (behind == NULL)
+        return KFL_E_CORRUPT;
+    out_record->timestamp_type = cursor->timestamp_type;
+    cursor->at = behind;
+    cursor->next_offset = out_record->offset + 1;
+    cursor->left--;
+    return 1;
+}
+
+void kfl__segment_header_seal(struct kfl__segment_header *header)
+{
+    assert(header->topic_name_size <= KFL_TOPIC_NAME_MAX);
+    memcpy(header->magic, KFL_SEGMENT_MAGIC, sizeof header->magic);
+    header->format = KFL_FORMAT_VERSION;
+    header->header_size = sizeof *header;
+    header->hash = kfl__hash64(header, offsetof(struct kfl__segment_header, hash));
+}
+
+int kfl__segment_header_check(const struct kfl__segment_header *header, uint64_t file_size)
+{
+    if (file_size < sizeof *header ||
+        memcmp(header->magic, KFL_SEGMENT_MAGIC, sizeof header->magic) != 0 ||
+        header->hash != kfl__hash64(header, offsetof(struct kfl__segment_header, hash)))
+        return KFL_HEADER_BAD;
+    if (header->format > KFL_FORMAT_VERSION ||
+        (header->incompatible & ~KFL_FORMAT_INCOMPATIBLE_KNOWN) != 0)
+        return KFL_HEADER_NEWER;
+    if (header->format == 0 || header->header_size != sizeof *header)
+        return KFL_HEADER_BAD;
+    if (header->size < sizeof *header + KFL_END_MARK_SIZE || header->size > KFL_SEGMENT_SIZE_MAX ||
+        header->size % KFL_BATCH_ALIGNMENT != 0)
+        return KFL_HEADER_BAD;
+    if (header->segment_id > INT64_MAX || header->partition > INT32_MAX ||
+        header->topic_name_size > KFL_TOPIC_NAME_MAX ||
+        strnlen(header->topic_name, sizeof header->topic_name) != header->topic_name_size)
+        return KFL_HEADER_BAD;
+    return 0;
+}
