@@ -182,6 +182,7 @@ KFL_API void kfl_config_destroy(kfl_config *config);    /* takes NULL */
  * puts the default back.
  */
 KFL_API int kfl_config_set(kfl_config *config, const char *name, const char *value);
+/* The same for numbers; also 0 and 1 for a boolean, and a mode such as 0640. */
 KFL_API int kfl_config_set_int64(kfl_config *config, const char *name, int64_t value);
 /* The value in force, default or set. Borrowed until the property is set or the config destroyed; NULL: no such property. */
 KFL_API const char *kfl_config_get(const kfl_config *config, const char *name);
@@ -191,7 +192,7 @@ KFL_API int kfl_config_is_set(const kfl_config *config, const char *name);
 /* The table itself: names by index, NULL behind the last; facts by name, NULL when there is none such. */
 KFL_API const char *kfl_property_name(int32_t index);
 KFL_API const char *kfl_property_scope(const char *name);   /* e.g. "topic" or "store,producer" */
-KFL_API const char *kfl_property_type(const char *name);    /* "boolean", "int", "long", "list", "string", "choice" */
+KFL_API const char *kfl_property_type(const char *name);    /* "boolean", "int", "long", "octal", "choice", "list", "string" */
 KFL_API const char *kfl_property_default(const char *name);
 KFL_API const char *kfl_property_accepts(const char *name); /* e.g. "14 .. 9223372036854775807" */
 KFL_API const char *kfl_property_text(const char *name);

@@ -6,11 +6,15 @@
  * X(field, "name", scopes, type, default, least, most, choices, text)
  *   type     BOOLEAN, INT64, MODE (octal), CHOICE (the field holds the index into choices), LIST (a set of
  *            choices: the field holds a bit for each), STRING (the field points at the config's copy)
- *   choices  "a|b|c" for CHOICE and LIST, else NULL
+ *   default  as text, in the form that kfl_config_get() gives back
+ *   least,   bounds of an INT64; of a MODE the bits that must and the bits that may be set; of a STRING
+ *   most     its length in bytes
+ *   choices  "a|b|c" for CHOICE and LIST, else NULL; "b=d" where d is another word for b
  */
 #ifndef KFL_CONFIG_PROPERTIES_H
 #define KFL_CONFIG_PROPERTIES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER = 4, KFL_SCOPE_CONSUMER = 8 };
@@ -21,7 +25,7 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
       "Create the store when the directory holds none.") \
     X(read_only, "read.only", KFL_SCOPE_STORE, BOOLEAN, "false", 0, 1, NULL, \
       "Open for reading only: nothing in the directory is written.") \
-    X(file_mode, "file.mode", KFL_SCOPE_STORE, MODE, "0600", 0400, 0666, NULL, \
+    X(file_mode, "file.mode", KFL_SCOPE_STORE, MODE, "0600", 0600, 0666, NULL, \
       "Permissions of new files, octal; folders get the matching search bits. 0660 shares a store within a group.") \
     X(background_threads, "background.threads", KFL_SCOPE_STORE, INT64, "1", 0, 1, NULL, \
       "0: no helper thread; the program calls kfl_store_maintain() itself.") \
@@ -51,7 +55,7 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
       "Largest index of a segment: 4 bytes a batch. A full one closes the segment.") \
     X(index_interval_bytes, "index.interval.bytes", KFL_SCOPE_TOPIC, INT64, "4096", 64, 2147483647, NULL, \
       "Bytes of log between two signposts of the time index.") \
-    X(acks, "acks", KFL_SCOPE_PRODUCER, CHOICE, "1", 0, 0, "0|1|all|-1", \
+    X(acks, "acks", KFL_SCOPE_PRODUCER, CHOICE, "1", 0, 0, "0|1|all=-1", \
       "0: never wait. 1: an acknowledged record survives the death of the process. all (or -1): it survives power loss.") \
     X(linger_ms, "linger.ms", KFL_SCOPE_PRODUCER, INT64, "0", 0, 2147483647, NULL, \
       "How long a record may wait for others to share its batch.") \
@@ -93,8 +97,56 @@ struct kfl__settings {
 enum { KFL_CLEANUP_DELETE = 1, KFL_CLEANUP_COMPACT = 2 };
 enum { KFL_COMPRESSION_PRODUCER, KFL_COMPRESSION_NONE, KFL_COMPRESSION_UNCOMPRESSED, KFL_COMPRESSION_LZ4, KFL_COMPRESSION_ZSTD };
 enum { KFL_TIME_CREATE, KFL_TIME_APPEND };
-enum { KFL_ACKS_0, KFL_ACKS_1, KFL_ACKS_ALL, KFL_ACKS_MINUS_1 };
+enum { KFL_ACKS_0, KFL_ACKS_1, KFL_ACKS_ALL };
 enum { KFL_PARTITIONER_MURMUR2, KFL_PARTITIONER_XXH3 };
 enum { KFL_RESET_EARLIEST, KFL_RESET_LATEST, KFL_RESET_NONE };
+
+/* Rows by index: KFL_PROPERTY_linger_ms, … */
+enum {
+#define KFL__INDEX(field, ...) KFL_PROPERTY_##field,
+    KFL_PROPERTIES(KFL__INDEX)
+#undef KFL__INDEX
+    KFL_PROPERTY_COUNT
+};
+
+enum kfl__property_type {
+    KFL_TYPE_BOOLEAN,
+    KFL_TYPE_INT64,
+    KFL_TYPE_MODE,
+    KFL_TYPE_CHOICE,
+    KFL_TYPE_LIST,
+    KFL_TYPE_STRING,
+};
+
+struct kfl__property {
+    const char *name;
+    const char *default_text;
+    const char *choices;
+    const char *text;
+    int64_t least, most;
+    size_t place; /* of its field in the settings */
+    uint32_t scopes;
+    enum kfl__property_type type;
+};
+
+/* The row of this index, 0 .. KFL_PROPERTY_COUNT - 1. */
+const struct kfl__property *kfl__property_get(int32_t index);
+/* Its index, or KFL_E_UNKNOWN_PROPERTY, with the name that was probably meant. */
+int kfl__property_find(const char *name);
+
+/*
+ * Read a value: the number that its field holds, whatever the type; a STRING has none and gives its
+ * length. KFL_E_BAD_VALUE names property, value and what is accepted.
+ */
+int kfl__property_parse(const struct kfl__property *property, const char *text, int64_t *out_value);
+/* The one way in which a value is written. Not for a STRING, which is its own text. */
+#define KFL_PROPERTY_TEXT_SIZE 64
+void kfl__property_format(const struct kfl__property *property, int64_t value, char text[KFL_PROPERTY_TEXT_SIZE]);
+/* Put a parsed value into its field. Of a STRING the field then points at `text`. */
+void kfl__property_store(const struct kfl__property *property, int64_t value, const char *text,
+                         struct kfl__settings *settings);
+
+/* All defaults. Borrowed, for ever. */
+const struct kfl__settings *kfl__property_defaults(void);
 
 #endif
