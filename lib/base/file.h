@@ -44,6 +44,7 @@ int kfl__file_list(int directory, int (*visit)(const char *name, void *context),
 
 /* Byte-range locks of the open file description. */
 int kfl__file_lock(int fd, int64_t place, int64_t size, bool wait);       /* exclusive: 0, KFL_FILE_LOCKED */
+int kfl__file_lock_shared(int fd, int64_t place, int64_t size, bool wait); /* what a read-only descriptor may take */
 int kfl__file_unlock(int fd, int64_t place, int64_t size);
 int kfl__file_is_locked(int fd, int64_t place, int64_t size, bool *out_locked); /* by another description */
 
