@@ -171,6 +171,9 @@ KFL_API int kfl_last_error_errno(void);
  * Everything that can be set is a property with Kafka's name and a string value; docs/configuration.md
  * lists them. A property belongs to one or more of store, topic, producer and consumer; what it is
  * handed to refuses those of others. The NULL config means all defaults.
+ *
+ * A config is used by one thread at a time. Values are copied into it, and what it is handed to copies
+ * them again: it may be changed or destroyed as soon as that call has returned.
  * ------------------------------------------------------------------------------------------------ */
 
 typedef struct kfl_config kfl_config;
