@@ -4,7 +4,8 @@
  * followed below the store; descriptors close on exec. A failure's text names the operation, the file
  * (found through the descriptor when there is no name) and what the system said.
  *
- * Each function passes a fault point named after it, e.g. "file.sync" (base/fault.h).
+ * Each function passes a fault point named after it, e.g. "file.sync" (base/fault.h). "file.system", of
+ * kfl__file_system_kind, answers a remote file system for EREMOTE and a copy-on-write one for EXDEV.
  */
 #ifndef KFL_BASE_FILE_H
 #define KFL_BASE_FILE_H
@@ -23,6 +24,12 @@ int kfl__file_make_directory(int directory, const char *name, uint32_t mode);   
 int kfl__file_create(int directory, const char *name, uint32_t mode, int *out_fd);           /* read-write, new: 0, KFL_FILE_EXISTS */
 int kfl__file_open(int directory, const char *name, bool writable, int *out_fd);             /* 0, KFL_FILE_MISSING; a folder, link or device is KFL_E_CORRUPT */
 void kfl__file_close(int fd);                                                                /* takes -1 */
+
+/*
+ * The failure of a call on a descriptor, told as kfl__fail_errno() does: "cannot <operation> <its path>:
+ * <what errno says>". Keeps the path.
+ */
+int kfl__file_fail(int code, int errnum, int fd, const char *operation);
 
 int kfl__file_size(int fd, int64_t *out_size);
 /* Reserve real blocks [place, place + size) and grow the file to hold them; reads zero. NO_SPACE: the file may have kept a part, so unlink it. */
@@ -60,7 +67,10 @@ enum kfl__file_system {
 };
 int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind);
 
-/* A whole small file such as /proc/sys/kernel/random/boot_id; ends the text with NUL. 0 or KFL_FILE_MISSING. */
+/*
+ * The beginning of a small file such as /proc/sys/kernel/random/boot_id; ends the text with NUL. 0, or
+ * KFL_FILE_MISSING, also below /proc for a process that ends meanwhile.
+ */
 int kfl__file_read_text(const char *path, char *text, size_t text_size);
 
 #endif

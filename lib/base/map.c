@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/file.h"
 
 size_t kfl__map_page_size(void)
 {
@@ -32,8 +33,7 @@ int kfl__map_open(int fd, int64_t place, size_t size, bool writable, void **out_
         }
         errnum = errno;
     }
-    return kfl__fail_errno(0, errnum, "cannot map %zu bytes of a file%s", size,
-                           errnum == ENOMEM ? " (see sysctl vm.max_map_count and ulimit -v)" : "");
+    return kfl__file_fail(0, errnum, fd, errnum == ENOMEM ? "map (see vm.max_map_count, ulimit -v)" : "map");
 }
 
 void kfl__map_close(void *bytes, size_t size)

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mutexes, and the check of their order.
+ *
+ * Each thread counts what it holds by rank, in debug builds. The robust kind relies on the layout of
+ * the GNU C library's mutex in two places: its kind, looked at before each lock because the memory
+ * may have come from a damaged file, and its owner.
+ */
+#include "base/lock.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/wait.h"
+
+#ifndef NDEBUG
+static _Thread_local int32_t held_by_rank[KFL_RANK_LEAF + 1];
+
+int kfl__lock_highest_rank(void)
+{
+    for (int rank = KFL_RANK_LEAF; rank >= 0; rank--) {
+        if (held_by_rank[rank] > 0)
+            return rank;
+    }
+    return -1;
+}
+
+/* Inside a leaf nothing is taken, not even another leaf. */
+static bool rank_may_be_taken(int rank)
+{
+    int highest = kfl__lock_highest_rank();
+    return highest < rank || (highest == rank && rank != KFL_RANK_LEAF);
+}
+
+static void note_taken(int rank)
+{
+    held_by_rank[rank]++;
+}
+
+static void note_given_back(int rank)
+{
+    assert(held_by_rank[rank] > 0);
+    held_by_rank[rank]--;
+}
+#else
+int kfl__lock_highest_rank(void)
+{
+    return -1;
+}
+
+static void note_taken(int rank)
+{
+    (void)rank;
+}
+
+static void note_given_back(int rank)
+{
+    (void)rank;
+}
+#endif
+
+int kfl__mutex_init(struct kfl__mutex *mutex, enum kfl__rank rank)
+{
+    int errnum = pthread_mutex_init(&mutex->mutex, NULL);
+    if (errnum != 0)
+        return kfl__fail_errno(0, errnum, "cannot make a mutex");
+    mutex->rank = (int)rank;
+    return 0;
+}
+
+void kfl__mutex_destroy(struct kfl__mutex *mutex)
+{
+    int errnum = pthread_mutex_destroy(&mutex->mutex);
+    assert(errnum == 0);
+    (void)errnum;
+}
+
+KFL_UNCHECKED void kfl__mutex_lock(struct kfl__mutex *mutex)
+{
+    assert(rank_may_be_taken(mutex->rank));
+    int errnum = pthread_mutex_lock(&mutex->mutex);
+    assert(errnum == 0);
+    (void)errnum;
+    note_taken(mutex->rank);
+}
+
+KFL_UNCHECKED void kfl__mutex_unlock(struct kfl__mutex *mutex)
+{
+    note_given_back(mutex->rank);
+    int errnum = pthread_mutex_unlock(&mutex->mutex);
+    assert(errnum == 0);
+    (void)errnum;
+}
+
+static struct timespec deadline_timespec(int64_t deadline_ns)
+{
+    return (struct timespec){.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+}
+
+int kfl__condition_init(struct kfl__condition *condition)
+{
+    pthread_condattr_t attributes;
+    int errnum = pthread_condattr_init(&attributes);
+    if (errnum == 0) {
+        errnum = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        if (errnum == 0)
+            errnum = pthread_cond_init(&condition->condition, &attributes);
+        pthread_condattr_destroy(&attributes);
+    }
+    return errnum == 0 ? 0 : kfl__fail_errno(0, errnum, "cannot make a condition");
+}
+
+void kfl__condition_destroy(struct kfl__condition *condition)
+{
+    pthread_cond_destroy(&condition->condition);
+}
+
+int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mutex, int64_t deadline_ns)
+{
+    assert(deadline_ns >= -1);
+    note_given_back(mutex->rank);
+    int errnum;
+    if (deadline_ns < 0) {
+        errnum = pthread_cond_wait(&condition->condition, &mutex->mutex);
+    } else {
+        struct timespec deadline = deadline_timespec(deadline_ns);
+        errnum = pthread_cond_timedwait(&condition->condition, &mutex->mutex, &deadline);
+    }
+    note_taken(mutex->rank);
+    assert(errnum == 0 || errnum == ETIMEDOUT);
+    return errnum == ETIMEDOUT ? KFL_WAIT_TIMEOUT : 0;
+}
+
+void kfl__condition_signal(struct kfl__condition *condition)
+{
+    pthread_cond_signal(&condition->condition);
+}
+
+void kfl__condition_broadcast(struct kfl__condition *condition)
+{
+    pthread_cond_broadcast(&condition->condition);
+}
+
+/* Robust (16), shared (128), error-checking (2): who locks twice is told so instead of waiting for itself. */
+#define ROBUST_KIND (16 | 128 | 2)
+
+static int init_robust_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+    int errnum = pthread_mutexattr_init(&attributes);
+    if (errnum != 0)
+        return errnum;
+    errnum = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+    if (errnum == 0)
+        errnum = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    if (errnum == 0)
+        errnum = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    if (errnum == 0)
+        errnum = pthread_mutex_init(mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return errnum;
+}
+
+int kfl__robust_init(struct kfl__robust *robust)
+{
+    memset(robust, 0, sizeof *robust);
+    int errnum = init_robust_mutex(&robust->mutex);
+    if (errnum != 0)
+        return kfl__fail_errno(KFL_E_UNSUPPORTED, errnum, "cannot make a mutex that processes share");
+    if (robust->mutex.__data.__kind != ROBUST_KIND)
+        return kfl__fail(KFL_E_UNSUPPORTED, "this C library lays out its mutexes in another way");
+    return 0;
+}
+
+/* What the C library answered to a try to take it. */
+static int robust_result(int errnum, enum kfl__rank rank)
+{
+    switch (errnum) {
+    case 0:
+        note_taken((int)rank);
+        return 0;
+    case EOWNERDEAD:
+        note_taken((int)rank);
+        return KFL_LOCK_OWNER_DIED;
+    case EBUSY:
+    case ETIMEDOUT:
+        return KFL_LOCK_BUSY;
+    default:
+        return kfl__fail_errno(KFL_E_CORRUPT, errnum, "a shared lock cannot be used");
+    }
+}
+
+int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank)
+{
+    assert(rank_may_be_taken((int)rank));
+    if (KFL_UNLIKELY(robust->mutex.__data.__kind != ROBUST_KIND))
+        return kfl__fail(KFL_E_CORRUPT, "a shared lock is no lock: the memory was overwritten");
+    return robust_result(pthread_mutex_trylock(&robust->mutex), rank);
+}
+
+int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns)
+{
+    assert(deadline_ns >= -1);
+    int r = kfl__robust_trylock(robust, rank);
+    if (KFL_LIKELY(r != KFL_LOCK_BUSY))
+        return r;
+    if (deadline_ns < 0)
+        return robust_result(pthread_mutex_lock(&robust->mutex), rank);
+    struct timespec deadline = deadline_timespec(deadline_ns);
+    return robust_result(pthread_mutex_clocklock(&robust->mutex, CLOCK_MONOTONIC, &deadline), rank);
+}
+
+void kfl__robust_mended(struct kfl__robust *robust)
+{
+    int errnum = pthread_mutex_consistent(&robust->mutex);
+    assert(errnum == 0);
+    (void)errnum;
+}
+
+void kfl__robust_unlock(struct kfl__robust *robust, enum kfl__rank rank)
+{
+    note_given_back((int)rank);
+    int errnum = pthread_mutex_unlock(&robust->mutex);
+    assert(errnum == 0);
+    (void)errnum;
+}
+
+int32_t kfl__robust_owner(const struct kfl__robust *robust)
+{
+    /* The kernel's word of a robust futex: thread id, and two flags above it. */
+    int word = __atomic_load_n(&robust->mutex.__data.__lock, __ATOMIC_RELAXED);
+    return (int32_t)((uint32_t)word & FUTEX_TID_MASK);
+}
