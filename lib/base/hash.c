@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* XXH3 of libxxhash. */
+/* XXH3 of libxxhash, by the widest vectors of this processor where the library can choose at run time. */
 #include "base/hash.h"
 
+#ifdef KFL_HAVE_XXH_DISPATCH
+#include <xxh_x86dispatch.h> /* gives the names below their choosing variants */
+#else
 #include <xxhash.h>
+#endif
 
 uint64_t kfl__hash64(const void *bytes, size_t size)
 {
