@@ -356,15 +356,25 @@ static int lock_range(int fd, int command, struct flock *lock)
     return 0;
 }
 
-int kfl__file_lock(int fd, int64_t place, int64_t size, bool wait)
+static int lock_bytes(int fd, short type, int64_t place, int64_t size, bool wait)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
     int errnum = KFL_FAULT("file.lock");
     if (errnum == 0)
         errnum = lock_range(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
     if (errnum == EAGAIN)
         return KFL_FILE_LOCKED;
     return errnum == 0 ? 0 : kfl__file_fail(0, errnum, fd, "lock");
+}
+
+int kfl__file_lock(int fd, int64_t place, int64_t size, bool wait)
+{
+    return lock_bytes(fd, F_WRLCK, place, size, wait);
+}
+
+int kfl__file_lock_shared(int fd, int64_t place, int64_t size, bool wait)
+{
+    return lock_bytes(fd, F_RDLCK, place, size, wait);
 }
 
 int kfl__file_unlock(int fd, int64_t place, int64_t size)

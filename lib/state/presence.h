@@ -29,14 +29,21 @@ _Static_assert(sizeof(struct kfl__presence_entry) == 64, "in the state file");
 struct kfl__presence {
     int lock_fd;
     int32_t entry; /* ours; -1 while not joined */
-    uint64_t start;
+    bool shared;   /* LOCK could only be opened for reading: we take shared locks, and no entry */
+    int32_t pid;
+    uint64_t start;     /* of this process; 0: unknown */
+    uint64_t namespace; /* of this process */
 };
 
-/* Open (create) LOCK and take byte 0, waiting; everything until kfl__presence_settle happens alone. read_only: 0 or KFL_FILE_MISSING when there is no LOCK. */
+/*
+ * Open (create) LOCK and take byte 0, waiting; everything until kfl__presence_settle happens alone.
+ *   read_only  creates nothing: 0, or KFL_FILE_MISSING when there is no LOCK. Where LOCK cannot be
+ *              written, byte 0 is shared with other such readers, and joining takes no entry.
+ */
 int kfl__presence_enter(struct kfl__presence *presence, int directory, uint32_t file_mode, bool read_only);
 /* Under byte 0: does any other process live? Looks at the lock bytes, then at the entries (may be NULL: bytes alone decide). */
 int kfl__presence_others(struct kfl__presence *presence, const struct kfl__presence_entry *entries, bool *out_living);
-/* Under byte 0: take a free entry and its byte. KFL_E_BUSY: 1,024 processes; KFL_E_UNSUPPORTED: the living are in another pid namespace, or this very process has it open through another copy of the library. */
+/* Under byte 0: take a free entry and its byte. entries NULL only where LOCK cannot be written. KFL_E_BUSY: 1,024 processes; KFL_E_UNSUPPORTED: the living are in another pid namespace, or this very process has it open through another copy of the library. */
 int kfl__presence_join(struct kfl__presence *presence, struct kfl__presence_entry *entries);
 /* Give byte 0 back. */
 int kfl__presence_settle(struct kfl__presence *presence);

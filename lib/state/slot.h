@@ -6,7 +6,7 @@
  * The publishing word (R1) is (segment ordinal << 32 | place / 8). The ordinal is the low half of the
  * segment's id. Readers look at nothing above it. Who holds the append lock lays bytes between the published place and `reserved_end`,
  * notes what it is about to publish, publishes with one release store, then moves end_offset along.
- * What one side writes often stands on cache lines of its own. 1024 bytes a slot.
+ * What one side writes often stands on cache lines of its own. A slot is about 1 KiB.
  */
 #ifndef KFL_STATE_SLOT_H
 #define KFL_STATE_SLOT_H
@@ -18,6 +18,13 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+
+/* What the roll of a segment knew of it: its manifest row is written from this, or else from a walk. */
+struct kfl__slot_rolled {
+    _Atomic int64_t id; /* 0: none; written last */
+    _Atomic int64_t end_offset, used, first_timestamp_ms, max_timestamp_ms, records;
+};
+#define KFL_SLOT_ROLLED 4 /* the newest few: id % 4 */
 
 /* What the appenders know of the file that takes appends, and of the one prepared behind it. */
 struct kfl__slot_segment {
@@ -48,11 +55,12 @@ struct kfl__slot {
     _Atomic int64_t active_base_offset; /* of the active file's first record */
     _Atomic int64_t active_first_timestamp_ms; /* of its first record, -1: empty */
     _Atomic int64_t active_max_timestamp_ms;
-    _Atomic int64_t active_max_timestamp_offset;
     _Atomic uint32_t active_batch_count; /* entries in its .offsets file; may trail */
     _Atomic uint32_t active_time_count;  /* entries in its .times file */
     _Atomic uint64_t active_time_place;  /* place up to which the time signposts reach */
+    _Atomic int64_t active_records;
     struct kfl__slot_segment next;      /* prepared; id 0 while there is none */
+    struct kfl__slot_rolled rolled[KFL_SLOT_ROLLED];
     _Atomic int64_t offset_floor;       /* R10: no offset at or above is given before the catalog holds a higher floor */
     _Atomic int64_t floor_raised_at;    /* end_offset when the floor was raised last */
     _Atomic int64_t map_written_at_ns;  /* steady time of the last append through the map (R11) */
@@ -105,6 +113,12 @@ static inline uint64_t kfl__word_place(uint64_t word)
 {
     return (word & UINT32_MAX) * 8;
 }
+
+/*
+ * Prepare for a new incarnation: all numbers 0, or -1 where said, the mutexes fresh. Only under LOCK
+ * byte 0, or while nobody else can know the slot.
+ */
+void kfl__slot_clear(struct kfl__slot *slot);
 
 /* Does the slot still belong to this partition? */
 static inline bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)

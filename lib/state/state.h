@@ -45,6 +45,12 @@ struct kfl__state_binding {
     uint8_t store_id[16];
     uint64_t open_number;
     uint32_t file_mode;
+    /*
+     * Some byte of LOCK is held (kfl__presence_others without entries): its file never left the
+     * kernel's memory, so the file system was not mounted anew, and only the way to it may differ
+     * (a bind mount, a service's own mount namespace). Then the mount is not compared.
+     */
+    bool held;
 };
 
 /*
@@ -59,7 +65,13 @@ void kfl__state_detach(struct kfl__state *state); /* takes NULL */
 
 struct kfl__state_header *kfl__state_header(struct kfl__state *state);
 struct kfl__presence_entry *kfl__state_entries(struct kfl__state *state);
-/* The slot with this number, mapped for good; grows the file when nobody has used it yet. NO_SPACE, CORRUPT. Fast path: one load. */
+#define KFL_STATE_SLOTS_MAX 2047936
+/*
+ * The slot with this number, mapped for good; grows the file when nobody has used it yet. Fast path:
+ * one load. The first use of a chunk makes system calls: not under an append lock.
+ * NO_SPACE (nothing has changed), CORRUPT, BUSY (another process grows the file for too long),
+ * UNSUPPORTED (a number from KFL_STATE_SLOTS_MAX on), NOMEM, IO.
+ */
 int kfl__state_slot(struct kfl__state *state, uint32_t number, struct kfl__slot **out_slot);
 /* Mark it unusable (R18, R20). */
 void kfl__state_condemn(struct kfl__state *state);
