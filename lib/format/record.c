@@ -112,15 +112,14 @@ uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uin
                             int64_t max_timestamp_ms)
 {
     assert(message->timestamp_ms <= max_timestamp_ms);
-    const struct kfl__record_head head = {
-        .key_size = (int32_t)record_stored_size(message->key, message->key_size),
-        .value_size = (int32_t)record_stored_size(message->value, message->value_size),
-        .offset_delta = offset_delta,
-        .header_count = message->header_count,
-        .timestamp_delta = message->timestamp_ms - max_timestamp_ms,
-    };
-    memcpy(to, &head, sizeof head);
-    to = record_put(to + sizeof head, message->key, message->key_size);
+    /* In whole words: the payload's hash loads them so, right behind us. */
+    uint64_t key_size = record_stored_size(message->key, message->key_size);
+    uint64_t value_size = record_stored_size(message->value, message->value_size);
+    kfl__store64(to, key_size | value_size << 32);
+    kfl__store64(to + 8, offset_delta | (uint64_t)message->header_count << 32);
+    kfl__store64(to + 16, (uint64_t)(message->timestamp_ms - max_timestamp_ms));
+    to += sizeof(struct kfl__record_head);
+    to = record_put(to, message->key, message->key_size);
     to = record_put(to, message->value, message->value_size);
     if (message->header_count != 0)
         to = record_put_headers(to, message);
