@@ -4,8 +4,10 @@
  *
  * A change is a function that runs inside a write transaction. Those who change at the same time share
  * one: the first leads, the others join (protocol R8), and each call returns once the shared transaction
- * is on the disk. A change that answers < 0 must not have put anything: its own caller gets the code, the
- * others are not harmed. Never to be called while an append lock is held (R17; asserted by rank).
+ * is on the disk. A change that answers < 0 undoes itself: its own caller gets the code and the words, the
+ * others are not harmed (if it had put anything before, they are run again without it). So a change may run
+ * more than once, and in another thread than its caller's: it sets its results, it does not add to them,
+ * and it runs no other change. Never to be called while a catalog lock or a higher one is held (R17).
  */
 #ifndef KFL_CATALOG_CATALOG_H
 #define KFL_CATALOG_CATALOG_H
@@ -13,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define KFL_CATALOG_FILE "catalog.mdb"
 
 struct kfl__catalog;
 /* Inside a change or a look; borrowed. */
@@ -39,7 +43,8 @@ struct kfl__catalog_store {
  * In the folder behind `directory`. 0, or KFL_E_NOT_FOUND (none there, create is false), KFL_E_VERSION, KFL_E_CORRUPT
  * (text names the file and the remedy `kafkalite repair`), KFL_E_NO_SPACE, KFL_E_IO, KFL_E_READ_ONLY.
  * A half-made catalog of a killed creator is completed when create is set. New files are synced with their directory.
- * `path` is the folder's path, for LMDB and for messages.
+ * `path` is the folder's path, for LMDB and for messages: absolute, because after a failed commit it is
+ * opened once more.
  */
 int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog_options *options,
                       struct kfl__catalog **out_catalog);
@@ -48,7 +53,7 @@ void kfl__catalog_close(struct kfl__catalog *catalog); /* takes NULL */
 typedef int kfl__catalog_change(struct kfl__catalog_txn *txn, void *context);
 /* Durable when it returns 0 (or the change's positive result). KFL_E_NO_SPACE, KFL_E_IO: nothing of it happened. */
 int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change, void *context);
-/* A short look: `look` runs in a read transaction; bytes it sees are valid inside only. */
+/* A short look: `look` runs in a read transaction; bytes it sees are valid inside only. Not under an append lock. */
 int kfl__catalog_look(struct kfl__catalog *catalog, kfl__catalog_change *look, void *context);
 
 int kfl__catalog_store_get(struct kfl__catalog_txn *txn, struct kfl__catalog_store *out_store);

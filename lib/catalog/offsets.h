@@ -19,6 +19,7 @@ struct kfl__offset_row {
 
 /* 0, or KFL_E_NOT_FOUND. */
 int kfl__offsets_get(struct kfl__catalog_txn *txn, const char *group, uint64_t topic_id, int32_t partition, struct kfl__offset_row *out_row);
+/* KFL_E_UNKNOWN_TOPIC_OR_PARTITION when the topic is gone. */
 int kfl__offsets_put(struct kfl__catalog_txn *txn, const char *group, uint64_t topic_id, int32_t partition, const struct kfl__offset_row *row);
 /* 0 also when there was none. */
 int kfl__offsets_remove(struct kfl__catalog_txn *txn, const char *group, uint64_t topic_id, int32_t partition);

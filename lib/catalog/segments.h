@@ -37,8 +37,11 @@ int kfl__segments_get(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t p
 /* In order of segment id, all states. visit < 0 stops. */
 int kfl__segments_visit(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t partition,
                         int (*visit)(const struct kfl__segment_row *row, void *context), void *context);
+/* KFL_E_UNKNOWN_TOPIC_OR_PARTITION when the topic is gone. */
 int kfl__segments_put(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t partition, const struct kfl__segment_row *row);
+/* 0 also when there was none. */
 int kfl__segments_remove(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t partition, int64_t segment_id);
+int kfl__segments_remove_topic(struct kfl__catalog_txn *txn, uint64_t topic_id);
 /* All MAKING and TRASH rows of the store, without looking at the others. */
 int kfl__segments_visit_leftovers(struct kfl__catalog_txn *txn,
                                   int (*visit)(uint64_t topic_id, int32_t partition, const struct kfl__segment_row *row, void *context),

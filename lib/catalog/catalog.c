@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The catalog as a whole: open and close, looks, and changes that share transactions.
+ *
+ * Changes queue. Whoever finds nobody leading leads: it takes what waits, runs it in one LMDB write
+ * transaction, commits, and tells each its result; the next group gathers during that commit. Each
+ * transaction that changes anything also writes its number into the stamp row.
+ *
+ * After a commit that failed nobody can say what the disk holds of it, and LMDB may have given up
+ * on its environment. The environment is then closed and opened anew, once no look is inside, and a
+ * fresh transaction is committed over what may be there. Until that has worked no other change
+ * begins.
+ */
+#include "catalog/catalog.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/memory.h"
+#include "catalog/environment.h"
+#include "catalog/files.h"
+#include "catalog/rows.h"
+#include "catalog/store.h"
+
+#define GROUP_MAX 256
+
+/* One call of kfl__catalog_change_run(), on its caller's stack. */
+struct waiting_change {
+    kfl__catalog_change *change;
+    void *context;
+    struct waiting_change *next;
+    int result;
+    bool done;
+    struct kfl__words words; /* of a failure, which may have happened in another thread */
+};
+
+struct kfl__catalog {
+    /* constant after open */
+    char *path;
+    struct kfl__catalog_options options;
+
+    struct kfl__mutex guard;
+    struct kfl__condition moved; /* somebody stopped leading, or the environment came free */
+
+    /* guarded by guard */
+    struct waiting_change *first;
+    struct waiting_change **end;
+    bool leading;
+    bool exclusive; /* the environment is being exchanged: no look may enter */
+    int32_t looks;
+    uint64_t transactions;
+    uint64_t changes;
+
+    /* guarded by leading; exchanged only while exclusive */
+    struct kfl__environment environment;
+    bool suspect; /* a commit has failed, and no later one has made good for it */
+    pthread_t leader;
+};
+
+/* ---- the environment's exchange; all of it by the leader ---- */
+
+static void exclude_looks(struct kfl__catalog *catalog)
+{
+    kfl__mutex_lock(&catalog->guard);
+    assert(catalog->leading && !catalog->exclusive);
+    while (catalog->looks > 0)
+        kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
+    catalog->exclusive = true;
+    kfl__mutex_unlock(&catalog->guard);
+}
+
+static void admit_looks(struct kfl__catalog *catalog)
+{
+    kfl__mutex_lock(&catalog->guard);
+    catalog->exclusive = false;
+    kfl__condition_broadcast(&catalog->moved);
+    kfl__mutex_unlock(&catalog->guard);
+}
+
+static int open_environment(struct kfl__catalog *catalog)
+{
+    return kfl__environment_open(catalog->path, catalog->options.map_size,
+                                 catalog->options.read_only, catalog->options.file_mode,
+                                 &catalog->environment);
+}
+
+static void txn_init(struct kfl__catalog_txn *txn, const struct kfl__catalog *catalog, MDB_txn *mdb,
+                     bool writable)
+{
+    *txn = (struct kfl__catalog_txn){
+        .mdb = mdb,
+        .rows = catalog->environment.rows,
+        .path = catalog->path,
+        .writable = writable,
+    };
+}
+
+static int put_stamp(struct kfl__catalog_txn *txn)
+{
+    struct kfl__key key;
+    kfl__key_begin(&key, KFL_TABLE_STAMP);
+    struct kfl__stamp_head head = {.version = 1, .transaction = mdb_txn_id(txn->mdb)};
+    return kfl__row_put(txn, &key, &head, sizeof head, NULL, 0);
+}
+
+/* Ends the transaction in any case. An LMDB result. */
+static int commit_stamped(struct kfl__catalog_txn *txn)
+{
+    int answer = KFL_FAULT("catalog.commit");
+    if (answer == 0) {
+        answer = mdb_txn_commit(txn->mdb);
+        KFL_STEP("catalog.committed");
+    } else {
+        mdb_txn_abort(txn->mdb);
+    }
+    return answer;
+}
+
+static int mend(struct kfl__catalog *catalog)
+{
+    exclude_looks(catalog);
+    kfl__environment_close(&catalog->environment);
+    int r = open_environment(catalog);
+    admit_looks(catalog);
+    if (r < 0)
+        return r;
+
+    MDB_txn *mdb;
+    int answer = kfl__environment_begin(&catalog->environment, false, &mdb);
+    if (answer != 0)
+        return kfl__environment_fail(answer, "begin", catalog->path);
+    struct kfl__catalog_txn txn;
+    txn_init(&txn, catalog, mdb, true);
+    r = put_stamp(&txn);
+    if (r < 0) {
+        mdb_txn_abort(mdb);
+        return r;
+    }
+    answer = commit_stamped(&txn);
+    if (answer != 0)
+        return kfl__environment_fail(answer, "commit", catalog->path);
+    catalog->suspect = false;
+    return 0;
+}
+
+static int begin_change(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn)
+{
+    assert(catalog->leading);
+    int r = catalog->suspect ? mend(catalog) : 0;
+    if (r < 0)
+        return r;
+    MDB_txn *mdb;
+    int answer = kfl__environment_begin(&catalog->environment, false, &mdb);
+    if (answer == MDB_MAP_RESIZED) {
+        exclude_looks(catalog);
+        answer = kfl__environment_grow(&catalog->environment);
+        admit_looks(catalog);
+        if (answer == 0)
+            answer = kfl__environment_begin(&catalog->environment, false, &mdb);
+    }
+    if (answer == MDB_PANIC)
+        catalog->suspect = true; /* the next one tries to mend it */
+    if (answer != 0)
+        return kfl__environment_fail(answer, "begin", catalog->path);
+    txn_init(txn, catalog, mdb, true);
+    return 0;
+}
+
+/*
+ * Ends the transaction. MDB_MAP_FULL is a clean refusal, before anything was written, and *out_full
+ * tells it; after all else the environment is suspect.
+ */
+static int commit_change(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn, bool *out_full)
+{
+    *out_full = false;
+    int r = put_stamp(txn);
+    if (r < 0) {
+        *out_full = true;
+        mdb_txn_abort(txn->mdb);
+        return r;
+    }
+    int answer = commit_stamped(txn);
+    if (answer == 0)
+        return 0;
+    r = kfl__environment_fail(answer, "commit", catalog->path);
+    *out_full = answer == MDB_MAP_FULL;
+    if (!*out_full) {
+        struct kfl__words words;
+        kfl__error_save(&words);
+        catalog->suspect = true;
+        mend(catalog); /* else before the next change */
+        kfl__error_restore(&words);
+    }
+    return r;
+}
+
+/* ---- changes ---- */
+
+static void end_all(struct waiting_change *first, int result)
+{
+    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
+        waiting->result = result;
+        if (result < 0)
+            kfl__error_save(&waiting->words);
+    }
+}
+
+static void end_successful(struct waiting_change *first, int result)
+{
+    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
+        if (waiting->result < 0)
+            continue;
+        waiting->result = result;
+        kfl__error_save(&waiting->words);
+    }
+}
+
+static void count_changes(struct kfl__catalog *catalog, const struct waiting_change *first)
+{
+    kfl__mutex_lock(&catalog->guard);
+    catalog->transactions++;
+    for (; first != NULL; first = first->next)
+        catalog->changes += first->result >= 0;
+    kfl__mutex_unlock(&catalog->guard);
+}
+
+/*
+ * Runs all of them in one transaction and writes their results. false: the transaction was given up
+ * because of one of them and nothing happened; each has to run alone. A single one is never
+ * answered so.
+ */
+static bool run_together(struct kfl__catalog *catalog, struct waiting_change *first)
+{
+    bool alone = first->next == NULL;
+    struct kfl__catalog_txn txn;
+    int r = begin_change(catalog, &txn);
+    if (r < 0) {
+        end_all(first, r);
+        return true;
+    }
+    KFL_STEP("catalog.begun");
+    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
+        uint64_t before = txn.changes;
+        waiting->result = waiting->change(&txn, waiting->context);
+        if (txn.failed < 0)
+            waiting->result = txn.failed;
+        if (waiting->result >= 0)
+            continue;
+        kfl__error_save(&waiting->words);
+        if (txn.failed < 0 || txn.changes != before) {
+            mdb_txn_abort(txn.mdb);
+            return alone;
+        }
+    }
+    if (txn.changes == 0) {
+        mdb_txn_abort(txn.mdb);
+        return true;
+    }
+    bool full;
+    r = commit_change(catalog, &txn, &full);
+    if (r == 0)
+        count_changes(catalog, first);
+    else if (full && !alone)
+        return false;
+    else
+        end_successful(first, r);
+    return true;
+}
+
+static void run_group(struct kfl__catalog *catalog, struct waiting_change *first)
+{
+    if (run_together(catalog, first))
+        return;
+    while (first != NULL) {
+        struct waiting_change *next = first->next;
+        first->next = NULL;
+        bool ended = run_together(catalog, first);
+        assert(ended);
+        (void)ended;
+        first->next = next;
+        first = next;
+    }
+}
+
+static struct waiting_change *take_group(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
+static void stop_leading(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
+
+/* Cuts at most GROUP_MAX from the front of the queue. */
+static struct waiting_change *take_group(struct kfl__catalog *catalog)
+{
+    struct waiting_change *first = catalog->first;
+    struct waiting_change **cut = &first;
+    for (int count = 0; count < GROUP_MAX && *cut != NULL; count++)
+        cut = &(*cut)->next;
+    catalog->first = *cut;
+    if (*cut == NULL)
+        catalog->end = &catalog->first;
+    *cut = NULL;
+    assert(first != NULL);
+    return first;
+}
+
+static void stop_leading(struct kfl__catalog *catalog)
+{
+    assert(catalog->leading);
+    catalog->leading = false;
+    kfl__condition_broadcast(&catalog->moved);
+}
+
+int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change,
+                            void *context)
+{
+    assert(kfl__lock_highest_rank() < KFL_RANK_CATALOG);
+    if (catalog->options.read_only)
+        return kfl__fail(KFL_E_READ_ONLY, "catalog %s: opened read-only", catalog->path);
+
+    struct waiting_change mine = {.change = change, .context = context};
+    kfl__mutex_lock(&catalog->guard);
+    *catalog->end = &mine;
+    catalog->end = &mine.next;
+    while (!mine.done) {
+        if (catalog->leading) {
+            /* A change may not run another one: it would wait for itself. */
+            assert(!pthread_equal(catalog->leader, pthread_self()));
+            kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
+            continue;
+        }
+        catalog->leading = true;
+        catalog->leader = pthread_self();
+        struct waiting_change *group = take_group(catalog);
+        kfl__mutex_unlock(&catalog->guard);
+        run_group(catalog, group);
+        kfl__mutex_lock(&catalog->guard);
+        for (struct waiting_change *one = group; one != NULL; one = one->next)
+            one->done = true;
+        stop_leading(catalog);
+    }
+    kfl__mutex_unlock(&catalog->guard);
+    if (mine.result < 0)
+        kfl__error_restore(&mine.words);
+    return mine.result;
+}
+
+/* ---- looks ---- */
+
+static int enter_look(struct kfl__catalog *catalog)
+{
+    kfl__mutex_lock(&catalog->guard);
+    while (catalog->exclusive)
+        kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
+    bool open = catalog->environment.env != NULL;
+    catalog->looks += open;
+    kfl__mutex_unlock(&catalog->guard);
+    if (!open)
+        return kfl__fail(KFL_E_IO, "catalog %s: could not be opened again after a failure",
+                         catalog->path);
+    return 0;
+}
+
+static void leave_look(struct kfl__catalog *catalog)
+{
+    kfl__mutex_lock(&catalog->guard);
+    assert(catalog->looks > 0);
+    catalog->looks--;
+    if (catalog->looks == 0 && catalog->leading)
+        kfl__condition_broadcast(&catalog->moved);
+    kfl__mutex_unlock(&catalog->guard);
+}
+
+/* Another process has a larger map and has used it. */
+static int grow_for_look(struct kfl__catalog *catalog)
+{
+    kfl__mutex_lock(&catalog->guard);
+    while (catalog->leading)
+        kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
+    catalog->leading = true;
+    catalog->leader = pthread_self();
+    kfl__mutex_unlock(&catalog->guard);
+
+    exclude_looks(catalog);
+    int answer = 0;
+    if (catalog->environment.env != NULL)
+        answer = kfl__environment_grow(&catalog->environment);
+    admit_looks(catalog);
+
+    kfl__mutex_lock(&catalog->guard);
+    stop_leading(catalog);
+    kfl__mutex_unlock(&catalog->guard);
+    return answer;
+}
+
+int kfl__catalog_look(struct kfl__catalog *catalog, kfl__catalog_change *look, void *context)
+{
+    assert(kfl__lock_highest_rank() < KFL_RANK_APPEND);
+    int r = enter_look(catalog);
+    if (r < 0)
+        return r;
+    MDB_txn *mdb;
+    int answer = kfl__environment_begin(&catalog->environment, true, &mdb);
+    if (answer == MDB_MAP_RESIZED) {
+        leave_look(catalog);
+        answer = grow_for_look(catalog);
+        r = enter_look(catalog);
+        if (r < 0)
+            return r;
+        if (answer == 0)
+            answer = kfl__environment_begin(&catalog->environment, true, &mdb);
+    }
+    if (answer == 0) {
+        struct kfl__catalog_txn txn;
+        txn_init(&txn, catalog, mdb, false);
+        r = look(&txn, context);
+        mdb_txn_abort(mdb);
+    } else {
+        r = kfl__environment_fail(answer, "begin", catalog->path);
+    }
+    leave_look(catalog);
+    return r;
+}
+
+int kfl__catalog_clear_dead_readers(struct kfl__catalog *catalog)
+{
+    int r = enter_look(catalog);
+    if (r < 0)
+        return r;
+    int dead;
+    int answer = mdb_reader_check(catalog->environment.env, &dead);
+    leave_look(catalog);
+    return answer == 0 ? 0 : kfl__environment_fail(answer, "clear dead readers", catalog->path);
+}
+
+void kfl__catalog_counters(struct kfl__catalog *catalog, uint64_t *out_transactions,
+                           uint64_t *out_changes)
+{
+    kfl__mutex_lock(&catalog->guard);
+    *out_transactions = catalog->transactions;
+    *out_changes = catalog->changes;
+    kfl__mutex_unlock(&catalog->guard);
+}
+
+/* ---- open and close ---- */
+
+/* Memory only. */
+static int create_catalog(const char *path, const struct kfl__catalog_options *options,
+                          struct kfl__catalog **out_catalog)
+{
+    size_t path_size = strlen(path) + sizeof "/" KFL_CATALOG_FILE;
+    struct kfl__catalog *catalog = kfl__alloc(sizeof *catalog);
+    char *file_path = kfl__alloc(path_size);
+    int r = 0;
+    if (catalog == NULL || file_path == NULL) {
+        r = kfl__fail(KFL_E_NOMEM, "catalog %s", path);
+        goto fail;
+    }
+    snprintf(file_path, path_size, "%s/%s", path, KFL_CATALOG_FILE);
+    catalog->path = file_path;
+    catalog->options = *options;
+    catalog->end = &catalog->first;
+    r = kfl__mutex_init(&catalog->guard, KFL_RANK_LEAF);
+    if (r < 0)
+        goto fail;
+    r = kfl__condition_init(&catalog->moved);
+    if (r < 0) {
+        kfl__mutex_destroy(&catalog->guard);
+        goto fail;
+    }
+    *out_catalog = catalog;
+    return 0;
+fail:
+    kfl__free(catalog);
+    kfl__free(file_path);
+    return r;
+}
+
+int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog_options *options,
+                      struct kfl__catalog **out_catalog)
+{
+    struct kfl__catalog *catalog = NULL;
+    int r = create_catalog(path, options, &catalog);
+    if (r < 0)
+        return r;
+    bool is_new = false;
+    r = kfl__catalog_files_find(directory, catalog->path, options, &is_new);
+    if (r == 0 && is_new)
+        r = kfl__catalog_files_create(directory, options->file_mode);
+    if (r == 0)
+        r = open_environment(catalog);
+    if (r == 0)
+        r = kfl__catalog_store_set_up(catalog, catalog->path, is_new, options->now_ms);
+    if (r == 0 && is_new)
+        r = kfl__file_sync_directory(directory);
+    if (r == 0 && !options->read_only)
+        r = kfl__catalog_clear_dead_readers(catalog);
+    if (r < 0) {
+        kfl__catalog_close(catalog);
+        return r;
+    }
+    *out_catalog = catalog;
+    return 0;
+}
+
+void kfl__catalog_close(struct kfl__catalog *catalog)
+{
+    if (catalog == NULL)
+        return;
+    assert(catalog->looks == 0 && !catalog->leading && catalog->first == NULL);
+    kfl__environment_close(&catalog->environment);
+    kfl__condition_destroy(&catalog->moved);
+    kfl__mutex_destroy(&catalog->guard);
+    kfl__free(catalog->path);
+    kfl__free(catalog);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* One LMDB environment: open, close, begin, and what its errors mean. */
+#ifndef KFL_CATALOG_ENVIRONMENT_H
+#define KFL_CATALOG_ENVIRONMENT_H
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All processes of a store together. */
+#define KFL_READERS_MAX 1024
+
+struct kfl__environment {
+    MDB_env *env; /* NULL: closed */
+    MDB_dbi rows; /* the one tree of rows */
+};
+
+/*
+ * `path` is the file's; it exists or may be created. map_size 0: 64 GiB of address space, or what a
+ * smaller address space allows.
+ */
+int kfl__environment_open(const char *path, int64_t map_size, bool read_only, uint32_t file_mode,
+                          struct kfl__environment *out_environment);
+void kfl__environment_close(struct kfl__environment *environment);
+
+/*
+ * Begin a transaction: an LMDB result. The slots of dead readers are cleared when there is none left.
+ * MDB_MAP_RESIZED is left to the caller, who knows when nobody else is inside.
+ */
+int kfl__environment_begin(struct kfl__environment *environment, bool read_only, MDB_txn **out_mdb);
+/* Another process has grown the file beyond our map. Nobody may be inside. */
+int kfl__environment_grow(struct kfl__environment *environment);
+
+/* What LMDB answered (not 0), as our code, with its story. */
+int kfl__environment_fail(int answer, const char *operation, const char *path);
+
+#endif
