@@ -10,7 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef KFL_HAVE_XXH_DISPATCH
+#include <xxh_x86dispatch.h> /* as the library: the widest vectors of this processor */
+#else
 #include <xxhash.h>
+#endif
 
 #include "bench.h"
 #include "ours.h"
