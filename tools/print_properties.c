@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints docs/configuration.md from the library's own table, or says whether a file still agrees with
- * it: print_properties [--check FILE].
+ * Prints docs/configuration.md from the library's own table, or says whether a file still agrees
+ * with it: print_properties [--check FILE].
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,10 @@
 static const struct scope {
     const char *name, *title, *text;
 } scopes[] = {
-    {"store", "Store", "For `kfl_store_open()`. All who open a directory in one process give the same values."},
-    {"topic", "Topic", "For `kfl_topic_create()`, `kfl_topic_alter()` and `kfl_topic_set()`. Kept in the store."},
+    {"store", "Store",
+     "For `kfl_store_open()`. All who open a directory in one process give the same values."},
+    {"topic", "Topic",
+     "For `kfl_topic_create()`, `kfl_topic_alter()` and `kfl_topic_set()`. Kept in the store."},
     {"producer", "Producer", "For `kfl_producer_open()`."},
     {"consumer", "Consumer", "For `kfl_consumer_open()`."},
 };
@@ -63,15 +65,16 @@ static void print_scope(FILE *out, const struct scope *scope)
 
 static void print_all(FILE *out)
 {
-    fprintf(out, "<!-- Printed by tools/print_properties.c from lib/config/properties.h: change that, not this. -->\n"
-                 "# Configuration\n\n"
-                 "Everything that can be set is a property: a name, as in Kafka where Kafka has it, and a value\n"
-                 "given as text. A store, a topic, a producer and a consumer each take the properties of their own\n"
-                 "table; any other name is refused with the name that was probably meant, and so is a value that is\n"
-                 "not accepted. There are no properties without effect.\n\n"
-                 "A number is decimal digits, with a minus where one is accepted: no blanks, no units. `true` and\n"
-                 "`false` may be written in any case, all other words as they stand here. 9223372036854775807 is\n"
-                 "the largest number there is and means \"no limit\".\n");
+    fputs("<!-- Printed by tools/print_properties.c from lib/config/properties.h: change that. -->\n"
+          "# Configuration\n\n"
+          "Everything that can be set is a property: a name, as in Kafka where Kafka has it, and a\n"
+          "value given as text. A store, a topic, a producer and a consumer each take the properties\n"
+          "of their own table; any other name is refused with the name that was probably meant, and so\n"
+          "is a value that is not accepted. There are no properties without effect.\n\n"
+          "A number is decimal digits, with a minus where one is accepted: no blanks, no units. `true`\n"
+          "and `false` may be written in any case, all other words as they stand here. Of a number\n"
+          "without a bound, 9223372036854775807 is the largest value and means \"no limit\".\n",
+          out);
     for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
         print_scope(out, &scopes[i]);
 }
@@ -98,7 +101,8 @@ static int check(const char *path, const char *program)
     free(actual);
     if (is_same)
         return EXIT_SUCCESS;
-    fprintf(stderr, "%s is not what the property table says: renew it by\n    %s > %s\n", path, program, path);
+    fprintf(stderr, "%s is not what the property table says: renew it by\n    %s > %s\n", path,
+            program, path);
     return EXIT_FAILURE;
 }
 

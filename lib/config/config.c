@@ -21,7 +21,7 @@ struct kfl_config {
     struct kfl__settings settings;
     char *texts[KFL_PROPERTY_COUNT]; /* of what is set; NULL: the default stands */
     uint64_t reset;                  /* a bit for each property that was set back to its default */
-    char *foreign;                   /* lines of a newer version, each with its line feed; NULL: none */
+    char *foreign; /* lines of a newer version, each with its line feed; NULL: none */
 };
 
 _Static_assert(KFL_PROPERTY_COUNT <= 64, "one bit a property");
@@ -53,7 +53,10 @@ void kfl_config_destroy(kfl_config *config)
     kfl__free(config);
 }
 
-/* Text NULL: the default. Takes the text over; cannot fail, so that a change of many is all or nothing. */
+/*
+ * Text NULL: the default. Takes the text over. Cannot fail, so that a change of many properties is
+ * all or nothing.
+ */
 static void config_put(kfl_config *config, int32_t index, char *text)
 {
     const struct kfl__property *property = kfl__property_get(index);
@@ -111,10 +114,11 @@ int kfl_config_set_int64(kfl_config *config, const char *name, int64_t value)
     if (index < 0)
         return index;
 
-    /* The number is the value, not its decimal spelling: 0640 and 1 are what C calls a mode and true. */
+    /* The number is the value, not its decimal spelling: 0640 is a mode in C, and 1 is true. */
     enum kfl__property_type type = kfl__property_get(index)->type;
     char text[KFL_PROPERTY_TEXT_SIZE];
-    if ((type == KFL_TYPE_MODE && value >= 0) || (type == KFL_TYPE_BOOLEAN && (value == 0 || value == 1)))
+    if ((type == KFL_TYPE_MODE && value >= 0) ||
+        (type == KFL_TYPE_BOOLEAN && (value == 0 || value == 1)))
         kfl__property_format(kfl__property_get(index), value, text);
     else
         snprintf(text, sizeof text, "%" PRId64, value);
@@ -157,7 +161,8 @@ static const char *config_scope_name(enum kfl__scope scope)
     return "";
 }
 
-int kfl__config_check(const kfl_config *config, enum kfl__scope scope, bool have_lz4, bool have_zstd)
+int kfl__config_check(const kfl_config *config, enum kfl__scope scope, bool have_lz4,
+                      bool have_zstd)
 {
     if (config == NULL)
         return 0;
@@ -165,13 +170,15 @@ int kfl__config_check(const kfl_config *config, enum kfl__scope scope, bool have
         const struct kfl__property *property = kfl__property_get(i);
         if (config->texts[i] != NULL && (property->scopes & (uint32_t)scope) == 0)
             return kfl__fail(KFL_E_UNKNOWN_PROPERTY, "a %s has no property %s: it belongs to %s",
-                             config_scope_name(scope), property->name, kfl_property_scope(property->name));
+                             config_scope_name(scope), property->name,
+                             kfl_property_scope(property->name));
     }
     int32_t compression = config->settings.compression_type;
     bool is_missing = (compression == KFL_COMPRESSION_LZ4 && !have_lz4) ||
                       (compression == KFL_COMPRESSION_ZSTD && !have_zstd);
     if (is_missing)
-        return kfl__fail(KFL_E_UNSUPPORTED, "compression.type=%s: this library was built without it",
+        return kfl__fail(KFL_E_UNSUPPORTED,
+                         "compression.type=%s: this library was built without it",
                          config->texts[KFL_PROPERTY_compression_type]);
     return 0;
 }
@@ -296,7 +303,8 @@ int kfl__config_decode(const char *text, kfl_config **out_config)
         char *end = strchr(line, '\n');
         char *equals = strchr(line, '=');
         if (end == NULL || equals == NULL || equals == line || equals > end) {
-            r = kfl__fail(KFL_E_CORRUPT, "\"%.*s\" is no line of properties", (int)strcspn(line, "\n"), line);
+            r = kfl__fail(KFL_E_CORRUPT, "\"%.*s\" is no line of properties",
+                          (int)strcspn(line, "\n"), line);
             goto fail;
         }
         *end = '\0';

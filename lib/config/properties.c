@@ -106,7 +106,8 @@ static bool property_read_number(const char *text, int64_t *out_value)
         if (*digit < '0' || *digit > '9')
             return false;
         int64_t step = negative ? '0' - *digit : *digit - '0';
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, step, &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, step, &value))
             return false;
     }
     *out_value = value;
@@ -167,7 +168,8 @@ static bool property_equals_any_case(const char *a, const char *b)
     return *a == *b;
 }
 
-static bool property_read(const struct kfl__property *property, const char *text, int64_t *out_value)
+static bool property_read(const struct kfl__property *property, const char *text,
+                          int64_t *out_value)
 {
     int64_t value = 0;
     switch (property->type) {
@@ -177,7 +179,8 @@ static bool property_read(const struct kfl__property *property, const char *text
             return false;
         break;
     case KFL_TYPE_INT64:
-        if (!property_read_number(text, &value) || value < property->least || value > property->most)
+        if (!property_read_number(text, &value) || value < property->least ||
+            value > property->most)
             return false;
         break;
     case KFL_TYPE_MODE:
@@ -204,7 +207,8 @@ static bool property_read(const struct kfl__property *property, const char *text
     return true;
 }
 
-void kfl__property_format(const struct kfl__property *property, int64_t value, char text[KFL_PROPERTY_TEXT_SIZE])
+void kfl__property_format(const struct kfl__property *property, int64_t value,
+                          char text[KFL_PROPERTY_TEXT_SIZE])
 {
     struct property_choice choice = {0};
     text[0] = '\0';
@@ -277,8 +281,8 @@ static void property_describe(const struct kfl__property *property, char *text, 
         property_append(text, size, "%" PRId64 " .. %" PRId64, property->least, property->most);
         break;
     case KFL_TYPE_MODE:
-        property_append(text, size, "bits of %04" PRIo64 " with all of %04" PRIo64, (uint64_t)property->most,
-                        (uint64_t)property->least);
+        property_append(text, size, "bits of %04" PRIo64 " with all of %04" PRIo64,
+                        (uint64_t)property->most, (uint64_t)property->least);
         break;
     case KFL_TYPE_CHOICE:
         property_describe_choices(property->choices, text, size);
@@ -288,7 +292,8 @@ static void property_describe(const struct kfl__property *property, char *text, 
         property_append(text, size, "one or more of %s, separated by commas", choices);
         break;
     case KFL_TYPE_STRING:
-        property_append(text, size, "at most %" PRId64 " bytes, no control characters", property->most);
+        property_append(text, size, "at most %" PRId64 " bytes, no control characters",
+                        property->most);
         break;
     }
 }
@@ -304,7 +309,8 @@ static void property_derive(void)
                 property_append(scope, sizeof property_derived.words[i].scope, "%s%s",
                                 scope[0] != '\0' ? "," : "", scopes[bit]);
         }
-        property_describe(property, property_derived.words[i].accepts, sizeof property_derived.words[i].accepts);
+        property_describe(property, property_derived.words[i].accepts,
+                          sizeof property_derived.words[i].accepts);
 
         int64_t value = 0;
         bool valid = property_read(property, property->default_text, &value);
@@ -326,8 +332,8 @@ int kfl__property_parse(const struct kfl__property *property, const char *text, 
         return 0;
     pthread_once(&property_derived.once, property_derive);
     bool is_long = strnlen(text, 81) > 80;
-    return kfl__fail(KFL_E_BAD_VALUE, "\"%.*s%s\" is not a value of %s, which takes %s", is_long ? 77 : 80, text,
-                     is_long ? "..." : "", property->name,
+    return kfl__fail(KFL_E_BAD_VALUE, "\"%.*s%s\" is not a value of %s, which takes %s",
+                     is_long ? 77 : 80, text, is_long ? "..." : "", property->name,
                      property_derived.words[property - property_table].accepts);
 }
 
@@ -402,9 +408,10 @@ int kfl__property_find(const char *name)
         return index;
     const char *suggestion = property_suggest(name);
     if (suggestion != NULL)
-        return kfl__fail(KFL_E_UNKNOWN_PROPERTY, "there is no property \"%s\": did you mean %s?", name, suggestion);
-    return kfl__fail(KFL_E_UNKNOWN_PROPERTY, "there is no property \"%.80s\": docs/configuration.md lists them",
-                     name);
+        return kfl__fail(KFL_E_UNKNOWN_PROPERTY, "there is no property \"%s\": did you mean %s?",
+                         name, suggestion);
+    return kfl__fail(KFL_E_UNKNOWN_PROPERTY,
+                     "there is no property \"%.80s\": docs/configuration.md lists them", name);
 }
 
 const struct kfl__property *kfl__property_get(int32_t index)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table: one row a property. From it come the typed struct, the parser, the checks, the defaults,
- * kfl_property_…() and docs/configuration.md.
+ * The table: one row a property. From it come the typed struct, the parser, the checks, the
+ * defaults, kfl_property_…() and docs/configuration.md.
  *
  * X(field, "name", scopes, type, default, least, most, choices, text)
- *   type     BOOLEAN, INT64, MODE (octal), CHOICE (the field holds the index into choices), LIST (a set of
- *            choices: the field holds a bit for each), STRING (the field points at the config's copy)
+ *   type     BOOLEAN, INT64, MODE (octal), CHOICE (the field holds the index into choices), LIST (a
+ *            set of choices: the field holds a bit for each), STRING (the field points at the
+ *            config's copy)
  *   default  as text, in the form that kfl_config_get() gives back
- *   least,   bounds of an INT64; of a MODE the bits that must and the bits that may be set; of a STRING
- *   most     its length in bytes
+ *   least,   bounds of an INT64; of a MODE the bits that must and the bits that may be set; of a
+ *   most     STRING its length in bytes
  *   choices  "a|b|c" for CHOICE and LIST, else NULL; "b=d" where d is another word for b
  */
 #ifndef KFL_CONFIG_PROPERTIES_H
@@ -95,7 +96,13 @@ struct kfl__settings {
 
 /* The indexes of choices, in the order of the table. */
 enum { KFL_CLEANUP_DELETE = 1, KFL_CLEANUP_COMPACT = 2 };
-enum { KFL_COMPRESSION_PRODUCER, KFL_COMPRESSION_NONE, KFL_COMPRESSION_UNCOMPRESSED, KFL_COMPRESSION_LZ4, KFL_COMPRESSION_ZSTD };
+enum {
+    KFL_COMPRESSION_PRODUCER,
+    KFL_COMPRESSION_NONE,
+    KFL_COMPRESSION_UNCOMPRESSED,
+    KFL_COMPRESSION_LZ4,
+    KFL_COMPRESSION_ZSTD,
+};
 enum { KFL_TIME_CREATE, KFL_TIME_APPEND };
 enum { KFL_ACKS_0, KFL_ACKS_1, KFL_ACKS_ALL };
 enum { KFL_PARTITIONER_MURMUR2, KFL_PARTITIONER_XXH3 };
@@ -138,10 +145,12 @@ int kfl__property_find(const char *name);
  * Read a value: the number that its field holds, whatever the type; a STRING has none and gives its
  * length. KFL_E_BAD_VALUE names property, value and what is accepted.
  */
-int kfl__property_parse(const struct kfl__property *property, const char *text, int64_t *out_value);
+int kfl__property_parse(const struct kfl__property *property, const char *text,
+                        int64_t *out_value);
 /* The one way in which a value is written. Not for a STRING, which is its own text. */
 #define KFL_PROPERTY_TEXT_SIZE 64
-void kfl__property_format(const struct kfl__property *property, int64_t value, char text[KFL_PROPERTY_TEXT_SIZE]);
+void kfl__property_format(const struct kfl__property *property, int64_t value,
+                          char text[KFL_PROPERTY_TEXT_SIZE]);
 /* Put a parsed value into its field. Of a STRING the field then points at `text`. */
 void kfl__property_store(const struct kfl__property *property, int64_t value, const char *text,
                          struct kfl__settings *settings);

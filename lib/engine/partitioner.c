@@ -2,13 +2,14 @@
 /*
  * The choice for records without a key.
  *
- * Spreading them one by one would make every batch small; so one partition is in favour until it was
- * given about a batch, and then another one is drawn. The draw leaves out the old favourite and is
- * even among the others, so that no partition is starved whatever the number of producers.
+ * Spreading them one by one would make every batch small; so one partition is in favour until it
+ * was given about a batch, and then another one is drawn. The draw leaves out the old favourite and
+ * is even among the others, so that no partition is starved whatever the number of producers.
  */
 #include "engine/partitioner.h"
 
-void kfl__partitioner_init(struct kfl__partitioner *partitioner, const struct kfl__settings *settings, uint64_t seed)
+void kfl__partitioner_init(struct kfl__partitioner *partitioner,
+                           const struct kfl__settings *settings, uint64_t seed)
 {
     *partitioner = (struct kfl__partitioner){
         .batch_size = settings->batch_size,
@@ -19,7 +20,7 @@ void kfl__partitioner_init(struct kfl__partitioner *partitioner, const struct kf
     };
 }
 
-/* An even number below `limit`: splitmix64, whose state may be any seed, scaled without a division. */
+/* An even draw below `limit`: splitmix64, whose state may be any seed, scaled by a product. */
 static int32_t partitioner_draw(struct kfl__partitioner *partitioner, int32_t limit)
 {
     uint64_t mixed = partitioner->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -29,7 +30,8 @@ static int32_t partitioner_draw(struct kfl__partitioner *partitioner, int32_t li
     return (int32_t)((mixed >> 32) * (uint64_t)limit >> 32);
 }
 
-int32_t kfl__partitioner_pick_any(struct kfl__partitioner *partitioner, size_t record_size, int32_t partition_count)
+int32_t kfl__partitioner_pick_any(struct kfl__partitioner *partitioner, size_t record_size,
+                                  int32_t partition_count)
 {
     assert(partition_count > 0);
     int32_t favourite = partitioner->favourite;

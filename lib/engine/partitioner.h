@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which partition a record goes to: by request, by its key, or by the partition in favour now. Pure: no
- * clock, no I/O, no lock; the same seed gives the same choices.
+ * Which partition a record goes to: by request, by its key, or by the partition in favour now.
+ * Pure: no clock, no I/O, no lock; the same seed gives the same choices.
  */
 #ifndef KFL_ENGINE_PARTITIONER_H
 #define KFL_ENGINE_PARTITIONER_H
@@ -28,13 +28,15 @@ struct kfl__partitioner {
 };
 
 /* partitioner, partitioner.ignore.keys and batch.size of a producer. seed: kfl__random64(). */
-void kfl__partitioner_init(struct kfl__partitioner *partitioner, const struct kfl__settings *settings, uint64_t seed);
+void kfl__partitioner_init(struct kfl__partitioner *partitioner,
+                           const struct kfl__settings *settings, uint64_t seed);
 
 /*
- * The partition for a record that counts record_size bytes and brings no key: the favourite, until it
- * was given batch.size bytes; then any other one, all equally likely. Counts the record.
+ * The partition for a record that counts record_size bytes and brings no key: the favourite, until
+ * it was given batch.size bytes; then any other one, all equally likely. Counts the record.
  */
-int32_t kfl__partitioner_pick_any(struct kfl__partitioner *partitioner, size_t record_size, int32_t partition_count);
+int32_t kfl__partitioner_pick_any(struct kfl__partitioner *partitioner, size_t record_size,
+                                  int32_t partition_count);
 
 /* Kafka's murmur2 (Java: Utils.murmur2), which says where the keys of its producers are. */
 static inline uint32_t kfl__partitioner_murmur2(const void *bytes, size_t size)
@@ -62,7 +64,8 @@ static inline uint32_t kfl__partitioner_murmur2(const void *bytes, size_t size)
 }
 
 /* The partition of a key, hashed by KFL_PARTITIONER_…. An empty key is a key; key is not NULL. */
-static inline int32_t kfl__partitioner_pick_by_key(int32_t hash, const void *key, size_t key_size, int32_t partition_count)
+static inline int32_t kfl__partitioner_pick_by_key(int32_t hash, const void *key, size_t key_size,
+                                                   int32_t partition_count)
 {
     assert(key != NULL && partition_count > 0);
     uint32_t number = hash == KFL_PARTITIONER_MURMUR2 ? kfl__partitioner_murmur2(key, key_size)
@@ -78,8 +81,9 @@ static inline int32_t kfl__partitioner_pick_by_key(int32_t hash, const void *key
  *   record_size      what the record counts towards batch.size
  *   partition_count  how many the topic has now; it may have grown since the last pick
  */
-static inline int32_t kfl__partitioner_pick(struct kfl__partitioner *partitioner, int32_t partition, const void *key,
-                                            size_t key_size, size_t record_size, int32_t partition_count)
+static inline int32_t kfl__partitioner_pick(struct kfl__partitioner *partitioner, int32_t partition,
+                                            const void *key, size_t key_size, size_t record_size,
+                                            int32_t partition_count)
 {
     assert(partition < partition_count);
     if (partition >= 0)

@@ -84,7 +84,8 @@ START_TEST(a_refused_value_changes_nothing)
     kfl_config *config = made();
     set(config, "linger.ms", "5");
     ck_assert_int_eq(kfl_config_set(config, "linger.ms", "5s"), KFL_E_BAD_VALUE);
-    ck_assert_str_eq(kfl_last_error(), "\"5s\" is not a value of linger.ms, which takes 0 .. 2147483647");
+    ck_assert_str_eq(kfl_last_error(),
+                     "\"5s\" is not a value of linger.ms, which takes 0 .. 2147483647");
     ck_assert_int_eq(kfl_last_error_code(), KFL_E_BAD_VALUE);
     ck_assert_str_eq(kfl_config_get(config, "linger.ms"), "5");
     ck_assert_int_eq(kfl__config_settings(config)->linger_ms, 5);
@@ -151,7 +152,9 @@ START_TEST(a_number_needs_no_printing)
     ck_assert_int_eq(kfl_config_set_int64(config, "acks", -1), 0);
     ck_assert_int_eq(kfl_config_set_int64(config, "read.only", 1), 0);
     ck_assert_int_eq(kfl_config_set_int64(config, "file.mode", 0640), 0);
-    encodes_as(config, "read.only=true\nfile.mode=0640\nflush.ms=9223372036854775807\nacks=all\nlinger.ms=12\n");
+    encodes_as(
+        config,
+        "read.only=true\nfile.mode=0640\nflush.ms=9223372036854775807\nacks=all\nlinger.ms=12\n");
     ck_assert_int_eq(kfl_config_set_int64(config, "linger.ms", -1), KFL_E_BAD_VALUE);
     ck_assert_int_eq(kfl_config_set_int64(config, "flush.ms", INT64_MIN), KFL_E_BAD_VALUE);
     ck_assert_int_eq(kfl_config_set_int64(config, "read.only", 2), KFL_E_BAD_VALUE);
@@ -169,10 +172,13 @@ START_TEST(a_property_of_another_scope_is_refused)
     ck_assert_int_eq(kfl__config_check(NULL, KFL_SCOPE_TOPIC, true, true), 0);
     set(config, "linger.ms", "5");
     ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_PRODUCER, true, true), 0);
-    ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_TOPIC, true, true), KFL_E_UNKNOWN_PROPERTY);
+    ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_TOPIC, true, true),
+                     KFL_E_UNKNOWN_PROPERTY);
     ck_assert_str_eq(kfl_last_error(), "a topic has no property linger.ms: it belongs to producer");
-    ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_STORE, true, true), KFL_E_UNKNOWN_PROPERTY);
-    ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_CONSUMER, true, true), KFL_E_UNKNOWN_PROPERTY);
+    ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_STORE, true, true),
+                     KFL_E_UNKNOWN_PROPERTY);
+    ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_CONSUMER, true, true),
+                     KFL_E_UNKNOWN_PROPERTY);
     set(config, "linger.ms", NULL);
     ck_assert_int_eq(kfl__config_check(config, KFL_SCOPE_TOPIC, true, true), 0);
     set(config, "flush.ms", "5");
@@ -204,7 +210,8 @@ END_TEST
 START_TEST(a_copy_shares_nothing_with_its_source)
 {
     kfl_config *source = NULL, *copy = NULL, *empty = NULL;
-    ck_assert_int_eq(kfl__config_decode("group.id=g\nlinger.ms=5\nfrom.the.future=x\n", &source), 0);
+    ck_assert_int_eq(kfl__config_decode("group.id=g\nlinger.ms=5\nfrom.the.future=x\n", &source),
+                     0);
     ck_assert_int_eq(kfl__config_copy(source, &copy), 0);
     kfl_config_destroy(source);
     ck_assert_str_eq(kfl__config_settings(copy)->group_id, "g");
@@ -221,7 +228,9 @@ END_TEST
 START_TEST(a_merge_puts_what_is_set_and_what_was_set_to_null)
 {
     kfl_config *config = NULL, *changes = made();
-    ck_assert_int_eq(kfl__config_decode("flush.ms=5\nsegment.bytes=65536\nsegment.ms=9\nnew.one=1\n", &config), 0);
+    ck_assert_int_eq(
+        kfl__config_decode("flush.ms=5\nsegment.bytes=65536\nsegment.ms=9\nnew.one=1\n", &config),
+        0);
     set(changes, "flush.ms", NULL);
     set(changes, "segment.ms", "8");
     set(changes, "cleanup.policy", "compact");
@@ -326,7 +335,8 @@ END_TEST
 
 START_TEST(what_is_no_list_of_properties_is_not_decoded)
 {
-    static const char *const wrong[] = {"\n", "=", "=1\n", "acks", "acks\n", "acks=1", "acks=1\n\n", "x\ny=1\n"};
+    static const char *const wrong[] = {"\n",     "=",      "=1\n",       "acks",
+                                        "acks\n", "acks=1", "acks=1\n\n", "x\ny=1\n"};
     kfl_config *config = NULL;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         int r = kfl__config_decode(wrong[i], &config);
@@ -342,7 +352,7 @@ START_TEST(what_is_no_list_of_properties_is_not_decoded)
 END_TEST
 
 #ifdef KFL_FAULT_POINTS
-/* Fail the n-th allocation, n upward until all passes: each step is told, and none leaves half a change. */
+/* The n-th allocation fails, n upward until all passes: no failure leaves half a change. */
 START_TEST(a_change_without_memory_changes_nothing)
 {
     kfl_config *config = NULL, *changes = made(), *copy = NULL;

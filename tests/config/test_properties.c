@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "config/properties.h"
 #include "suite.h"
 
@@ -20,7 +21,8 @@ static const struct kfl__property *row(const char *name)
 static void takes(const char *name, const char *text, int64_t expected)
 {
     int64_t value = -77;
-    ck_assert_msg(kfl__property_parse(row(name), text, &value) == 0, "%s=%s is refused", name, text);
+    ck_assert_msg(kfl__property_parse(row(name), text, &value) == 0, "%s=%s is refused", name,
+                  text);
     ck_assert_msg(value == expected, "%s=%s gives %" PRId64, name, text, value);
 }
 
@@ -41,7 +43,8 @@ START_TEST(every_default_is_a_value_in_its_written_form)
         const struct kfl__property *property = kfl__property_get(i);
         char text[KFL_PROPERTY_TEXT_SIZE];
         int64_t value = 0;
-        ck_assert_msg(kfl__property_parse(property, property->default_text, &value) == 0, "%s", property->name);
+        ck_assert_msg(kfl__property_parse(property, property->default_text, &value) == 0, "%s",
+                      property->name);
         if (property->type == KFL_TYPE_STRING)
             continue;
         kfl__property_format(property, value, text);
@@ -52,7 +55,8 @@ END_TEST
 
 START_TEST(every_row_is_whole)
 {
-    static const char *const types[] = {"boolean", "int", "long", "octal", "choice", "list", "string"};
+    static const char *const types[] = {"boolean", "int",  "long",  "octal",
+                                        "choice",  "list", "string"};
     for (int32_t i = 0; i < KFL_PROPERTY_COUNT; i++) {
         const struct kfl__property *property = kfl__property_get(i);
         const char *type = kfl_property_type(property->name);
@@ -114,7 +118,8 @@ START_TEST(facts_are_told_in_words)
     ck_assert_str_eq(kfl_property_accepts("flush.ms"), "1 .. 9223372036854775807");
     ck_assert_str_eq(kfl_property_accepts("file.mode"), "bits of 0666 with all of 0600");
     ck_assert_str_eq(kfl_property_accepts("acks"), "0, 1, all (or -1)");
-    ck_assert_str_eq(kfl_property_accepts("cleanup.policy"), "one or more of delete, compact, separated by commas");
+    ck_assert_str_eq(kfl_property_accepts("cleanup.policy"),
+                     "one or more of delete, compact, separated by commas");
     ck_assert_str_eq(kfl_property_accepts("group.id"), "at most 255 bytes, no control characters");
     ck_assert_str_eq(kfl_property_default("file.mode"), "0600");
 }
@@ -127,9 +132,26 @@ START_TEST(a_number_is_digits_within_its_bounds)
     takes("max.poll.records", "007", 7);
     takes("linger.ms", "-0", 0);
     takes("flush.ms", "9223372036854775807", INT64_MAX);
-    static const char *const wrong[] = {"12abc", "", " 12", "12 ", "1e3", "0x10", "+1", "-", "--1", "1.0", "1,000",
-                                        "9223372036854775808", "18446744073709551617", "-1", "0", "65537",
-                                        "99999999999999999999999999", "-9223372036854775809", "1\n", "١"};
+    static const char *const wrong[] = {"12abc",
+                                        "",
+                                        " 12",
+                                        "12 ",
+                                        "1e3",
+                                        "0x10",
+                                        "+1",
+                                        "-",
+                                        "--1",
+                                        "1.0",
+                                        "1,000",
+                                        "9223372036854775808",
+                                        "18446744073709551617",
+                                        "-1",
+                                        "0",
+                                        "65537",
+                                        "99999999999999999999999999",
+                                        "-9223372036854775809",
+                                        "1\n",
+                                        "١"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         refuses("max.poll.records", wrong[i]);
     refuses("flush.ms", "9223372036854775808");
@@ -141,7 +163,8 @@ START_TEST(a_boolean_is_true_or_false_in_any_case)
     takes("create", "true", 1);
     takes("create", "TRUE", 1);
     takes("create", "False", 0);
-    static const char *const wrong[] = {"", "1", "0", "yes", "no", "t", "true ", " true", "truee", "tru"};
+    static const char *const wrong[] = {"",  "1",     "0",     "yes",   "no",
+                                        "t", "true ", " true", "truee", "tru"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         refuses("create", wrong[i]);
 }
@@ -164,7 +187,8 @@ START_TEST(a_choice_is_one_of_its_words_as_they_are_spelt)
     takes("auto.offset.reset", "earliest", KFL_RESET_EARLIEST);
     takes("auto.offset.reset", "latest", KFL_RESET_LATEST);
     takes("auto.offset.reset", "none", KFL_RESET_NONE);
-    static const char *const wrong[] = {"", "2", "-2", "ALL", "al", "all=-1", "0|1", "all=", "=", "|", "-1 ", "none"};
+    static const char *const wrong[] = {"",    "2",    "-2", "ALL", "al",  "all=-1",
+                                        "0|1", "all=", "=",  "|",   "-1 ", "none"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         refuses("acks", wrong[i]);
 }
@@ -187,8 +211,16 @@ START_TEST(a_list_is_a_set_of_words)
     takes("cleanup.policy", "compact,delete", KFL_CLEANUP_COMPACT | KFL_CLEANUP_DELETE);
     kfl__property_format(row("cleanup.policy"), KFL_CLEANUP_COMPACT | KFL_CLEANUP_DELETE, text);
     ck_assert_str_eq(text, "delete,compact");
-    static const char *const wrong[] = {"", ",", "delete,", ",delete", "delete,delete", "delete, compact",
-                                        "delete,compact,delete", "Delete", "deletecompact", "delete|compact"};
+    static const char *const wrong[] = {"",
+                                        ",",
+                                        "delete,",
+                                        ",delete",
+                                        "delete,delete",
+                                        "delete, compact",
+                                        "delete,compact,delete",
+                                        "Delete",
+                                        "deletecompact",
+                                        "delete|compact"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         refuses("cleanup.policy", wrong[i]);
 }
@@ -203,8 +235,9 @@ START_TEST(a_mode_is_octal_and_leaves_the_owner_his_files)
     takes("file.mode", "0666", 0666);
     kfl__property_format(row("file.mode"), 0640, text);
     ck_assert_str_eq(text, "0640");
-    static const char *const wrong[] = {"", "0400", "0700", "0777", "0680", "0o600", "00600", "60", "0666 ", "-600",
-                                        "4600", "07777777777777777777777600"};
+    static const char *const wrong[] = {"",      "0400",  "0700",  "0777",
+                                        "0680",  "0o600", "00600", "60",
+                                        "0666 ", "-600",  "4600",  "07777777777777777777777600"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         refuses("file.mode", wrong[i]);
 }
@@ -246,17 +279,22 @@ START_TEST(the_name_that_was_meant_is_suggested)
     static const struct {
         const char *name, *meant;
     } slips[] = {
-        {"linger_ms", "linger.ms"},           {"LINGER.MS", "linger.ms"},
-        {"linger.m", "linger.ms"},            {"lingre.ms", "linger.ms"},
-        {"ack", "acks"},                      {"segment.byte", "segment.bytes"},
-        {"max-message-bytes", "max.message.bytes"}, {"auto.ofset.reset", "auto.offset.reset"},
-        {"fetch.max.bytess", "fetch.max.bytes"}, {"groupid", "group.id"},
+        {"linger_ms", "linger.ms"},
+        {"LINGER.MS", "linger.ms"},
+        {"linger.m", "linger.ms"},
+        {"lingre.ms", "linger.ms"},
+        {"ack", "acks"},
+        {"segment.byte", "segment.bytes"},
+        {"max-message-bytes", "max.message.bytes"},
+        {"auto.ofset.reset", "auto.offset.reset"},
+        {"fetch.max.bytess", "fetch.max.bytes"},
+        {"groupid", "group.id"},
         {"partitoner", "partitioner"},
     };
     for (size_t i = 0; i < sizeof slips / sizeof slips[0]; i++) {
         char expected[100];
-        snprintf(expected, sizeof expected, "there is no property \"%s\": did you mean %s?", slips[i].name,
-                 slips[i].meant);
+        snprintf(expected, sizeof expected, "there is no property \"%s\": did you mean %s?",
+                 slips[i].name, slips[i].meant);
         ck_assert_int_eq(kfl__property_find(slips[i].name), KFL_E_UNKNOWN_PROPERTY);
         ck_assert_str_eq(kfl_last_error(), expected);
     }
@@ -293,12 +331,41 @@ START_TEST(defaults_are_typed)
 }
 END_TEST
 
+/* Whatever is accepted has one written form, and that reads as the same value. */
+START_TEST(what_is_accepted_reads_back_from_its_written_form)
+{
+    static const char *const pieces[] = {"0",   "1",      "6",       "9", "-",    "all",
+                                         "lz4", "delete", "compact", ",", "true", " "};
+    uint64_t seed = kfl__random64();
+    uint64_t state = seed;
+    int accepted = 0;
+    for (int round = 0; round < 50000; round++) {
+        const struct kfl__property *property =
+            kfl__property_get((int32_t)(state >> 33) % KFL_PROPERTY_COUNT);
+        char text[64] = "", written[KFL_PROPERTY_TEXT_SIZE];
+        int64_t value = 0, again = 0;
+        for (int i = 0; i < 5; i++) {
+            state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            if (i == 0 || (state >> 60) < 10)
+                strcat(text, pieces[(state >> 40) % (sizeof pieces / sizeof pieces[0])]);
+        }
+        if (property->type == KFL_TYPE_STRING || kfl__property_parse(property, text, &value) < 0)
+            continue;
+        accepted++;
+        kfl__property_format(property, value, written);
+        ck_assert_msg(kfl__property_parse(property, written, &again) == 0 && again == value,
+                      "%s=%s, written as %s, seed %" PRIu64, property->name, text, written, seed);
+    }
+    ck_assert_msg(accepted > 300, "%d, seed %" PRIu64, accepted, seed);
+}
+END_TEST
+
 static void *ask(void *context)
 {
-    (void)context;
     const char *accepts = kfl_property_accepts("acks");
     int64_t flush_ms = kfl__property_defaults()->flush_ms;
-    return accepts != NULL && strcmp(accepts, "0, 1, all (or -1)") == 0 && flush_ms == 1000 ? ask : NULL;
+    bool is_right = strcmp(accepts, "0, 1, all (or -1)") == 0 && flush_ms == 1000;
+    return is_right ? context : NULL;
 }
 
 /* In a process of its own (Check forks), so that the first use is what is raced for. */
@@ -306,7 +373,7 @@ START_TEST(many_threads_may_ask_first)
 {
     pthread_t threads[8];
     for (size_t i = 0; i < 8; i++)
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, ask, NULL), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, ask, threads), 0);
     for (size_t i = 0; i < 8; i++) {
         void *answer;
         pthread_join(threads[i], &answer);
@@ -337,6 +404,7 @@ Suite *kfl_suite(void)
     tcase_add_test(values, a_list_is_a_set_of_words);
     tcase_add_test(values, a_mode_is_octal_and_leaves_the_owner_his_files);
     tcase_add_test(values, a_string_is_one_bounded_line);
+    tcase_add_test(values, what_is_accepted_reads_back_from_its_written_form);
     tcase_add_test(values, a_value_too_long_to_be_told_is_told_in_part);
     suite_add_tcase(suite, values);
 

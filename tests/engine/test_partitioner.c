@@ -12,7 +12,7 @@
 #include "kafkalite.h"
 #include "suite.h"
 
-/* Of Kafka's UtilsTest and of librdkafka's unit test; the partitions are those of the Java client. */
+/* Of Kafka's UtilsTest and librdkafka's unit test; the partitions are those of the Java client. */
 static const struct {
     const char *key;
     int32_t hash;
@@ -28,7 +28,8 @@ static const struct {
     {"kafka", -798503068, 1, 0, 4, 0, 4},
 };
 
-static struct kfl__partitioner partitioner(int32_t hash, bool ignore_keys, int64_t batch_size, uint64_t seed)
+static struct kfl__partitioner partitioner(int32_t hash, bool ignore_keys, int64_t batch_size,
+                                           uint64_t seed)
 {
     struct kfl__settings settings = *kfl__property_defaults();
     struct kfl__partitioner made;
@@ -42,7 +43,8 @@ static struct kfl__partitioner partitioner(int32_t hash, bool ignore_keys, int64
 /* kafka:B3 */
 START_TEST(murmur2_is_that_of_the_java_client)
 {
-    ck_assert_int_eq((int32_t)kfl__partitioner_murmur2(golden[_i].key, strlen(golden[_i].key)), golden[_i].hash);
+    ck_assert_int_eq((int32_t)kfl__partitioner_murmur2(golden[_i].key, strlen(golden[_i].key)),
+                     golden[_i].hash);
 }
 END_TEST
 
@@ -52,11 +54,16 @@ START_TEST(a_key_goes_where_kafka_puts_it)
     struct kfl__partitioner p = partitioner(KFL_PARTITIONER_MURMUR2, false, 1, 1);
     const char *key = golden[_i].key;
     size_t size = strlen(key);
-    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 3), golden[_i].of_3);
-    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 4), golden[_i].of_4);
-    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 6), golden[_i].of_6);
-    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 10), golden[_i].of_10);
-    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 12), golden[_i].of_12);
+    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 3),
+                     golden[_i].of_3);
+    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 4),
+                     golden[_i].of_4);
+    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 6),
+                     golden[_i].of_6);
+    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 10),
+                     golden[_i].of_10);
+    ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 12),
+                     golden[_i].of_12);
     ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, key, size, 100, 1), 0);
 }
 END_TEST
@@ -69,7 +76,8 @@ static int32_t murmur2_as_in_java(const uint8_t *data, int32_t length)
     int32_t words = length / 4;
     for (int32_t i = 0; i < words; i++) {
         const uint8_t *at = data + i * 4;
-        uint32_t k = (uint32_t)at[0] + ((uint32_t)at[1] << 8) + ((uint32_t)at[2] << 16) + ((uint32_t)at[3] << 24);
+        uint32_t k = (uint32_t)at[0] + ((uint32_t)at[1] << 8) + ((uint32_t)at[2] << 16) +
+                     ((uint32_t)at[3] << 24);
         k *= m;
         k ^= k >> 24;
         k *= m;
@@ -135,7 +143,8 @@ START_TEST(xxh3_takes_its_own_low_bits)
     for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
         size_t size = strlen(golden[i].key);
         int32_t expected = (int32_t)((kfl__hash64(golden[i].key, size) & 0x7fffffff) % 7);
-        ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, golden[i].key, size, 1, 7), expected);
+        ck_assert_int_eq(kfl__partitioner_pick(&p, KFL_PARTITION_ANY, golden[i].key, size, 1, 7),
+                         expected);
     }
 }
 END_TEST
@@ -220,8 +229,8 @@ START_TEST(every_partition_gets_its_share)
     }
     /* Six standard deviations of 1000 draws: once in a hundred million runs. */
     for (int32_t i = 0; i < count; i++)
-        ck_assert_msg(given[i] > 800 && given[i] < 1200, "partition %d of %d: %d, seed %" PRIu64, i, count, given[i],
-                      seed);
+        ck_assert_msg(given[i] > 800 && given[i] < 1200, "partition %d of %d: %d, seed %" PRIu64, i,
+                      count, given[i], seed);
 }
 END_TEST
 
