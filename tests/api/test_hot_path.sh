@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An append (acks=1) and a poll neither allocate nor make a system call for a record; a new segment and a
-# stretch of pages to be touched may cost some. usage: test_hot_path.sh HOT_PATH_PROGRAM
+# An append (acks=1) and a poll neither allocate nor make a system call for a record; a new segment
+# and a stretch of pages to be touched may cost some. usage: test_hot_path.sh HOT_PATH_PROGRAM
 set -u
 program=$1
 records=100000
@@ -27,19 +27,22 @@ allocations() { # what
 }
 
 calls() { # what
-    if ! strace -o "$directory/calls" "$program" "$directory/$1-calls" "$1" >"$directory/said" 2>"$directory/error"; then
+    if ! strace -o "$directory/calls" "$program" "$directory/$1-calls" "$1" \
+        >"$directory/said" 2>"$directory/error"; then
         number=$((number + 1))
         echo "ok $number - $1: no system call for a record # SKIP strace cannot run here"
         return
     fi
     read -r count rolls <"$directory/said"
     # Of this thread, between the probes: those that touch pages, and all others.
-    sed -n '\|/hot-path/begin|,\|/hot-path/end|p' "$directory/calls" | sed '1d;$d' >"$directory/measured"
+    sed -n '\|/hot-path/begin|,\|/hot-path/end|p' "$directory/calls" |
+        sed '1d;$d' >"$directory/measured"
     touched=$(grep -c '^madvise(' "$directory/measured")
     others=$(grep -vc '^madvise(' "$directory/measured")
-    echo "# $1: $touched calls to touch pages, $others others, $rolls new segments, $records records"
-    sed 's/(.*//; s/^/# /' "$directory/measured" | sort | uniq -c | sort -rn | sed 's/^ *\([0-9]*\) # /#     \1 /'
-    result $((touched <= touches && others <= calls_a_roll * (rolls + 1))) "$1: no system call for a record"
+    echo "# $1: $touched calls to touch pages, $others others, $rolls new segments"
+    sed 's/(.*//' "$directory/measured" | sort | uniq -c | sort -rn | sed 's/^ */#     /'
+    result $((touched <= touches && others <= calls_a_roll * (rolls + 1))) \
+        "$1: no system call for a record"
 }
 
 echo 1..4
