@@ -281,6 +281,18 @@ static void bench_print_number(double value, char *out, size_t out_size)
         snprintf(out, out_size, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value);
 }
 
+/* Texts of errors may hold quotes. */
+static void bench_print_json_text(const char *name, const char *text)
+{
+    printf("\"%s\": \"", name);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        putchar((unsigned char)*text < ' ' ? ' ' : *text);
+    }
+    putchar('"');
+}
+
 static void bench_print_json(const char *title, const struct bench_row *row,
                              const struct bench_result *result)
 {
@@ -299,7 +311,9 @@ static void bench_print_json(const char *title, const struct bench_row *row,
         printf(", \"measure\": \"%s\", \"must\": %.4g, \"goal\": %.4g, \"verdict\": \"%s\"",
                measures[row->bar.measure], row->bar.must, row->bar.goal,
                row->rounds > 0 ? bench_verdict(row, result) : "out");
-    printf(", \"note\": \"%s\"}", row->note);
+    printf(", ");
+    bench_print_json_text("note", row->note);
+    putchar('}');
     bench.tables++;
 }
 
