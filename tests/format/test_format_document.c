@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* docs/format.md is the specification: its tables and its worked example are held against the code.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

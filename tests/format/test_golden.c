@@ -3,6 +3,7 @@
  * Segment files of every released format, read by format/ alone: each must say for ever what the
  * text beside it says. Run from anywhere: meson tells where the tree is.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
