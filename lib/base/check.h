@@ -28,6 +28,14 @@
 #define KFL_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define KFL_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
+#if defined(__SANITIZE_THREAD__)
+#define KFL_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KFL_THREAD_SANITIZER
+#endif
+#endif
+
 /* Two neighbouring lines: what one processor fetches at a time on today's machines. */
 #define KFL_CACHE_LINE 128
 

@@ -3,17 +3,20 @@
  * Mutexes, and the check of their order.
  *
  * Each thread counts what it holds by rank, in debug builds. The robust kind relies on the layout of
- * the GNU C library's mutex in two places: its kind, looked at before each lock because the memory
- * may have come from a damaged file, and its owner.
+ * the GNU C library's mutex: its kind and whether it is lost, looked at before each lock because the
+ * memory may have come from a damaged file, and its owner.
  */
 #include "base/lock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/wait.h"
 
@@ -147,6 +150,8 @@ void kfl__condition_broadcast(struct kfl__condition *condition)
 
 /* Robust (16), shared (128), error-checking (2): who locks twice is told so instead of waiting for itself. */
 #define ROBUST_KIND (16 | 128 | 2)
+/* The owner of a mutex that is not recoverable. */
+#define ROBUST_LOST (INT_MAX - 1)
 
 static int init_robust_mutex(pthread_mutex_t *mutex)
 {
@@ -189,16 +194,42 @@ static int robust_result(int errnum, enum kfl__rank rank)
     case EBUSY:
     case ETIMEDOUT:
         return KFL_LOCK_BUSY;
+    case EDEADLK:
+        return kfl__fail(KFL_E_BUG, "this thread holds the shared lock already");
     default:
         return kfl__fail_errno(KFL_E_CORRUPT, errnum, "a shared lock cannot be used");
     }
 }
 
+/*
+ * Memory that holds no lock, or one that was given back unmended. The C library must not see the
+ * latter in pthread_mutex_trylock(): it would answer rightly, and keep it locked for ever.
+ */
+static bool robust_is_usable(const struct kfl__robust *robust)
+{
+    return robust->mutex.__data.__kind == ROBUST_KIND &&
+           __atomic_load_n(&robust->mutex.__data.__owner, __ATOMIC_RELAXED) != ROBUST_LOST;
+}
+
+static int lock_robust_until(pthread_mutex_t *mutex, int64_t deadline_ns)
+{
+#ifdef KFL_THREAD_SANITIZER
+    /* It knows of dead owners in this call only, and so would miss the order that a lock makes. */
+    int errnum;
+    while ((errnum = pthread_mutex_trylock(mutex)) == EBUSY && kfl__clock_steady_ns() < deadline_ns)
+        sched_yield();
+    return errnum;
+#else
+    struct timespec deadline = deadline_timespec(deadline_ns);
+    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
+#endif
+}
+
 int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank)
 {
     assert(rank_may_be_taken((int)rank));
-    if (KFL_UNLIKELY(robust->mutex.__data.__kind != ROBUST_KIND))
-        return kfl__fail(KFL_E_CORRUPT, "a shared lock is no lock: the memory was overwritten");
+    if (KFL_UNLIKELY(!robust_is_usable(robust)))
+        return kfl__fail(KFL_E_CORRUPT, "a shared lock cannot be used: it was overwritten, or never mended");
     return robust_result(pthread_mutex_trylock(&robust->mutex), rank);
 }
 
@@ -210,8 +241,7 @@ int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t de
         return r;
     if (deadline_ns < 0)
         return robust_result(pthread_mutex_lock(&robust->mutex), rank);
-    struct timespec deadline = deadline_timespec(deadline_ns);
-    return robust_result(pthread_mutex_clocklock(&robust->mutex, CLOCK_MONOTONIC, &deadline), rank);
+    return robust_result(lock_robust_until(&robust->mutex, deadline_ns), rank);
 }
 
 void kfl__robust_mended(struct kfl__robust *robust)

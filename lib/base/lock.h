@@ -2,7 +2,8 @@
 /*
  * Mutexes with a rank. A lock may be taken only while all locks that the thread holds rank lower;
  * debug builds (no NDEBUG) assert it per thread. Append locks of several slots (same rank) may be
- * held together, taken in rising slot order: the order within one rank is the caller's affair.
+ * held together, taken in rising slot order: the order within one rank is the caller's affair, but
+ * nothing is taken inside a leaf. A try counts as taking.
  *
  * `struct kfl__mutex` serves the threads of one process. `struct kfl__robust` lives in memory that
  * processes share, survives the death of its owner, and tells the next one of it.
@@ -68,7 +69,8 @@ int kfl__robust_init(struct kfl__robust *robust);
 /*
  * deadline_ns  on the steady clock; -1 waits for ever.
  * Returns 0, KFL_LOCK_OWNER_DIED, KFL_LOCK_BUSY (the deadline passed; nothing is written to the
- * thread's words) or KFL_E_CORRUPT (a word that is no mutex, or not recoverable).
+ * thread's words), KFL_E_CORRUPT (a word that is no mutex, or not recoverable) or KFL_E_BUG (this thread
+ * holds it already).
  */
 int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns);
 int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank);

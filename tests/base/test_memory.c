@@ -11,11 +11,11 @@
 /* The sanitizers' heaps end the program where the plain one answers NULL, unless they are told. */
 const char *__asan_default_options(void);
 const char *__tsan_default_options(void);
-const char *__asan_default_options(void)
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
-const char *__tsan_default_options(void)
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
