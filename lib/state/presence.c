@@ -170,7 +170,6 @@ int kfl__presence_join(struct kfl__presence *presence, struct kfl__presence_entr
 
     struct kfl__presence_entry *entry = &entries[number];
     atomic_store_explicit(&entry->pid, 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&entry->start, presence->start, memory_order_relaxed);
     atomic_store_explicit(&entry->namespace, presence->namespace, memory_order_relaxed);
     atomic_store_explicit(&entry->sleeping, 0, memory_order_relaxed);

@@ -13,8 +13,7 @@
 void kfl__slot_clear(struct kfl__slot *slot)
 {
     /* Whoever still holds a pointer to the former incarnation must find it gone first of all. */
-    atomic_store_explicit(&slot->topic_id, 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    (void)atomic_exchange(&slot->topic_id, 0);
     memset(slot, 0, sizeof *slot);
     atomic_store_explicit(&slot->active_first_timestamp_ms, -1, memory_order_relaxed);
     atomic_store_explicit(&slot->sync_target, -1, memory_order_relaxed);

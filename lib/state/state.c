@@ -238,9 +238,8 @@ static int state_fill_head(struct kfl__state *state, const struct kfl__state_bin
     atomic_store_explicit(&header->slot_count, FIRST_CHUNK_SLOTS, memory_order_relaxed);
     atomic_store_explicit(&header->life, 1, memory_order_relaxed);
     memcpy(header, &constant, offsetof(struct kfl__state_header, hash));
-    atomic_thread_fence(memory_order_release);
     KFL_STEP("state.publish");
-    header->hash = state_header_hash(&constant);
+    __atomic_store_n(&header->hash, state_header_hash(&constant), __ATOMIC_RELEASE);
     return 0;
 }
 

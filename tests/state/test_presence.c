@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "peer.h"
-#include "state/state.h"
 #include "suite.h"
 #include "temp_dir.h"
 
@@ -456,35 +455,6 @@ START_TEST(a_reader_that_may_not_write_shares_the_door)
 }
 END_TEST
 
-START_TEST(the_mode_of_lock_is_what_was_asked_for_less_the_umask)
-{
-    static const struct {
-        mode_t mask, asked, expected;
-    } rows[] = {{0, 0600, 0600}, {077, 0660, 0600}, {0, 0666, 0666}};
-    for (size_t index = 0; index < sizeof rows / sizeof rows[0]; index++) {
-        unlink(temp_dir_file("LOCK"));
-        mode_t old = umask(rows[index].mask);
-        struct kfl__presence presence;
-        ck_assert_int_eq(kfl__presence_enter(&presence, directory, rows[index].asked, false), 0);
-        umask(old);
-        kfl__presence_leave(&presence, entries);
-        struct stat status;
-        ck_assert_int_eq(stat(temp_dir_file("LOCK"), &status), 0);
-        ck_assert_uint_eq(status.st_mode & 0777, rows[index].expected);
-    }
-}
-END_TEST
-
-START_TEST(a_link_in_the_place_of_lock_is_not_followed)
-{
-    ck_assert_int_eq(symlink(temp_dir_file("elsewhere"), temp_dir_file("LOCK")), 0);
-    struct kfl__presence presence;
-    ck_assert_int_eq(kfl__presence_enter(&presence, directory, 0600, false), KFL_E_CORRUPT);
-    ck_assert_int_ne(access(temp_dir_file("elsewhere"), F_OK), 0);
-    kfl__presence_leave(&presence, entries);
-}
-END_TEST
-
 START_TEST(a_thread_is_described_by_its_process)
 {
     char text[64], expected[64];
@@ -496,77 +466,6 @@ START_TEST(a_thread_is_described_by_its_process)
     char small[6];
     kfl__presence_describe((int32_t)syscall(SYS_gettid), small, sizeof small);
     ck_assert_uint_eq(strlen(small), 5);
-}
-END_TEST
-
-enum { OPENERS = 3, ROUNDS = 1000 };
-
-struct race {
-    pthread_barrier_t barrier;
-    _Atomic int rebuilt[ROUNDS], met[ROUNDS];
-};
-
-/* Opening as a store does it; `round` stands for the catalog's open number. */
-static void open_in_round(struct race *race, uint64_t round, struct kfl__presence *presence,
-                          struct kfl__state **out_state)
-{
-    struct kfl__state_binding binding = {.open_number = round, .file_mode = 0600};
-    enter(presence);
-    binding.held = bytes_held(presence);
-    int r = kfl__state_attach(directory, &binding, out_state);
-    bool living = binding.held;
-    if (r == KFL_STATE_STALE) {
-        ck_assert(!living);
-        ck_assert_int_eq(kfl__state_rebuild(directory, &binding, out_state), 0);
-        race->rebuilt[round]++;
-    } else {
-        ck_assert_int_eq(r, 0);
-        ck_assert_int_eq(kfl__presence_others(presence, kfl__state_entries(*out_state), &living), 0);
-        ck_assert(living);
-    }
-    ck_assert_int_eq(kfl__presence_join(presence, kfl__state_entries(*out_state)), 0);
-    kfl__state_header(*out_state)->topics_version++;
-    ck_assert_int_eq(kfl__presence_settle(presence), 0);
-}
-
-static void race_to_open(struct peer *self, void *context)
-{
-    (void)self;
-    struct race *race = context;
-    for (uint64_t round = 0; round < ROUNDS; round++) {
-        struct kfl__presence presence;
-        struct kfl__state *state;
-        pthread_barrier_wait(&race->barrier);
-        open_in_round(race, round, &presence, &state);
-        pthread_barrier_wait(&race->barrier);
-        ck_assert_uint_eq(kfl__state_header(state)->topics_version, OPENERS);
-        race->met[round]++;
-        ck_assert_int_eq(kfl__presence_reenter(&presence), 0);
-        kfl__presence_leave(&presence, kfl__state_entries(state));
-        kfl__state_detach(state);
-    }
-}
-
-/* rule:R19 rule:R20 */
-START_TEST(of_racing_openers_exactly_one_rebuilds)
-{
-    struct race *race = mmap(NULL, sizeof *race, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                             -1, 0);
-    ck_assert_ptr_ne(race, MAP_FAILED);
-    pthread_barrierattr_t attributes;
-    pthread_barrierattr_init(&attributes);
-    pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-    pthread_barrier_init(&race->barrier, &attributes, OPENERS);
-    struct peer peers[OPENERS];
-    for (int index = 0; index < OPENERS; index++)
-        peer_start(&peers[index], race_to_open, race);
-    for (int index = 0; index < OPENERS; index++)
-        peer_join(&peers[index]);
-    for (int round = 0; round < ROUNDS; round++) {
-        ck_assert_msg(race->rebuilt[round] == 1, "round %d: %d rebuilt", round, race->rebuilt[round]);
-        ck_assert_int_eq(race->met[round], OPENERS);
-    }
-    munmap(race, sizeof *race);
 }
 END_TEST
 
@@ -587,15 +486,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tcase, one_maintains_until_it_dies);
     tcase_add_test(tcase, a_reader_creates_nothing);
     tcase_add_test(tcase, a_reader_that_may_not_write_shares_the_door);
-    tcase_add_test(tcase, the_mode_of_lock_is_what_was_asked_for_less_the_umask);
-    tcase_add_test(tcase, a_link_in_the_place_of_lock_is_not_followed);
     tcase_add_test(tcase, a_thread_is_described_by_its_process);
-    suite_add_tcase(suite, tcase);
-
-    tcase = tcase_create("race");
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_set_timeout(tcase, 60);
-    tcase_add_test(tcase, of_racing_openers_exactly_one_rebuilds);
     suite_add_tcase(suite, tcase);
     return suite;
 }
