@@ -76,6 +76,12 @@ struct kfl__slot {
     _Alignas(128) struct kfl__robust sync;
     _Atomic int64_t durable_offset;
     _Atomic uint64_t durable_word;    /* as the publishing word: everything up to here lies */
+    /* The two together, of one moment: [durable_pair] is valid, the other one is being written. */
+    struct {
+        _Atomic uint64_t word;
+        _Atomic int64_t offset;
+    } durable_pairs[2];
+    _Atomic uint32_t durable_pair;
     _Atomic int64_t sync_target;      /* -1: nobody syncs; else the end that the leader is bringing down */
     _Atomic uint32_t failed;          /* 1: a sync failed; for ever (R7) */
     _Atomic uint32_t durable_seq;     /* changes when durable_offset or failed does: waiters sleep here */
@@ -96,7 +102,7 @@ struct kfl__slot {
     _Atomic uint64_t rolls;
     _Atomic uint64_t sync_ns;
 };
-_Static_assert(sizeof(struct kfl__slot) <= 1280, "10,000 partitions take 13 MB");
+_Static_assert(sizeof(struct kfl__slot) <= 1408, "10,000 partitions take 13 MB");
 
 static inline uint64_t kfl__word(int64_t segment_id, uint64_t place)
 {
@@ -119,6 +125,30 @@ static inline uint64_t kfl__word_place(uint64_t word)
  * byte 0, or while nobody else can know the slot.
  */
 void kfl__slot_clear(struct kfl__slot *slot);
+
+/* Guarded by sync (or the slot is not in use yet): everything below lies, up to this word. */
+static inline void kfl__slot_set_durable(struct kfl__slot *slot, uint64_t word, int64_t offset)
+{
+    uint32_t other = 1 - (atomic_load_explicit(&slot->durable_pair, memory_order_relaxed) & 1);
+    atomic_store_explicit(&slot->durable_pairs[other].word, word, memory_order_relaxed);
+    atomic_store_explicit(&slot->durable_pairs[other].offset, offset, memory_order_relaxed);
+    atomic_store_explicit(&slot->durable_pair, other, memory_order_release);
+    atomic_store_explicit(&slot->durable_word, word, memory_order_release);
+    atomic_store_explicit(&slot->durable_offset, offset, memory_order_release);
+}
+
+/* Without a lock: word and offset of one moment. */
+static inline void kfl__slot_durable(struct kfl__slot *slot, uint64_t *out_word, int64_t *out_offset)
+{
+    int64_t before;
+    do {
+        before = atomic_load_explicit(&slot->durable_offset, memory_order_acquire);
+        uint32_t pair = atomic_load_explicit(&slot->durable_pair, memory_order_acquire) & 1;
+        *out_word = atomic_load_explicit(&slot->durable_pairs[pair].word, memory_order_acquire);
+        *out_offset = atomic_load_explicit(&slot->durable_pairs[pair].offset, memory_order_acquire);
+        /* A pair is written over only two changes later, and each change moves the offset. */
+    } while (atomic_load_explicit(&slot->durable_offset, memory_order_acquire) != before);
+}
 
 /* Does the slot still belong to this partition? */
 static inline bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one process holds of one open store. Every module of the engine is handed it; api/store opens and
+ * closes it. It lives until the last handle on it is closed; what it has open goes when the last store
+ * handle closes, and everything that is still called then answers KFL_E_CLOSED.
+ */
+#ifndef KFL_ENGINE_CORE_H
+#define KFL_ENGINE_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/count.h"
+#include "base/error.h"
+#include "base/lock.h"
+#include "catalog/catalog.h"
+#include "config/config.h"
+#include "state/state.h"
+
+struct kfl__topic;
+struct kfl__producer_list;
+
+struct kfl__core {
+    struct kfl__count count;
+
+    /* constant after open */
+    int directory; /* the store's folder */
+    int topics;    /* its folder of topics; -1 until the first is made (read-only stores) */
+    char *path;
+    uint64_t device, inode;
+    kfl_config *config;
+    const struct kfl__settings *settings;
+    struct kfl__catalog *catalog;
+    struct kfl__state *state;
+    struct kfl__state_header *shared;
+    uint8_t store_id[16];
+    bool read_only;
+    bool by_file; /* copy-on-write file system: never store through a map (R25) */
+    bool memory;  /* ":memory:": the folder goes at close */
+    bool detached; /* read-only with nobody writing: no state file, no presence */
+    const volatile uint8_t *fork_page; /* zero in a child */
+
+    struct kfl__presence presence;
+    struct kfl__clock clock;
+
+    /* guarded by registry */
+    struct kfl__mutex registry;
+    struct kfl__topic *topic_list;
+
+    /* atomic */
+    _Atomic int closing;
+    _Atomic uint64_t life; /* of the state file, as it was joined */
+
+    /* the helper: engine/janitor */
+    pthread_t helper;
+    bool helper_runs;
+    void *janitor;
+};
+
+/* 0, KFL_E_FORKED or KFL_E_CLOSED: the first line of every public call. */
+static inline int kfl__core_check(const struct kfl__core *core)
+{
+    if (KFL_UNLIKELY(core->fork_page[0] == 0))
+        return kfl__fail(KFL_E_FORKED, "%s was opened before fork(): open the store anew in the child", core->path);
+    if (KFL_UNLIKELY(atomic_load_explicit(&core->closing, memory_order_relaxed) != 0))
+        return kfl__fail(KFL_E_CLOSED, "the store %s is closed", core->path);
+    return 0;
+}
+
+static inline int kfl__core_check_writable(const struct kfl__core *core)
+{
+    int r = kfl__core_check(core);
+    if (r == 0 && core->read_only)
+        r = kfl__fail(KFL_E_READ_ONLY, "the store %s is open for reading only", core->path);
+    return r;
+}
+
+#endif

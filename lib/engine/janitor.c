@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When to flush, prepare, note, seal.
+ *
+ * Every process has a helper thread, and any of them may do any of the work: a sync has one leader anyway,
+ * and what another helper has done is found done. It sleeps until the next thing is due, on a word in the
+ * state file by which appends ask for a prepared segment. A store without the thread does the same work
+ * in kfl_store_maintain(), and appends bring about what they need themselves.
+ */
+#include "engine/janitor.h"
+
+#include <signal.h>
+
+#include "base/memory.h"
+#include "base/wait.h"
+#include "catalog/topics.h"
+#include "engine/sync.h"
+#include "engine/topics.h"
+
+#define JANITOR_REST_NS INT64_C(1000000000)
+#define JANITOR_NOTE_NS INT64_C(1000000000)
+
+struct janitor_chore {
+    kfl__janitor_chore *chore;
+    void *context;
+};
+
+struct janitor {
+    struct kfl__core *core;
+    struct kfl__mutex lock; /* guards the chores; held while they run */
+    struct janitor_chore *chores;
+    int32_t chore_count, chore_room;
+    _Atomic int stop;
+    _Atomic uint32_t word; /* of this process: raised to wake the thread */
+    _Atomic uint32_t sleeps;
+    int64_t noted_at_ns;
+};
+
+/* One round over the open partitions. */
+struct janitor_round {
+    struct janitor *janitor;
+    int64_t now_ns, budget_ends_ns; /* -1: no budget */
+    int64_t next_ns;                /* when something is due again; INT64_MAX: nothing is */
+    bool note;
+    bool more;
+};
+
+static int64_t janitor_flush_ms(const struct kfl__topic *topic)
+{
+    const struct kfl__topic_shape *shape = kfl__topic_shape(topic);
+    return kfl_config_is_set(shape->config, "flush.ms") ? shape->settings->flush_ms : topic->core->settings->flush_ms;
+}
+
+static void janitor_due(struct janitor_round *round, int64_t at_ns)
+{
+    if (at_ns < round->next_ns)
+        round->next_ns = at_ns;
+}
+
+static int janitor_flush(struct janitor_round *round, struct kfl__partition *partition, int64_t flush_ms)
+{
+    struct kfl__slot *slot = partition->slot;
+    int64_t since = atomic_load(&slot->unsynced_since_ns);
+    int64_t end = atomic_load(&slot->end_offset);
+    if (since == 0 || atomic_load(&slot->failed) != 0)
+        return 0;
+    int64_t due = flush_ms > INT64_MAX / 2000000 ? INT64_MAX : since + flush_ms * 1000000;
+    if (due > round->now_ns) {
+        janitor_due(round, due);
+        return 0;
+    }
+    if (atomic_load(&slot->durable_offset) >= end) {
+        atomic_compare_exchange_strong(&slot->unsynced_since_ns, &since, 0);
+        return 0;
+    }
+    return kfl__sync_wait(partition, end, kfl__clock_deadline_ns(10000));
+}
+
+struct janitor_note {
+    struct kfl__partition *partition;
+    int64_t offset;
+    uint64_t word;
+};
+
+static int janitor_put_note(struct kfl__catalog_txn *txn, void *context)
+{
+    const struct janitor_note *note = context;
+    struct kfl__partition *partition = note->partition;
+    struct kfl__partition_row row;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0 || row.durable_offset >= note->offset)
+        return r;
+    /* The full id: its low half is the word's, and ids only rise. */
+    int64_t id = (row.next_segment_id & ~(int64_t)UINT32_MAX) | kfl__word_ordinal(note->word);
+    if (id >= row.next_segment_id)
+        id -= INT64_C(1) << 32;
+    row.durable_offset = note->offset;
+    row.durable_segment = id;
+    row.durable_place = (int64_t)kfl__word_place(note->word);
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+/* R24: so that the walk after a power cut is short. */
+static int janitor_note(struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct janitor_note note = {.partition = partition};
+    kfl__slot_durable(slot, &note.word, &note.offset);
+    if (note.offset == atomic_load(&slot->noted_offset) || note.word == 0)
+        return 0;
+    int r = kfl__catalog_change_run(partition->core->catalog, janitor_put_note, &note);
+    if (r == 0)
+        atomic_store(&slot->noted_offset, note.offset);
+    return r;
+}
+
+static int janitor_prepare(struct kfl__partition *partition, const struct kfl__settings *settings)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t place = kfl__word_place(atomic_load(&slot->published));
+    int64_t size = atomic_load(&slot->active.size);
+    if (atomic_load(&slot->active.id) == 0 || atomic_load(&slot->next.id) != 0 || (int64_t)place * 2 <= size)
+        return 0;
+    return kfl__partition_prepare(partition, settings, 0, kfl__clock_deadline_ns(1000));
+}
+
+static int janitor_visit_partition(struct janitor_round *round, struct kfl__topic *topic, struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    if (atomic_load(&slot->ready) == 0 ||
+        !kfl__slot_is(slot, topic->id, (uint32_t)partition->number, partition->incarnation))
+        return 0;
+    /* A failure here is met again, and told, by whoever appends or waits: the round goes on. */
+    (void)janitor_prepare(partition, kfl__topic_shape(topic)->settings);
+    (void)janitor_flush(round, partition, janitor_flush_ms(topic));
+    if (round->note) {
+        (void)janitor_note(partition);
+        if (kfl__partition_seal(partition) > 0)
+            round->more = true;
+    }
+    return round->budget_ends_ns >= 0 && kfl__clock_steady_ns() > round->budget_ends_ns ? KFL_E_TIMEOUT : 0;
+}
+
+static int janitor_visit(struct kfl__topic *topic, void *context)
+{
+    struct janitor_round *round = context;
+    const struct kfl__topic_shape *shape = kfl__topic_shape(topic);
+    int r = 0;
+    for (int32_t i = 0; i < shape->partition_count && r == 0; i++) {
+        struct kfl__partition *partition =
+            atomic_load_explicit(&((struct kfl__topic_shape *)(uintptr_t)shape)->partitions[i], memory_order_acquire);
+        if (partition != NULL)
+            r = janitor_visit_partition(round, topic, partition);
+    }
+    return r;
+}
+
+/* Slots with bytes that nobody has synced for long, of topics that this process does not have open: their writers may be dead. */
+static void janitor_adopt(struct janitor_round *round)
+{
+    struct kfl__core *core = round->janitor->core;
+    uint32_t count = atomic_load(&core->shared->slot_count);
+    for (uint32_t n = 0; n < count; n++) {
+        struct kfl__slot *slot;
+        struct kfl__topic *topic = NULL;
+        struct kfl__partition *partition;
+        if (kfl__state_slot(core->state, n, &slot) < 0)
+            return;
+        int64_t since = atomic_load_explicit(&slot->unsynced_since_ns, memory_order_relaxed);
+        if (since == 0 || round->now_ns - since < core->settings->flush_ms * 1000000 + JANITOR_REST_NS / 2)
+            continue;
+        if (kfl__topic_find_id(core, atomic_load(&slot->topic_id), &topic) < 0)
+            continue;
+        (void)kfl__topic_partition(topic, (int32_t)atomic_load(&slot->partition), &partition);
+        kfl__topic_release(topic);
+    }
+}
+
+static void janitor_run_chores(struct janitor *janitor, struct janitor_round *round)
+{
+    kfl__mutex_lock(&janitor->lock);
+    for (int32_t i = 0; i < janitor->chore_count; i++) {
+        int64_t at = janitor->chores[i].chore(janitor->chores[i].context, round->now_ns);
+        if (at >= 0)
+            janitor_due(round, at);
+    }
+    kfl__mutex_unlock(&janitor->lock);
+}
+
+static void janitor_round(struct janitor *janitor, struct janitor_round *round)
+{
+    round->janitor = janitor;
+    round->now_ns = kfl__clock_steady_ns();
+    round->next_ns = INT64_MAX;
+    round->note = round->now_ns - janitor->noted_at_ns >= JANITOR_NOTE_NS || round->budget_ends_ns >= 0;
+    janitor_run_chores(janitor, round);
+    if (round->note)
+        janitor_adopt(round);
+    if (kfl__topics_visit_open(janitor->core, janitor_visit, round) == KFL_E_TIMEOUT)
+        round->more = true;
+    if (round->note)
+        janitor->noted_at_ns = round->now_ns;
+}
+
+static void *janitor_thread(void *context)
+{
+    struct janitor *janitor = context;
+    pthread_setname_np(pthread_self(), "kafkalite");
+    while (atomic_load(&janitor->stop) == 0) {
+        uint32_t word = atomic_load(&janitor->word);
+        struct janitor_round round = {.budget_ends_ns = -1};
+        janitor_round(janitor, &round);
+        int64_t rest = kfl__clock_steady_ns() + JANITOR_REST_NS;
+        if (round.next_ns < rest)
+            rest = round.next_ns;
+        atomic_store(&janitor->sleeps, 1);
+        if (atomic_load(&janitor->stop) == 0 && !round.more)
+            (void)kfl__wait(&janitor->word, word, rest);
+        atomic_store(&janitor->sleeps, 0);
+    }
+    return NULL;
+}
+
+int kfl__janitor_start(struct kfl__core *core)
+{
+    struct janitor *janitor = kfl__alloc(sizeof *janitor);
+    sigset_t all, before;
+    if (janitor == NULL)
+        return kfl__fail(KFL_E_NOMEM, "%s: out of memory", core->path);
+    int r = kfl__mutex_init(&janitor->lock, KFL_RANK_STORE);
+    if (r < 0) {
+        kfl__free(janitor);
+        return r;
+    }
+    janitor->core = core;
+    core->janitor = janitor;
+    if (core->read_only || core->settings->background_threads == 0)
+        return 0;
+    /* The host's signals are none of the helper's business (R19). */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    core->helper_runs = pthread_create(&core->helper, NULL, janitor_thread, janitor) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return 0;
+}
+
+void kfl__janitor_stop(struct kfl__core *core)
+{
+    struct janitor *janitor = core->janitor;
+    if (janitor == NULL)
+        return;
+    if (core->helper_runs) {
+        atomic_store(&janitor->stop, 1);
+        atomic_fetch_add(&janitor->word, 1);
+        kfl__wake(&janitor->word, INT32_MAX);
+        pthread_join(core->helper, NULL);
+        core->helper_runs = false;
+    }
+}
+
+void kfl__janitor_destroy(struct kfl__core *core)
+{
+    struct janitor *janitor = core->janitor;
+    if (janitor == NULL)
+        return;
+    kfl__mutex_destroy(&janitor->lock);
+    kfl__free(janitor->chores);
+    kfl__free(janitor);
+    core->janitor = NULL;
+}
+
+void kfl__janitor_wake(struct kfl__core *core)
+{
+    struct janitor *janitor = core->janitor;
+    atomic_fetch_add(&janitor->word, 1);
+    if (atomic_load(&janitor->sleeps) != 0)
+        kfl__wake(&janitor->word, INT32_MAX);
+}
+
+int kfl__janitor_run(struct kfl__core *core, int32_t budget_ms)
+{
+    struct janitor *janitor = core->janitor;
+    struct janitor_round round = {.budget_ends_ns = budget_ms < 0 ? INT64_MAX : kfl__clock_deadline_ns(budget_ms)};
+    janitor_round(janitor, &round);
+    return round.more ? 1 : 0;
+}
+
+int kfl__janitor_add(struct kfl__core *core, kfl__janitor_chore *chore, void *context)
+{
+    struct janitor *janitor = core->janitor;
+    int r = 0;
+    kfl__mutex_lock(&janitor->lock);
+    if (janitor->chore_count == janitor->chore_room) {
+        int32_t room = janitor->chore_room == 0 ? 4 : janitor->chore_room * 2;
+        struct janitor_chore *grown = kfl__realloc(janitor->chores, (size_t)room * sizeof *grown);
+        if (grown == NULL)
+            r = kfl__fail(KFL_E_NOMEM, "%s: out of memory", core->path);
+        else {
+            janitor->chores = grown;
+            janitor->chore_room = room;
+        }
+    }
+    if (r == 0)
+        janitor->chores[janitor->chore_count++] = (struct janitor_chore){chore, context};
+    kfl__mutex_unlock(&janitor->lock);
+    return r;
+}
+
+void kfl__janitor_remove(struct kfl__core *core, kfl__janitor_chore *chore, void *context)
+{
+    struct janitor *janitor = core->janitor;
+    kfl__mutex_lock(&janitor->lock);
+    for (int32_t i = 0; i < janitor->chore_count; i++)
+        if (janitor->chores[i].chore == chore && janitor->chores[i].context == context) {
+            janitor->chores[i] = janitor->chores[--janitor->chore_count];
+            break;
+        }
+    kfl__mutex_unlock(&janitor->lock);
+}

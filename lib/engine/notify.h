@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wake and wait for records, across processes (R5). A consumer sleeps on the word of its process in the
+ * state file, and leaves its bit at each slot that it waits for; an append that finds bits takes them and
+ * raises the words. A killed sleeper leaves a bit that costs one wake-up.
+ */
+#ifndef KFL_ENGINE_NOTIFY_H
+#define KFL_ENGINE_NOTIFY_H
+
+#include <stdatomic.h>
+
+#include "engine/core.h"
+#include "state/slot.h"
+
+void kfl__notify_wake(struct kfl__core *core, struct kfl__slot *slot);
+
+/* After publishing, without a lock. No system call when nobody sleeps. */
+static inline void kfl__notify_raise(struct kfl__core *core, struct kfl__slot *slot)
+{
+    /* Between the publishing store and this load: a sleeper sets its bit, fences, and looks at the word. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (KFL_UNLIKELY(atomic_load_explicit(&slot->sleepers, memory_order_relaxed) != 0))
+        kfl__notify_wake(core, slot);
+}
+
+/* Everybody of this process who sleeps in the store: a wakeup, a close. */
+void kfl__notify_wake_process(struct kfl__core *core);
+
+/* The word to sleep on, and its value before the caller looks for records. */
+_Atomic uint32_t *kfl__notify_word(struct kfl__core *core);
+/* Leave our bit at this slot; the caller looks for records once more afterwards. */
+void kfl__notify_register(struct kfl__core *core, struct kfl__slot *slot);
+
+#endif

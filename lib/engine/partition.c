@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Append and roll.
+ *
+ * Whoever holds a slot's append lock owns the bytes behind the published place. It notes how far it may
+ * have written, lays the batch, notes what it is about to publish, and publishes with one store (R1, R2).
+ * When it dies anywhere in between, the next owner zeroes what was half laid, or finishes what was
+ * published. Nothing under the lock waits for a disk, begins a catalog transaction or allocates: when a
+ * file, a floor or a mended tail is missing, the lock is given back, the thing is brought about, and the
+ * append begins again.
+ */
+#include "engine/partition.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/wait.h"
+#include "engine/janitor.h"
+#include "engine/notify.h"
+#include "engine/sync.h"
+#include "engine/topics.h"
+
+#define APPEND_STAGING 4096u
+#define APPEND_TOUCH_AHEAD (UINT64_C(256) << 10)
+
+#define load_relaxed(word) atomic_load_explicit(word, memory_order_relaxed)
+#define store_relaxed(word, value) atomic_store_explicit(word, value, memory_order_relaxed)
+#define store_release(word, value) atomic_store_explicit(word, value, memory_order_release)
+
+/* What an attempt under the lock may find missing; positive, dealt with by the loop around it. */
+enum {
+    APPEND_NEEDS_FILE = 1, /* the active file is not open for writing here */
+    APPEND_NEEDS_NEXT,     /* full, and nothing (large enough) is prepared */
+    APPEND_NEEDS_FLOOR,    /* the next offset is not below the floor */
+    APPEND_NEEDS_MENDING,  /* the tail is that of dead processes */
+    APPEND_NEEDS_FILL,     /* the slot is not filled */
+};
+
+void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, int64_t *out_end_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    for (;;) {
+        uint64_t word = atomic_load_explicit(&slot->published, memory_order_acquire);
+        uint64_t before = atomic_load_explicit(&slot->pending_word, memory_order_acquire);
+        int64_t end = atomic_load_explicit(&slot->pending_end_offset, memory_order_acquire);
+        uint64_t after = atomic_load_explicit(&slot->pending_word, memory_order_acquire);
+        if (before == word && after == word) {
+            *out_word = word;
+            *out_end_offset = end;
+            return;
+        }
+        /* Somebody is about to publish, or died there: the older pair stands in the words themselves. */
+        end = atomic_load_explicit(&slot->end_offset, memory_order_acquire);
+        after = atomic_load_explicit(&slot->published, memory_order_acquire);
+        if (after == word && before != word) {
+            *out_word = word;
+            *out_end_offset = end;
+            return;
+        }
+        kfl__relax();
+    }
+}
+
+/* ---- the lock, and what a dead owner left ---- */
+
+static struct kfl__segment *partition_written(struct kfl__partition *partition, uint32_t ordinal)
+{
+    if (partition->writing != NULL && (uint32_t)partition->writing->id == ordinal)
+        return partition->writing;
+    if (partition->writing_next != NULL && (uint32_t)partition->writing_next->id == ordinal)
+        return partition->writing_next;
+    return NULL;
+}
+
+/* The prepared file becomes the active one in the slot's words; its publishing word stands already. */
+static void slot_advance(struct kfl__slot *slot)
+{
+    /* Zero in between: who reads id, base, id again without the lock gets a pair of one moment. */
+    store_relaxed(&slot->active.id, 0);
+    atomic_thread_fence(memory_order_release);
+    store_relaxed(&slot->active.size, load_relaxed(&slot->next.size));
+    store_relaxed(&slot->active.seed, load_relaxed(&slot->next.seed));
+    store_relaxed(&slot->active_base_offset, load_relaxed(&slot->pending_end_offset));
+    store_relaxed(&slot->active_first_timestamp_ms, -1);
+    store_relaxed(&slot->active_max_timestamp_ms, -1);
+    store_relaxed(&slot->active_records, 0);
+    store_relaxed(&slot->active_batch_count, 0);
+    store_relaxed(&slot->active_time_count, 0);
+    store_relaxed(&slot->active_time_place, KFL_SEGMENT_FIRST_PLACE);
+    store_release(&slot->active.id, load_relaxed(&slot->next.id));
+    store_release(&slot->next.id, 0);
+}
+
+void kfl__partition_active(struct kfl__partition *partition, int64_t *out_id, int64_t *out_base_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    for (int spins = 0;; spins++) {
+        int64_t id = atomic_load_explicit(&slot->active.id, memory_order_acquire);
+        int64_t base = atomic_load_explicit(&slot->active_base_offset, memory_order_acquire);
+        bool rolling = id == 0 && atomic_load_explicit(&slot->published, memory_order_acquire) != 0;
+        if (!rolling && atomic_load_explicit(&slot->active.id, memory_order_acquire) == id) {
+            *out_id = id;
+            *out_base_offset = base;
+            return;
+        }
+        /* Long for a roll: its owner may have died in it, and taking the lock mends that. */
+        if (spins > 1000 && !partition->core->read_only && kfl__partition_lock(partition, -1) == 0)
+            kfl__partition_unlock(partition);
+        else if (spins > 100000 && partition->core->read_only) {
+            *out_id = 0; /* what can be read without writing ends at the last manifest row */
+            *out_base_offset = 0;
+            return;
+        }
+        kfl__relax();
+    }
+}
+
+/* R2: idempotent, so that its own death costs nothing. Positive: needs the active file first. */
+static int partition_repair(struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t word = load_relaxed(&slot->published);
+    uint64_t place = kfl__word_place(word);
+
+    if (load_relaxed(&slot->ready) == 0 || load_relaxed(&slot->deleted) != 0)
+        return 0;
+    if (load_relaxed(&slot->next.id) != 0 && kfl__word_ordinal(word) == (uint32_t)load_relaxed(&slot->next.id))
+        slot_advance(slot);
+    if (load_relaxed(&slot->pending_word) == word)
+        store_relaxed(&slot->end_offset, load_relaxed(&slot->pending_end_offset));
+    if (load_relaxed(&slot->reserved_end) > place && word != 0) {
+        struct kfl__segment *segment = partition_written(partition, kfl__word_ordinal(word));
+        if (segment == NULL)
+            return APPEND_NEEDS_FILE;
+        uint64_t end = load_relaxed(&slot->reserved_end);
+        int r = kfl__segment_clear(segment, place, end < segment->size ? end : segment->size);
+        if (r < 0)
+            return r;
+        store_relaxed(&slot->reserved_end, place);
+    }
+    store_relaxed(&slot->writer_epoch, load_relaxed(&slot->writer_epoch) + 1);
+    store_relaxed(&slot->repairs, load_relaxed(&slot->repairs) + 1);
+    return 0;
+}
+
+static int partition_open_active(struct kfl__partition *partition, int64_t segment_id);
+
+static int partition_busy(struct kfl__partition *partition)
+{
+    char holder[64];
+    kfl__presence_describe(kfl__robust_owner(&partition->slot->append), holder, sizeof holder);
+    kfl__fail(KFL_E_BUSY, "partition %s/%d stays locked by %s: is it stopped?", partition->topic->name,
+              partition->number, holder);
+    return kfl__fail_at(KFL_E_BUSY, partition->topic->name, partition->number, -1);
+}
+
+static int partition_gone(struct kfl__partition *partition)
+{
+    kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
+    return kfl__fail_at(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, partition->topic->name, partition->number, -1);
+}
+
+/* The last owner died inside. Holding the lock; opens the file that it was writing if need be. */
+static KFL_UNCHECKED int partition_mend(struct kfl__partition *partition)
+{
+    int r = partition_repair(partition);
+    if (r == APPEND_NEEDS_FILE) {
+        /* Rare enough that opening a file under the lock harms nobody; nobody else could go on anyway. */
+        r = partition_open_active(partition, load_relaxed(&partition->slot->active.id));
+        if (r == 0)
+            r = partition_repair(partition);
+    }
+    if (r == 0)
+        kfl__robust_mended(&partition->slot->append);
+    return r;
+}
+
+KFL_UNCHECKED int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    int r = kfl__robust_lock(&slot->append, KFL_RANK_APPEND, deadline_ns);
+    if (KFL_LIKELY(r == 0))
+        goto held;
+    if (r == KFL_LOCK_BUSY)
+        return partition_busy(partition);
+    if (r < 0) {
+        kfl__state_condemn(partition->core->state);
+        return r;
+    }
+    r = partition_mend(partition);
+    if (r < 0) {
+        /* The words are as they were: the next one to take the lock tries again. */
+        kfl__robust_mended(&slot->append);
+        atomic_store(&slot->suspect, 1);
+        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        return r;
+    }
+held:
+    if (KFL_UNLIKELY(!kfl__slot_is(slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation))) {
+        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        return partition_gone(partition);
+    }
+    if (KFL_UNLIKELY(atomic_load_explicit(&partition->core->closing, memory_order_relaxed) != 0)) {
+        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
+    }
+    return 0;
+}
+
+KFL_UNCHECKED void kfl__partition_unlock(struct kfl__partition *partition)
+{
+    kfl__robust_unlock(&partition->slot->append, KFL_RANK_APPEND);
+}
+
+/* ---- the files this process writes ---- */
+
+/* Keep a file's descriptor until its bytes are durable (R7). */
+static void partition_keep(struct kfl__partition *partition, struct kfl__segment *segment)
+{
+    uint64_t durable = load_relaxed(&partition->slot->durable_word);
+    int32_t kept = 0;
+    for (int32_t i = 0; i < partition->kept_count; i++) {
+        struct kfl__segment *older = partition->kept[i];
+        if ((int32_t)(kfl__word_ordinal(durable) - (uint32_t)older->id) > 0) {
+            kfl__segment_close_descriptor(older);
+            kfl__segment_release(older);
+        } else {
+            partition->kept[kept++] = older;
+        }
+    }
+    partition->kept_count = kept;
+    if (partition->kept_count == partition->kept_room) {
+        int32_t room = partition->kept_room == 0 ? 4 : partition->kept_room * 2;
+        struct kfl__segment **grown = kfl__realloc(partition->kept, (size_t)room * sizeof *grown);
+        if (grown == NULL) {
+            /* Without room the descriptor goes with the segment; whoever syncs opens the file. */
+            kfl__segment_release(segment);
+            return;
+        }
+        partition->kept = grown;
+        partition->kept_room = room;
+    }
+    partition->kept[partition->kept_count++] = segment;
+}
+
+/* Holding the append lock: `segment` (a share goes over) is what this process writes from now on. */
+static void partition_write_to(struct kfl__partition *partition, struct kfl__segment *segment)
+{
+    if (partition->writing != NULL)
+        partition_keep(partition, partition->writing);
+    partition->writing = segment;
+}
+
+/* Open the file with this id for writing, in place of what is written now. */
+static int partition_open_active(struct kfl__partition *partition, int64_t segment_id)
+{
+    struct kfl__core *core = partition->core;
+    struct kfl__segment_expect expect = {core->store_id, partition->topic->id, (uint32_t)partition->number};
+    struct kfl__segment *segment = NULL;
+    int directory = -1;
+    int r = kfl__partition_directory(partition, false, &directory);
+    if (r == 0) {
+        r = kfl__segment_open(directory, segment_id, &expect, core->by_file ? KFL_SEGMENT_WRITE_BY_FILE : KFL_SEGMENT_WRITE,
+                              &segment);
+        kfl__file_close(directory);
+    }
+    if (r == KFL_FILE_MISSING)
+        return kfl__fail(KFL_E_CORRUPT, "%s/topics/%llu/%d: segment %lld, which takes the appends, is missing", core->path,
+                         (unsigned long long)partition->topic->id, partition->number, (long long)segment_id);
+    if (r < 0)
+        return r;
+    if ((uint32_t)load_relaxed(&partition->slot->next.id) == (uint32_t)segment_id) {
+        kfl__segment_release(partition->writing_next);
+        partition->writing_next = segment;
+    } else {
+        partition_write_to(partition, segment);
+    }
+    return 0;
+}
+
+/* Not holding the lock: open what the slot says is active (or prepared), then look again. */
+static int partition_open_for_append(struct kfl__partition *partition, bool next, int64_t deadline_ns)
+{
+    struct kfl__core *core = partition->core;
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment_expect expect = {core->store_id, partition->topic->id, (uint32_t)partition->number};
+    struct kfl__segment *segment = NULL;
+    int directory = -1;
+    int64_t id = atomic_load_explicit(next ? &slot->next.id : &slot->active.id, memory_order_acquire);
+    if (id == 0)
+        return 0;
+    int r = kfl__partition_directory(partition, false, &directory);
+    if (r == 0) {
+        r = kfl__segment_open(directory, id, &expect, core->by_file ? KFL_SEGMENT_WRITE_BY_FILE : KFL_SEGMENT_WRITE, &segment);
+        kfl__file_close(directory);
+    }
+    if (r == KFL_FILE_MISSING) {
+        if (atomic_load(next ? &slot->next.id : &slot->active.id) != id)
+            return 0;
+        return kfl__fail(KFL_E_CORRUPT, "%s/topics/%llu/%d: segment %lld, which takes the appends, is missing", core->path,
+                         (unsigned long long)partition->topic->id, partition->number, (long long)id);
+    }
+    if (r < 0)
+        return r;
+    r = kfl__partition_lock(partition, deadline_ns);
+    if (r < 0) {
+        kfl__segment_release(segment);
+        return r;
+    }
+    if (load_relaxed(&slot->active.id) == id && (partition->writing == NULL || partition->writing->id != id)) {
+        partition_write_to(partition, segment);
+        segment = NULL;
+    } else if (load_relaxed(&slot->next.id) == id && (partition->writing_next == NULL || partition->writing_next->id != id)) {
+        kfl__segment_release(partition->writing_next);
+        partition->writing_next = segment;
+        segment = NULL;
+    }
+    kfl__partition_unlock(partition);
+    kfl__segment_release(segment);
+    return 0;
+}
+
+/* ---- rolling ---- */
+
+/* What the segment that is being left was; its manifest row is written later. */
+static void slot_note_rolled(struct kfl__slot *slot, uint64_t used, int64_t end_offset)
+{
+    int64_t id = load_relaxed(&slot->active.id);
+    struct kfl__slot_rolled *rolled = &slot->rolled[id % KFL_SLOT_ROLLED];
+    store_relaxed(&rolled->id, 0);
+    store_relaxed(&rolled->end_offset, end_offset);
+    store_relaxed(&rolled->used, (int64_t)used);
+    store_relaxed(&rolled->first_timestamp_ms, load_relaxed(&slot->active_first_timestamp_ms));
+    store_relaxed(&rolled->max_timestamp_ms, load_relaxed(&slot->active_max_timestamp_ms));
+    store_relaxed(&rolled->records, load_relaxed(&slot->active_records));
+    store_release(&rolled->id, id);
+}
+
+static int64_t slot_durable_bound(const struct kfl__slot *slot)
+{
+    return atomic_load_explicit(&slot->durable_offset, memory_order_relaxed);
+}
+
+/* Lay the end mark behind the published place. */
+static int partition_lay_end(struct kfl__partition *partition, uint64_t place, int64_t end_offset, int64_t next_id, bool by_file)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *segment = partition->writing;
+    uint8_t mark[KFL_END_MARK_SIZE];
+    uint8_t *to = by_file ? NULL : kfl__segment_lay(segment, place);
+    kfl__batch_seal_end(to != NULL ? to : mark, end_offset, next_id, load_relaxed(&slot->writer_epoch),
+                        slot_durable_bound(slot), place, segment->seed);
+    return to != NULL ? 0 : kfl__segment_write(segment, mark, sizeof mark, place);
+}
+
+/*
+ * R3. Holding the lock, the prepared file is open here and large enough. END mark, then the word moves to
+ * the next file; the first file of a partition has no older one to mark.
+ */
+static int partition_roll(struct kfl__partition *partition, bool by_file)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t word = load_relaxed(&slot->published);
+    uint64_t place = kfl__word_place(word);
+    int64_t end = load_relaxed(&slot->end_offset);
+    int64_t next_id = load_relaxed(&slot->next.id);
+    uint64_t next_word = kfl__word(next_id, KFL_SEGMENT_FIRST_PLACE);
+
+    if (load_relaxed(&slot->active.id) != 0) {
+        store_release(&slot->reserved_end, place + KFL_END_MARK_SIZE);
+        int r = partition_lay_end(partition, place, end, next_id, by_file);
+        if (r < 0)
+            return r;
+        KFL_STEP("roll.marked");
+        slot_note_rolled(slot, place, end);
+    }
+    store_release(&slot->reserved_end, KFL_SEGMENT_FIRST_PLACE);
+    store_release(&slot->pending_word, next_word);
+    store_release(&slot->pending_end_offset, end);
+    KFL_STEP("roll.before_publish");
+    store_release(&slot->published, next_word);
+    KFL_STEP("roll.published");
+    slot_advance(slot);
+    store_relaxed(&slot->rolls, load_relaxed(&slot->rolls) + 1);
+    struct kfl__segment *next = partition->writing_next;
+    partition->writing_next = NULL;
+    partition_write_to(partition, next);
+    return 0;
+}
+
+static bool slot_is_full(const struct kfl__partition *partition, const struct kfl__payload *payload,
+                         const struct kfl__settings *settings, uint64_t place, uint64_t room, int64_t end)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *segment = partition->writing;
+    if (place + room + KFL_END_MARK_SIZE > segment->size)
+        return true;
+    if (place == KFL_SEGMENT_FIRST_PLACE)
+        return false;
+    int64_t first = load_relaxed(&slot->active_first_timestamp_ms);
+    if (first >= 0 && payload->max_timestamp_ms - first > settings->segment_ms)
+        return true;
+    if (load_relaxed(&slot->active_batch_count) >= kfl__index_offsets_capacity(&segment->offsets) && segment->offsets.bytes != NULL)
+        return true;
+    return end + payload->record_count - load_relaxed(&slot->active_base_offset) > INT32_MAX;
+}
+
+/* ---- appending ---- */
+
+static void partition_note_indexes(struct kfl__partition *partition, const struct kfl__payload *payload,
+                                   const struct kfl__settings *settings, uint64_t place)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *segment = partition->writing;
+    uint32_t count = load_relaxed(&slot->active_batch_count);
+    if (KFL_LIKELY(count < kfl__index_offsets_capacity(&segment->offsets))) {
+        kfl__index_note(&segment->offsets, count, place);
+        store_relaxed(&slot->active_batch_count, count + 1);
+    }
+    int64_t max = load_relaxed(&slot->active_max_timestamp_ms);
+    if (KFL_UNLIKELY(place - load_relaxed(&slot->active_time_place) >= (uint64_t)settings->index_interval_bytes)) {
+        uint32_t times = load_relaxed(&slot->active_time_count);
+        if (times < kfl__index_times_capacity(&segment->times)) {
+            kfl__index_note_time(&segment->times, times, max, place, segment->seed);
+            store_relaxed(&slot->active_time_count, times + 1);
+        }
+        store_relaxed(&slot->active_time_place, place);
+    }
+    if (payload->max_timestamp_ms > max)
+        store_relaxed(&slot->active_max_timestamp_ms, payload->max_timestamp_ms);
+    if (place == KFL_SEGMENT_FIRST_PLACE)
+        store_relaxed(&slot->active_first_timestamp_ms, payload->max_timestamp_ms);
+}
+
+/* Bytes into the file at `place`; staging holds room for the header in front of the payload when not NULL. */
+static int partition_lay(struct kfl__partition *partition, const struct kfl__payload *payload, uint8_t *staging,
+                         uint64_t place, uint64_t room, int64_t base_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *segment = partition->writing;
+    struct kfl__batch_facts facts = {
+        .base_offset = base_offset,
+        .max_timestamp_ms = payload->max_timestamp_ms,
+        .record_count = payload->record_count,
+        .payload_size = payload->size,
+        .unpacked_size = payload->unpacked_size,
+        .writer_epoch = load_relaxed(&slot->writer_epoch),
+        .flags = payload->flags,
+        .durable_offset = slot_durable_bound(slot),
+        .payload_hash = payload->hash,
+    };
+    uint8_t *to = staging != NULL ? staging : kfl__segment_lay(segment, place);
+    if (staging == NULL) {
+        uint8_t *bytes = to + sizeof(struct kfl__batch_header);
+        if (payload->bytes != NULL) {
+            memcpy(bytes, payload->bytes, payload->size);
+        } else {
+            payload->fill(payload, bytes);
+            facts.payload_hash = kfl__hash64(bytes, payload->size);
+        }
+        kfl__batch_pad(to, payload->size);
+    }
+    KFL_STEP("append.before_seal");
+    kfl__batch_seal(to, &facts, place, segment->seed);
+    KFL_STEP("append.laid");
+    return staging != NULL ? kfl__segment_write(segment, staging, room, place) : 0;
+}
+
+static void slot_note_unsynced(struct kfl__slot *slot)
+{
+    if (KFL_UNLIKELY(load_relaxed(&slot->unsynced_since_ns) == 0))
+        store_relaxed(&slot->unsynced_since_ns, kfl__clock_steady_ns());
+}
+
+/* Holding the lock. 0, a positive need, or an error. */
+static int partition_append_locked(struct kfl__partition *partition, const struct kfl__payload *payload,
+                                   const struct kfl__append *how, uint8_t *staging, int64_t *out_base_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    if (KFL_UNLIKELY(load_relaxed(&slot->ready) == 0))
+        return APPEND_NEEDS_FILL;
+    if (KFL_UNLIKELY(load_relaxed(&slot->failed) != 0))
+        return kfl__sync_fail_again(partition);
+    if (KFL_UNLIKELY(load_relaxed(&slot->suspect) != 0 || load_relaxed(&slot->life) != load_relaxed(&partition->core->shared->life)))
+        return APPEND_NEEDS_MENDING;
+
+    int64_t end = load_relaxed(&slot->end_offset);
+    if (KFL_UNLIKELY(how->expected_offset >= 0 && how->expected_offset != end)) {
+        kfl__fail(KFL_E_CONFLICT, "partition %s/%d ends at offset %lld, not at %lld: read on and decide again",
+                  partition->topic->name, partition->number, (long long)end, (long long)how->expected_offset);
+        return kfl__fail_at(KFL_E_CONFLICT, partition->topic->name, partition->number, end);
+    }
+    if (KFL_UNLIKELY(payload->record_count > INT64_MAX - end))
+        return kfl__fail(KFL_E_INVALID, "partition %s/%d has no offsets left", partition->topic->name, partition->number);
+    if (KFL_UNLIKELY(end + payload->record_count > load_relaxed(&slot->offset_floor)))
+        return APPEND_NEEDS_FLOOR;
+
+    uint64_t word = load_relaxed(&slot->published);
+    uint64_t room = kfl__batch_room(payload->size);
+    if (KFL_LIKELY(load_relaxed(&slot->active.id) != 0)) {
+        if (KFL_UNLIKELY(partition->writing == NULL || (uint32_t)partition->writing->id != kfl__word_ordinal(word)))
+            return APPEND_NEEDS_FILE;
+    }
+    uint64_t place = kfl__word_place(word);
+    if (KFL_UNLIKELY(load_relaxed(&slot->active.id) == 0 ||
+                     slot_is_full(partition, payload, how->settings, place, room, end))) {
+        int64_t next_id = load_relaxed(&slot->next.id);
+        if (next_id == 0 || (uint64_t)load_relaxed(&slot->next.size) < KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE ||
+            partition->writing_next == NULL || partition->writing_next->id != next_id)
+            return APPEND_NEEDS_NEXT;
+        int r = partition_roll(partition, staging != NULL);
+        if (r < 0)
+            return r;
+        word = load_relaxed(&slot->published);
+        place = kfl__word_place(word);
+    }
+
+    store_release(&slot->reserved_end, place + room);
+    KFL_STEP("append.reserved");
+    int r = partition_lay(partition, payload, staging, place, room, end);
+    if (r < 0)
+        return r;
+    uint64_t next_word = word + room / KFL_BATCH_ALIGNMENT;
+    int64_t next_end = end + payload->record_count;
+    store_release(&slot->pending_word, next_word);
+    store_release(&slot->pending_end_offset, next_end);
+    KFL_STEP("append.before_publish");
+    store_release(&slot->published, next_word);
+    KFL_STEP("append.published");
+    store_release(&slot->end_offset, next_end);
+    partition_note_indexes(partition, payload, how->settings, place);
+    store_relaxed(&slot->active_records, load_relaxed(&slot->active_records) + payload->record_count);
+    store_relaxed(&slot->appended_records, load_relaxed(&slot->appended_records) + payload->record_count);
+    store_relaxed(&slot->appended_bytes, load_relaxed(&slot->appended_bytes) + room);
+    store_relaxed(&slot->appended_batches, load_relaxed(&slot->appended_batches) + 1);
+    slot_note_unsynced(slot);
+    *out_base_offset = end;
+    return 0;
+}
+
+/* Not holding the lock: bring about what an attempt found missing. */
+static int partition_provide(struct kfl__partition *partition, int need, const struct kfl__payload *payload,
+                             const struct kfl__append *how)
+{
+    struct kfl__slot *slot = partition->slot;
+    switch (need) {
+    case APPEND_NEEDS_FILL:
+        return kfl__partition_ready(partition);
+    case APPEND_NEEDS_MENDING:
+        return kfl__partition_replace_tail(partition);
+    case APPEND_NEEDS_FLOOR:
+        return kfl__partition_raise_floor(partition, load_relaxed(&slot->end_offset) + payload->record_count);
+    case APPEND_NEEDS_FILE:
+        return partition_open_for_append(partition, false, how->deadline_ns);
+    default: {
+        uint64_t room = kfl__batch_room(payload->size);
+        int r = kfl__partition_prepare(partition, how->settings, room, how->deadline_ns);
+        return r < 0 ? r : partition_open_for_append(partition, true, how->deadline_ns);
+    }
+    }
+}
+
+/* What is left to do once the lock is given back. */
+struct partition_after {
+    struct kfl__segment *touch; /* a share: pages for the appends to come (R11) */
+    uint64_t place;
+    bool prepare;  /* half full, and nothing is prepared */
+    int64_t flush; /* flush.messages is reached: sync up to here; else 0 */
+};
+
+/* Holding the lock, after an append. */
+static void partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
+                                 struct partition_after *out_after)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *segment = partition->writing;
+    uint64_t place = kfl__word_place(load_relaxed(&slot->published));
+    int64_t end = load_relaxed(&slot->end_offset);
+    if (!by_file && KFL_UNLIKELY(place + APPEND_TOUCH_AHEAD / 2 > load_relaxed(&segment->touched_to)) &&
+        load_relaxed(&segment->touched_to) < segment->size) {
+        kfl__segment_acquire(segment);
+        out_after->touch = segment;
+        out_after->place = place;
+    }
+    if (KFL_UNLIKELY(place * 2 > segment->size) && load_relaxed(&slot->next.id) == 0)
+        out_after->prepare = true;
+    if (KFL_UNLIKELY(end - load_relaxed(&slot->durable_offset) >= how->settings->flush_messages))
+        out_after->flush = end;
+}
+
+static int partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, struct partition_after *after)
+{
+    if (after->touch != NULL) {
+        kfl__segment_touch_ahead(after->touch, after->place, APPEND_TOUCH_AHEAD);
+        kfl__segment_release(after->touch);
+    }
+    if (after->prepare)
+        kfl__janitor_wake(partition->core);
+    return after->flush != 0 && !how->durable ? kfl__sync_wait(partition, after->flush, how->deadline_ns) : 0;
+}
+
+int kfl__partition_append(struct kfl__partition *partition, const struct kfl__payload *payload,
+                          const struct kfl__append *how, int64_t *out_base_offset)
+{
+    uint64_t small[APPEND_STAGING / sizeof(uint64_t)];
+    uint8_t *staging = NULL, *large = NULL;
+    struct kfl__payload staged;
+    struct partition_after after = {0};
+    bool by_file = how->durable || partition->core->by_file || how->settings->flush_messages == 1;
+
+    if (by_file) {
+        uint64_t room = kfl__batch_room(payload->size);
+        staging = (uint8_t *)small;
+        if (room > sizeof small) {
+            staging = large = kfl__alloc(room);
+            if (large == NULL)
+                return kfl__fail(KFL_E_NOMEM, "a batch of %u bytes: out of memory", payload->size);
+        }
+        staged = *payload;
+        uint8_t *bytes = staging + sizeof(struct kfl__batch_header);
+        if (payload->bytes != NULL) {
+            memcpy(bytes, payload->bytes, payload->size);
+        } else {
+            payload->fill(payload, bytes);
+            staged.hash = kfl__hash64(bytes, payload->size);
+        }
+        kfl__batch_pad(staging, payload->size);
+        payload = &staged;
+    }
+
+    int r;
+    for (;;) {
+        r = kfl__partition_lock(partition, how->deadline_ns);
+        if (r < 0)
+            break;
+        r = partition_append_locked(partition, payload, how, staging, out_base_offset);
+        if (KFL_LIKELY(r == 0))
+            partition_look_ahead(partition, how, by_file, &after);
+        kfl__partition_unlock(partition);
+        if (r <= 0)
+            break;
+        r = partition_provide(partition, r, payload, how);
+        if (r < 0)
+            break;
+    }
+    kfl__free(large);
+    if (r < 0)
+        return r;
+    kfl__notify_raise(partition->core, partition->slot);
+    if (KFL_UNLIKELY(after.touch != NULL || after.prepare || after.flush != 0))
+        r = partition_do_after(partition, how, &after);
+    return r;
+}
+
+void kfl__partition_destroy(struct kfl__partition *partition)
+{
+    if (partition == NULL)
+        return;
+    kfl__view_release(partition->view);
+    kfl__segment_release(partition->writing);
+    kfl__segment_release(partition->writing_next);
+    for (int32_t i = 0; i < partition->kept_count; i++)
+        kfl__segment_release(partition->kept[i]);
+    kfl__free(partition->kept);
+    kfl__segment_release(partition->syncing);
+    kfl__mutex_destroy(&partition->view_lock);
+    kfl__free(partition);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One partition's story in this process: its slot, the current view, the files it writes.
+ *
+ * engine/partition appends and rolls; engine/segments makes files and keeps views; engine/recover mends a
+ * tail; engine/read reads; engine/sync makes durable. They share this struct.
+ */
+#ifndef KFL_ENGINE_PARTITION_H
+#define KFL_ENGINE_PARTITION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "engine/core.h"
+#include "log/segment.h"
+#include "log/view.h"
+#include "state/slot.h"
+
+struct kfl__partition {
+    /* constant once made */
+    struct kfl__core *core;
+    struct kfl__topic *topic; /* borrowed: it owns us */
+    int32_t number;
+    uint32_t incarnation;
+    struct kfl__slot *slot;
+
+    struct kfl__mutex view_lock; /* rank VIEW; guards: */
+    struct kfl__view *view;      /* NULL: not looked up yet */
+
+    /* guarded by append (the slot's, so by one thread of one process at a time) */
+    struct kfl__segment *writing;      /* the file this process appends to; may be one that others have left behind */
+    struct kfl__segment *writing_next; /* the prepared one behind it */
+    struct kfl__segment **kept;        /* left behind, their descriptors kept until durable (R7) */
+    int32_t kept_count, kept_room;
+
+    /* guarded by sync (the slot's) */
+    struct kfl__segment *syncing; /* opened for a sync although somebody else writes it */
+};
+
+/* The bytes of a batch's payload, and what its header says of them. */
+struct kfl__payload {
+    uint32_t size;
+    uint32_t unpacked_size;
+    uint32_t record_count;
+    uint16_t flags;
+    int64_t max_timestamp_ms;
+    /* Either built: */
+    const void *bytes;
+    uint64_t hash; /* kfl__hash64(bytes) */
+    /* or, with bytes NULL, written by this, `size` bytes to `to`. Must not fail, wait, or allocate. */
+    void (*fill)(const struct kfl__payload *payload, uint8_t *to);
+    const void *context;
+};
+
+struct kfl__append {
+    int64_t expected_offset; /* -1: wherever it ends */
+    bool durable;            /* acks=all: by pwrite; the caller waits for the sync */
+    int64_t deadline_ns;     /* for locks; -1 for ever */
+    const struct kfl__settings *settings; /* the topic's */
+};
+
+/* Fill the slot from the catalog at its first use, and recover what needs it (R22). 0 once it is ready. */
+int kfl__partition_ready(struct kfl__partition *partition);
+
+/*
+ * Append one batch: consecutive offsets, visible in one step. KFL_E_CONFLICT, KFL_E_BUSY, KFL_E_NO_SPACE,
+ * KFL_E_FAILED, KFL_E_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile), KFL_E_CLOSED.
+ */
+int kfl__partition_append(struct kfl__partition *partition, const struct kfl__payload *payload,
+                          const struct kfl__append *how, int64_t *out_base_offset);
+
+/*
+ * Take the slot's append lock and mend what a dead owner left. The partition is then known to belong to its
+ * topic still. KFL_E_BUSY names the holder. */
+int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns);
+void kfl__partition_unlock(struct kfl__partition *partition);
+
+/* The publishing word and the end that belongs to it, without a lock. */
+void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, int64_t *out_end_offset);
+
+/* The file that takes appends (0: none yet) and its base offset, of one moment, without a lock. */
+void kfl__partition_active(struct kfl__partition *partition, int64_t *out_id, int64_t *out_base_offset);
+
+/* Destroys what nobody uses any more. */
+void kfl__partition_destroy(struct kfl__partition *partition); /* takes NULL */
+
+/* ---- engine/segments: files and views ---- */
+
+/* The partition's folder; make: create it (and the topic's), synced. 0 or KFL_FILE_MISSING. */
+int kfl__partition_directory(struct kfl__partition *partition, bool make, int *out_fd);
+/* Make the file behind the active one, with room for at least `room` bytes of batches; unless there is one (R3, R4). */
+int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
+                           int64_t deadline_ns);
+/* Move the offset floor up (R10). */
+int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
+/* A share of the current view, rebuilt if the manifest or the active segment is another by now. counted. */
+int kfl__partition_view(struct kfl__partition *partition, struct kfl__view **out_view);
+/* A share of the segment behind an entry of a view, opened if need be. counted. KFL_FILE_MISSING, KFL_E_CORRUPT … */
+int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *view, int32_t entry,
+                           struct kfl__segment **out_segment);
+/* Write manifest rows for files that are full and durable; `finish` waits for nothing. */
+int kfl__partition_seal(struct kfl__partition *partition);
+/* Delete what lies below: catalog first (R8), then the slot, then files. */
+int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);
+
+/* ---- engine/recover ---- */
+
+/* Under the prepare lock: fill an unready slot. */
+int kfl__partition_fill(struct kfl__partition *partition);
+/* The bytes behind the durable place were written by the dead: copy them into a new, synced file (R7). */
+int kfl__partition_replace_tail(struct kfl__partition *partition);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Read one partition, batch by batch, from an offset on. */
+#ifndef KFL_ENGINE_READ_H
+#define KFL_ENGINE_READ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/partition.h"
+#include "format/batch.h"
+
+/* One reader's place. Used by one thread at a time. */
+struct kfl__cursor {
+    struct kfl__partition *partition; /* borrowed */
+    int64_t offset;                   /* the next one to be handed out; set it by kfl__cursor_seek */
+    bool durable;                     /* read.durable: stop at durable_offset */
+    struct kfl__view *view;           /* a share */
+    struct kfl__segment *segment;     /* a share; NULL: to be looked up by offset */
+    int32_t entry;
+    uint64_t place, limit, touched;
+    /* the batch that stands at `place` was verified: no need to hash it again */
+    bool verified;
+    struct kfl__batch_header header;
+    /* what could not be read: told with KFL_CURSOR_HOLE, until the next call */
+    int64_t hole_from, hole_to;
+    char hole_text[200];
+};
+
+void kfl__cursor_init(struct kfl__cursor *cursor, struct kfl__partition *partition, int64_t offset, bool durable);
+void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset);
+/* Gives back what it holds; takes a zeroed one. */
+void kfl__cursor_close(struct kfl__cursor *cursor);
+
+#define KFL_CURSOR_BATCH 1
+#define KFL_CURSOR_HOLE 2
+/*
+ * The batch that holds `offset`, or the first behind it: verified; header in cursor->header, bytes at
+ * cursor->segment->bytes + cursor->place, where they stay while the caller keeps a share of the segment.
+ * kfl__cursor_pass moves behind it.
+ *
+ * Returns KFL_CURSOR_BATCH; 0: nothing there now; KFL_CURSOR_HOLE: offset stands behind the hole now;
+ * KFL_E_OFFSET_OUT_OF_RANGE, KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_IO, KFL_E_NOMEM, KFL_E_VERSION.
+ */
+int kfl__cursor_find_batch(struct kfl__cursor *cursor);
+
+/* The same, where the common case is decided without a call. */
+static inline int kfl__cursor_batch(struct kfl__cursor *cursor)
+{
+    if (KFL_LIKELY(cursor->segment != NULL && cursor->place + sizeof cursor->header <= cursor->touched &&
+                   cursor->touched <= cursor->limit && !cursor->verified)) {
+        if (KFL_LIKELY(kfl__batch_verify(cursor->segment->bytes, cursor->place, cursor->touched, cursor->segment->seed,
+                                         &cursor->header) == 0 &&
+                       (cursor->header.flags & KFL_BATCH_FLAG_END) == 0 &&
+                       kfl__batch_end_offset(&cursor->header) > cursor->offset)) {
+            cursor->verified = true;
+            return KFL_CURSOR_BATCH;
+        }
+    }
+    return kfl__cursor_find_batch(cursor);
+}
+
+/* All of the batch was handed out. */
+static inline void kfl__cursor_pass(struct kfl__cursor *cursor)
+{
+    cursor->offset = kfl__batch_end_offset(&cursor->header);
+    cursor->place = kfl__batch_next_place(cursor->place, &cursor->header);
+    cursor->verified = false;
+}
+
+/* Offsets for times: the first record at `least_offset` or above whose timestamp is timestamp_ms or later. 1, 0, or an error. */
+int kfl__partition_find_time(struct kfl__partition *partition, int64_t timestamp_ms, int64_t *out_offset,
+                             int64_t *out_timestamp_ms);
+/* The largest timestamp and the first record that has it. 1, 0 for an empty partition, or an error. */
+int kfl__partition_max_timestamp(struct kfl__partition *partition, int64_t *out_offset, int64_t *out_timestamp_ms);
+
+#endif

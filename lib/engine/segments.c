@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A partition's files: making the next one, listing them in the catalog, and the view that readers hold.
+ *
+ * A file is listed as being made before it exists (R4), is complete and synced before it is listed as
+ * ready, and takes part once an end mark names it. Who prepares, mends or deletes holds the slot's prepare
+ * lock; the catalog's transactions are over before the append lock is taken for the few words that the
+ * appenders look at.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "catalog/history.h"
+#include "catalog/segments.h"
+#include "catalog/topics.h"
+#include "engine/notify.h"
+#include "engine/partition.h"
+#include "engine/segments.h"
+#include "engine/sync.h"
+#include "engine/topics.h"
+#include "format/names.h"
+
+#define SEGMENTS_FLOOR_LEAST INT64_C(4096)
+#define SEGMENTS_FLOOR_MOST (INT64_C(1) << 24)
+
+/* ---- folders ---- */
+
+static uint32_t segments_folder_mode(const struct kfl__core *core)
+{
+    uint32_t mode = core->settings->file_mode;
+    return mode | (mode & 0444) >> 2; /* who may read may search */
+}
+
+static int segments_step_into(struct kfl__partition *partition, int parent, const char *name, bool make, int *out_fd)
+{
+    if (make) {
+        int r = kfl__file_make_directory(parent, name, segments_folder_mode(partition->core));
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            r = kfl__file_sync_directory(parent);
+            if (r < 0)
+                return r;
+        }
+    }
+    return kfl__file_open_directory(parent, name, out_fd);
+}
+
+int kfl__partition_directory(struct kfl__partition *partition, bool make, int *out_fd)
+{
+    char name[32];
+    int topics = -1, topic = -1;
+    int r = segments_step_into(partition, partition->core->directory, KFL_NAME_TOPICS, make, &topics);
+    if (r != 0)
+        return r;
+    snprintf(name, sizeof name, "%llu", (unsigned long long)partition->topic->id);
+    r = segments_step_into(partition, topics, name, make, &topic);
+    kfl__file_close(topics);
+    if (r != 0)
+        return r;
+    snprintf(name, sizeof name, "%d", partition->number);
+    r = segments_step_into(partition, topic, name, make, out_fd);
+    kfl__file_close(topic);
+    return r;
+}
+
+/* ---- the prepare lock ---- */
+
+KFL_UNCHECKED int kfl__partition_prepare_lock(struct kfl__partition *partition, int64_t deadline_ns)
+{
+    int r = kfl__robust_lock(&partition->slot->prepare, KFL_RANK_PREPARE, deadline_ns);
+    if (r == KFL_LOCK_OWNER_DIED) {
+        /* What it was at stands in the catalog: rows of files that nobody finished. */
+        kfl__robust_mended(&partition->slot->prepare);
+        r = 0;
+    }
+    if (r == KFL_LOCK_BUSY) {
+        char holder[64];
+        kfl__presence_describe(kfl__robust_owner(&partition->slot->prepare), holder, sizeof holder);
+        kfl__fail(KFL_E_BUSY, "the files of partition %s/%d are being changed by %s", partition->topic->name,
+                  partition->number, holder);
+        return kfl__fail_at(KFL_E_BUSY, partition->topic->name, partition->number, -1);
+    }
+    if (r == 0 && !kfl__slot_is(partition->slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation)) {
+        kfl__robust_unlock(&partition->slot->prepare, KFL_RANK_PREPARE);
+        return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
+    }
+    return r;
+}
+
+KFL_UNCHECKED void kfl__partition_prepare_unlock(struct kfl__partition *partition)
+{
+    kfl__robust_unlock(&partition->slot->prepare, KFL_RANK_PREPARE);
+}
+
+/* ---- making a file ---- */
+
+struct segments_make {
+    struct kfl__partition *partition;
+    struct kfl__segment_row row;
+    int64_t discard;   /* a prepared file that is too small; 0: none */
+    int64_t new_floor; /* 0: leave it */
+    int64_t active_id, active_base_offset;
+};
+
+static int segments_list_making(struct kfl__catalog_txn *txn, void *context)
+{
+    struct segments_make *make = context;
+    struct kfl__partition *partition = make->partition;
+    struct kfl__partition_row row;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0)
+        return r;
+    make->row.segment_id = row.next_segment_id++;
+    r = kfl__segments_put(txn, partition->topic->id, partition->number, &make->row);
+    if (r < 0)
+        return r;
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+int kfl__segments_begin(struct kfl__partition *partition, uint64_t size, struct kfl__segment_row *out_row)
+{
+    struct kfl__core *core = partition->core;
+    struct segments_make make = {
+        .partition = partition,
+        .row =
+            {
+                .state = KFL_SEGMENT_ROW_MAKING,
+                .maker = (uint32_t)core->presence.entry,
+                .maker_start = core->presence.start,
+                .base_offset = -1,
+                .end_offset = -1,
+                .used = -1,
+                .size = (int64_t)size,
+                .seed = kfl__random64(),
+                .first_timestamp_ms = -1,
+                .max_timestamp_ms = -1,
+                .max_timestamp_offset = -1,
+                .record_count = -1,
+            },
+    };
+    int r = kfl__catalog_change_run(core->catalog, segments_list_making, &make);
+    if (r < 0)
+        return r;
+    *out_row = make.row;
+    return 0;
+}
+
+int kfl__segments_create(struct kfl__partition *partition, const struct kfl__settings *settings,
+                         const struct kfl__segment_row *row, struct kfl__segment **out_segment)
+{
+    struct kfl__core *core = partition->core;
+    struct kfl__segment_plan plan = {
+        .topic_id = partition->topic->id,
+        .partition = (uint32_t)partition->number,
+        .topic_name = partition->topic->name,
+        .segment_id = row->segment_id,
+        .size = (uint64_t)row->size,
+        .seed = row->seed,
+        .created_ms = kfl__clock_wall_ms(&core->clock),
+        .mode = core->settings->file_mode,
+        .index_size_max = (uint64_t)settings->segment_index_bytes,
+        .index_interval = (uint64_t)settings->index_interval_bytes,
+    };
+    int directory = -1;
+    memcpy(plan.store_id, core->store_id, sizeof plan.store_id);
+    int r = kfl__partition_directory(partition, true, &directory);
+    if (r < 0)
+        return r;
+    if (r == KFL_FILE_MISSING)
+        return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
+    r = kfl__segment_create(directory, &plan, !core->by_file, out_segment);
+    kfl__file_close(directory);
+    return r;
+}
+
+struct segments_drop {
+    struct kfl__partition *partition;
+    const int64_t *ids;
+    int32_t count;
+};
+
+static int segments_drop_rows(struct kfl__catalog_txn *txn, void *context)
+{
+    struct segments_drop *drop = context;
+    for (int32_t i = 0; i < drop->count; i++) {
+        int r = kfl__segments_remove(txn, drop->partition->topic->id, drop->partition->number, drop->ids[i]);
+        if (r < 0 && r != KFL_E_NOT_FOUND)
+            return r;
+    }
+    return 0;
+}
+
+/* Their rows say TRASH (or MAKING) already: unlink, then forget the rows. What fails is swept later. */
+void kfl__segments_discard(struct kfl__partition *partition, const int64_t *ids, int32_t count)
+{
+    struct kfl__words words;
+    struct segments_drop drop = {partition, ids, count};
+    int directory = -1;
+    kfl__error_save(&words);
+    int r = count == 0 ? KFL_FILE_MISSING : kfl__partition_directory(partition, false, &directory);
+    if (r == 0) {
+        for (int32_t i = 0; i < count && r == 0; i++)
+            r = kfl__segment_discard(directory, ids[i]);
+        kfl__file_close(directory);
+        if (r == 0)
+            (void)kfl__catalog_change_run(partition->core->catalog, segments_drop_rows, &drop);
+    }
+    kfl__error_restore(&words);
+}
+
+/* The row of the file that takes appends says by now where it begins. */
+static int segments_note_active(struct kfl__catalog_txn *txn, const struct segments_make *make)
+{
+    const struct kfl__partition *partition = make->partition;
+    struct kfl__segment_row row;
+    if (make->active_id == 0)
+        return 0;
+    int r = kfl__segments_get(txn, partition->topic->id, partition->number, make->active_id, &row);
+    if (r < 0 || row.state != KFL_SEGMENT_ROW_READY)
+        return r;
+    row.state = KFL_SEGMENT_ROW_LIVE;
+    row.base_offset = make->active_base_offset;
+    return kfl__segments_put(txn, partition->topic->id, partition->number, &row);
+}
+
+/* Before an offset below the new floor is given: the partition is in use, by this writer epoch. */
+static void segments_open_row(const struct kfl__partition *partition, struct kfl__partition_row *row, int64_t *floor)
+{
+    uint32_t epoch = atomic_load(&partition->slot->writer_epoch);
+    if (row->offset_floor > *floor)
+        *floor = row->offset_floor;
+    row->offset_floor = *floor;
+    row->flags &= ~KFL_PARTITION_CLEAN;
+    if (row->writer_epoch < epoch)
+        row->writer_epoch = epoch;
+}
+
+static int segments_list_ready(struct kfl__catalog_txn *txn, void *context)
+{
+    struct segments_make *make = context;
+    struct kfl__partition *partition = make->partition;
+    struct kfl__partition_row row;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0)
+        return r;
+    r = segments_note_active(txn, make);
+    if (r < 0)
+        return r;
+    make->row.state = KFL_SEGMENT_ROW_READY;
+    r = kfl__segments_put(txn, partition->topic->id, partition->number, &make->row);
+    if (r == 0 && make->discard != 0) {
+        struct kfl__segment_row old;
+        r = kfl__segments_get(txn, partition->topic->id, partition->number, make->discard, &old);
+        if (r == 0) {
+            old.state = KFL_SEGMENT_ROW_TRASH;
+            r = kfl__segments_put(txn, partition->topic->id, partition->number, &old);
+        } else if (r == KFL_E_NOT_FOUND) {
+            r = 0;
+        }
+    }
+    if (r < 0 || make->new_floor == 0)
+        return r;
+    segments_open_row(partition, &row, &make->new_floor);
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+static uint64_t segments_next_size(const struct kfl__slot *slot, const struct kfl__settings *settings, uint64_t room)
+{
+    /* Small first files, each four times the one before: 10,000 partitions do not reserve 10 TB. */
+    uint64_t size = (uint64_t)atomic_load(&slot->active.size) * 4;
+    uint64_t most = (uint64_t)settings->segment_bytes / 4096 * 4096;
+    uint64_t least = kfl__align_up(KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE, 4096);
+    if (size < KFL_SEGMENT_SIZE_MIN)
+        size = KFL_SEGMENT_SIZE_MIN;
+    if (size > most)
+        size = most;
+    return size > least ? size : least;
+}
+
+/* How far the floor goes up: about as far as was come since it was raised last, so that slow partitions lose few numbers to a power cut. */
+static int64_t segments_next_floor(const struct kfl__slot *slot, int64_t least)
+{
+    int64_t end = atomic_load(&slot->end_offset);
+    int64_t step = (end - atomic_load(&slot->floor_raised_at)) * 2;
+    if (step < SEGMENTS_FLOOR_LEAST)
+        step = SEGMENTS_FLOOR_LEAST;
+    if (step > SEGMENTS_FLOOR_MOST)
+        step = SEGMENTS_FLOOR_MOST;
+    if (least < end)
+        least = end;
+    return least > INT64_MAX - step ? INT64_MAX : least + step;
+}
+
+static int segments_publish_next(struct kfl__partition *partition, const struct segments_make *make,
+                                 struct kfl__segment *segment, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    int r = kfl__partition_lock(partition, deadline_ns);
+    if (r < 0) {
+        kfl__segment_release(segment);
+        return r;
+    }
+    atomic_store(&slot->next.size, make->row.size);
+    atomic_store(&slot->next.seed, make->row.seed);
+    atomic_store(&slot->next.id, make->row.segment_id);
+    if (make->new_floor > atomic_load(&slot->offset_floor)) {
+        atomic_store(&slot->offset_floor, make->new_floor);
+        atomic_store(&slot->floor_raised_at, atomic_load(&slot->end_offset));
+    }
+    kfl__segment_release(partition->writing_next);
+    partition->writing_next = segment;
+    kfl__partition_unlock(partition);
+    return 0;
+}
+
+/* Holding the prepare lock. */
+static int segments_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct segments_make make = {.partition = partition, .discard = atomic_load(&slot->next.id)};
+    struct kfl__segment *segment = NULL;
+    if (make.discard != 0 && (uint64_t)atomic_load(&slot->next.size) >= KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE)
+        return 0; /* somebody else was first */
+    kfl__partition_active(partition, &make.active_id, &make.active_base_offset);
+    int r = kfl__segments_begin(partition, segments_next_size(slot, settings, room), &make.row);
+    if (r < 0)
+        return r;
+    KFL_STEP("prepare.listed");
+    r = kfl__segments_create(partition, settings, &make.row, &segment);
+    if (r < 0)
+        goto fail;
+    KFL_STEP("prepare.created");
+    if (!kfl__file_has_name(atomic_load(&segment->fd))) {
+        r = kfl__fail(KFL_E_BUSY, "segment %lld of %s/%d was swept while it was made: try again",
+                      (long long)make.row.segment_id, partition->topic->name, partition->number);
+        goto fail;
+    }
+    if (atomic_load(&slot->end_offset) + 1 > atomic_load(&slot->offset_floor))
+        make.new_floor = segments_next_floor(slot, 0);
+    r = kfl__catalog_change_run(partition->core->catalog, segments_list_ready, &make);
+    if (r < 0)
+        goto fail;
+    KFL_STEP("prepare.ready");
+    r = segments_publish_next(partition, &make, segment, deadline_ns);
+    if (r == 0 && make.discard != 0)
+        kfl__segments_discard(partition, &make.discard, 1);
+    return r;
+fail:
+    kfl__segment_release(segment);
+    kfl__segments_discard(partition, &make.row.segment_id, 1);
+    return r;
+}
+
+int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
+                           int64_t deadline_ns)
+{
+    if (KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE > KFL_SEGMENT_SIZE_MAX - 4096)
+        return kfl__fail(KFL_E_MESSAGE_TOO_LARGE, "a batch of %llu bytes is larger than a segment can be",
+                         (unsigned long long)room);
+    int r = kfl__partition_prepare_lock(partition, deadline_ns);
+    if (r < 0)
+        return r;
+    r = segments_prepare(partition, settings, room, deadline_ns);
+    kfl__partition_prepare_unlock(partition);
+    return r;
+}
+
+/* ---- the floor ---- */
+
+struct segments_floor {
+    struct kfl__partition *partition;
+    int64_t floor;
+};
+
+static int segments_put_floor(struct kfl__catalog_txn *txn, void *context)
+{
+    struct segments_floor *raise = context;
+    struct kfl__partition *partition = raise->partition;
+    struct kfl__partition_row row;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0)
+        return r;
+    segments_open_row(partition, &row, &raise->floor);
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct segments_floor raise = {partition, segments_next_floor(slot, least)};
+    int r = kfl__catalog_change_run(partition->core->catalog, segments_put_floor, &raise);
+    if (r < 0)
+        return r;
+    KFL_STEP("floor.raised");
+    r = kfl__partition_lock(partition, -1);
+    if (r < 0)
+        return r;
+    if (raise.floor > atomic_load(&slot->offset_floor)) {
+        atomic_store(&slot->offset_floor, raise.floor);
+        atomic_store(&slot->floor_raised_at, atomic_load(&slot->end_offset));
+    }
+    kfl__partition_unlock(partition);
+    return 0;
+}
+
+/* ---- views ---- */
+
+struct segments_look {
+    struct kfl__partition *partition;
+    struct kfl__segment_row *rows;
+    int32_t count, room;
+};
+
+static int segments_collect(const struct kfl__segment_row *row, void *context)
+{
+    struct segments_look *look = context;
+    if (row->state != KFL_SEGMENT_ROW_LIVE && row->state != KFL_SEGMENT_ROW_SEALED && row->state != KFL_SEGMENT_ROW_READY)
+        return 0;
+    if (look->count == look->room) {
+        int32_t room = look->room == 0 ? 16 : look->room * 2;
+        struct kfl__segment_row *grown = kfl__realloc(look->rows, (size_t)room * sizeof *grown);
+        if (grown == NULL)
+            return kfl__fail(KFL_E_NOMEM, "a list of %d segments: out of memory", room);
+        look->rows = grown;
+        look->room = room;
+    }
+    look->rows[look->count++] = *row;
+    return 0;
+}
+
+static int segments_read_rows(struct kfl__catalog_txn *txn, void *context)
+{
+    struct segments_look *look = context;
+    look->count = 0;
+    return kfl__segments_visit(txn, look->partition->topic->id, look->partition->number, segments_collect, look);
+}
+
+int kfl__segments_rows(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count)
+{
+    struct segments_look look = {.partition = partition};
+    int r = kfl__catalog_look(partition->core->catalog, segments_read_rows, &look);
+    if (r < 0) {
+        kfl__free(look.rows);
+        return r;
+    }
+    *out_rows = look.rows;
+    *out_count = look.count;
+    return 0;
+}
+
+/* Of those that are listed: which take part, and where the one that takes appends begins. */
+static int32_t segments_choose(struct kfl__segment_row *rows, int32_t count, int64_t active_id, int64_t active_base)
+{
+    int32_t chosen = 0;
+    for (int32_t i = 0; i < count; i++) {
+        struct kfl__segment_row row = rows[i];
+        if (row.base_offset < 0 && row.segment_id == active_id)
+            row.base_offset = active_base;
+        if (row.base_offset < 0)
+            continue; /* prepared; or rolled into a moment ago: the slot is looked at again */
+        /* Ids mostly rise with offsets; what was mended or compacted is put into its place. */
+        int32_t at = chosen++;
+        for (; at > 0 && rows[at - 1].base_offset > row.base_offset; at--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
+    }
+    return chosen;
+}
+
+static int segments_build(struct kfl__partition *partition, struct kfl__view **out_view)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment_row *rows = NULL;
+    struct kfl__view *view = NULL;
+    int32_t count = 0;
+    uint64_t version;
+    int64_t active_id, active_base;
+    int r;
+    for (;;) {
+        version = atomic_load(&slot->manifest_version);
+        kfl__partition_active(partition, &active_id, &active_base);
+        kfl__free(rows);
+        rows = NULL;
+        r = kfl__segments_rows(partition, &rows, &count);
+        if (r < 0)
+            return r;
+        if (atomic_load(&slot->active.id) == active_id && atomic_load(&slot->manifest_version) == version)
+            break;
+    }
+    count = segments_choose(rows, count, active_id, active_base);
+    r = kfl__view_create(count, &view);
+    if (r < 0)
+        goto out;
+    view->manifest_version = version;
+    for (int32_t i = 0; i < count; i++) {
+        struct kfl__view_entry *entry = &view->entries[i];
+        entry->segment_id = rows[i].segment_id;
+        entry->base_offset = rows[i].base_offset;
+        entry->end_offset = rows[i].end_offset;
+        entry->used = rows[i].state == KFL_SEGMENT_ROW_SEALED ? (uint64_t)rows[i].used : 0;
+        entry->size = (uint64_t)rows[i].size;
+        entry->max_timestamp_ms = rows[i].max_timestamp_ms;
+        entry->max_timestamp_offset = rows[i].max_timestamp_offset;
+    }
+    *out_view = view;
+out:
+    kfl__free(rows);
+    return r;
+}
+
+static bool segments_view_current(const struct kfl__partition *partition, const struct kfl__view *view)
+{
+    const struct kfl__slot *slot = partition->slot;
+    int64_t active = atomic_load_explicit(&((struct kfl__slot *)(uintptr_t)slot)->active.id, memory_order_acquire);
+    return view->manifest_version == atomic_load(&((struct kfl__slot *)(uintptr_t)slot)->manifest_version) &&
+           (active == 0 || (view->entry_count > 0 && view->entries[view->entry_count - 1].segment_id == active));
+}
+
+int kfl__partition_view(struct kfl__partition *partition, struct kfl__view **out_view)
+{
+    struct kfl__view *view, *fresh = NULL;
+    kfl__mutex_lock(&partition->view_lock);
+    view = partition->view;
+    if (view != NULL)
+        kfl__view_acquire(view);
+    kfl__mutex_unlock(&partition->view_lock);
+    if (view != NULL && segments_view_current(partition, view)) {
+        *out_view = view;
+        return 0;
+    }
+    int r = segments_build(partition, &fresh);
+    if (r < 0) {
+        kfl__view_release(view);
+        return r;
+    }
+    if (view != NULL)
+        kfl__view_inherit(fresh, view);
+    kfl__view_acquire(fresh);
+    kfl__mutex_lock(&partition->view_lock);
+    struct kfl__view *old = partition->view;
+    partition->view = fresh;
+    kfl__mutex_unlock(&partition->view_lock);
+    kfl__view_release(old);
+    kfl__view_release(view);
+    *out_view = fresh;
+    return 0;
+}
+
+int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *view, int32_t entry,
+                           struct kfl__segment **out_segment)
+{
+    struct kfl__core *core = partition->core;
+    struct kfl__segment_expect expect = {core->store_id, partition->topic->id, (uint32_t)partition->number};
+    struct kfl__segment *segment;
+    int directory = -1;
+
+    kfl__mutex_lock(&partition->view_lock);
+    segment = atomic_load_explicit(&view->entries[entry].segment, memory_order_acquire);
+    if (segment != NULL)
+        kfl__segment_acquire(segment);
+    kfl__mutex_unlock(&partition->view_lock);
+    if (segment != NULL) {
+        *out_segment = segment;
+        return 0;
+    }
+    int r = kfl__partition_directory(partition, false, &directory);
+    if (r != 0)
+        return r;
+    r = kfl__segment_open(directory, view->entries[entry].segment_id, &expect, KFL_SEGMENT_READ, &segment);
+    kfl__file_close(directory);
+    if (r != 0)
+        return r;
+    kfl__mutex_lock(&partition->view_lock);
+    segment = kfl__view_keep(view, entry, segment);
+    kfl__segment_acquire(segment);
+    kfl__mutex_unlock(&partition->view_lock);
+    *out_segment = segment;
+    return 0;
+}

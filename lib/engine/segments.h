@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Making and listing a partition's files; what engine/recover and engine/trim share with engine/segments. */
+#ifndef KFL_ENGINE_SEGMENTS_H
+#define KFL_ENGINE_SEGMENTS_H
+
+#include <stdint.h>
+
+#include "base/memory.h"
+#include "catalog/segments.h"
+#include "engine/partition.h"
+
+/* The lock of whoever changes the list of files. KFL_E_BUSY names the holder. */
+int kfl__partition_prepare_lock(struct kfl__partition *partition, int64_t deadline_ns);
+void kfl__partition_prepare_unlock(struct kfl__partition *partition);
+
+/* Under the prepare lock: list a file as being made (one catalog transaction), then make it. */
+int kfl__segments_begin(struct kfl__partition *partition, uint64_t size, struct kfl__segment_row *out_row);
+int kfl__segments_create(struct kfl__partition *partition, const struct kfl__settings *settings,
+                         const struct kfl__segment_row *row, struct kfl__segment **out_segment);
+/* Unlink files whose rows count for nothing, and forget the rows. Keeps the thread's words. */
+void kfl__segments_discard(struct kfl__partition *partition, const int64_t *ids, int32_t count);
+/* The rows that may take part (READY, LIVE, SEALED), by id. Owned: kfl__free. */
+int kfl__segments_rows(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Group sync.
+ *
+ * Leadership is the slot's second robust mutex, taken by trylock: whoever gets it notes what it is about to
+ * bring down, syncs every file that holds bytes not yet durable, moves durable_offset and wakes all. The
+ * others sleep on durable_seq, at most 20 ms at a time, and look again. A failed sync is final, since the
+ * kernel reports an error once and calls the pages clean: the partition is marked, and nothing in it is
+ * acknowledged as durable any more. A leader that died in the middle leaves its note, and with it the doubt
+ * whether an error was reported to it: the bytes are then copied into a new file instead.
+ */
+#include "engine/sync.h"
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/wait.h"
+#include "engine/topics.h"
+
+#define SYNC_LOOK_NS INT64_C(20000000)
+
+int kfl__sync_fail_again(struct kfl__partition *partition)
+{
+    kfl__fail(KFL_E_FAILED,
+              "a sync of partition %s/%d failed earlier; what is durable stays readable below offset %lld: find the cause "
+              "in the system's log, then close the store everywhere and open it again",
+              partition->topic->name, partition->number,
+              (long long)atomic_load(&partition->slot->durable_offset));
+    return kfl__fail_at(KFL_E_FAILED, partition->topic->name, partition->number,
+                        atomic_load(&partition->slot->durable_offset));
+}
+
+static void sync_tell(struct kfl__slot *slot)
+{
+    atomic_fetch_add_explicit(&slot->durable_seq, 1, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_exchange_explicit(&slot->durable_waiters, 0, memory_order_acq_rel) != 0)
+        kfl__wake(&slot->durable_seq, INT32_MAX);
+}
+
+/* Sync one file, by the descriptor that was open before our first store when we stored into it (R7). */
+static int sync_file(struct kfl__partition *partition, int64_t segment_id)
+{
+    struct kfl__core *core = partition->core;
+    struct kfl__segment *segment = partition->syncing;
+    if (segment == NULL || segment->id != segment_id) {
+        struct kfl__segment_expect expect = {core->store_id, partition->topic->id, (uint32_t)partition->number};
+        int directory = -1;
+        int r = kfl__partition_directory(partition, false, &directory);
+        if (r != 0)
+            return r == KFL_FILE_MISSING ? 0 : r;
+        segment = NULL;
+        r = kfl__segment_open(directory, segment_id, &expect, KFL_SEGMENT_WRITE_BY_FILE, &segment);
+        kfl__file_close(directory);
+        if (r == KFL_FILE_MISSING)
+            return 0; /* deleted meanwhile: nothing is left to lose */
+        if (r < 0)
+            return r;
+        kfl__segment_release(partition->syncing);
+        partition->syncing = segment;
+    }
+    return kfl__segment_sync(segment);
+}
+
+/* A share of each file this process has written and that may hold bytes above the durable place. */
+#define SYNC_OWN_MAX 16
+static int32_t sync_own_files(struct kfl__partition *partition, uint32_t from, struct kfl__segment **out_own, int64_t deadline_ns)
+{
+    int32_t count = 0;
+    if (kfl__partition_lock(partition, deadline_ns) < 0)
+        return -1;
+    for (int32_t i = 0; i <= partition->kept_count && count < SYNC_OWN_MAX; i++) {
+        struct kfl__segment *segment = i < partition->kept_count ? partition->kept[i] : partition->writing;
+        if (segment != NULL && atomic_load(&segment->fd) >= 0 && (int32_t)((uint32_t)segment->id - from) >= 0) {
+            kfl__segment_acquire(segment);
+            out_own[count++] = segment;
+        }
+    }
+    kfl__partition_unlock(partition);
+    return count;
+}
+
+/* All files from the durable one to the one that `word` stands in, the older first. */
+static int sync_files(struct kfl__partition *partition, uint64_t word, struct kfl__segment **own, int32_t own_count)
+{
+    struct kfl__view *view = NULL;
+    uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
+    uint32_t to = kfl__word_ordinal(word);
+    if (from == to && own_count > 0 && (uint32_t)own[own_count - 1]->id == to)
+        return kfl__segment_sync(own[own_count - 1]);
+    int r = kfl__partition_view(partition, &view);
+    for (int32_t i = 0; r >= 0 && i < view->entry_count; i++) {
+        int64_t id = view->entries[i].segment_id;
+        /* The chain of appends has rising ids; what compaction made is durable from the start. */
+        if ((int32_t)((uint32_t)id - from) < 0 || (int32_t)((uint32_t)id - to) > 0)
+            continue;
+        struct kfl__segment *segment = NULL;
+        for (int32_t n = 0; n < own_count; n++)
+            if (own[n]->id == id)
+                segment = own[n];
+        r = segment != NULL ? kfl__segment_sync(segment) : sync_file(partition, id);
+    }
+    kfl__view_release(view);
+    return r < 0 ? r : 0;
+}
+
+static int sync_failed(struct kfl__partition *partition)
+{
+    struct kfl__words words;
+    kfl__error_save(&words);
+    atomic_store(&partition->slot->failed, 1);
+    sync_tell(partition->slot);
+    kfl__error_restore(&words);
+    return kfl__fail_at(kfl_last_error_code(), partition->topic->name, partition->number,
+                        atomic_load(&partition->slot->durable_offset));
+}
+
+/* Holding the sync mutex. */
+static int sync_lead(struct kfl__partition *partition, struct kfl__segment **own, int32_t own_count)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t word;
+    int64_t end;
+    /* Appends from here on begin a new span of time; what they lay before we look at the end is only synced early. */
+    atomic_store(&slot->unsynced_since_ns, 0);
+    kfl__partition_tail(partition, &word, &end);
+    if (end <= atomic_load(&slot->durable_offset))
+        return 0;
+    atomic_store(&slot->sync_target, end);
+    int64_t began = kfl__clock_steady_ns();
+    KFL_STEP("sync.noted");
+    int r = sync_files(partition, word, own, own_count);
+    KFL_STEP("sync.done");
+    if (r < 0)
+        return sync_failed(partition);
+    kfl__slot_set_durable(slot, word, end);
+    atomic_store(&slot->sync_target, -1);
+    atomic_fetch_add_explicit(&slot->syncs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&slot->sync_ns, (uint64_t)(kfl__clock_steady_ns() - began), memory_order_relaxed);
+    sync_tell(slot);
+    return 0;
+}
+
+/* Try to lead. 0: led (or somebody's work sufficed); KFL_LOCK_BUSY: somebody else leads. */
+static KFL_UNCHECKED int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *own[SYNC_OWN_MAX];
+    if (kfl__robust_owner(&slot->sync) != 0)
+        return KFL_LOCK_BUSY; /* a hint that spares the shares */
+    /* The rank of the append lock is lower: shares are taken first. */
+    int32_t own_count = sync_own_files(partition, kfl__word_ordinal(atomic_load(&slot->durable_word)), own, deadline_ns);
+    if (own_count < 0)
+        return kfl_last_error_code();
+    bool doubt = false;
+    int r = kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC);
+    if (r == 0 || r == KFL_LOCK_OWNER_DIED) {
+        if (r == KFL_LOCK_OWNER_DIED)
+            kfl__robust_mended(&slot->sync);
+        doubt = atomic_load(&slot->sync_target) >= 0;
+        if (doubt)
+            atomic_store(&slot->suspect, 1);
+        r = doubt || atomic_load(&slot->failed) != 0 ? 0 : sync_lead(partition, own, own_count);
+        kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+    }
+    for (int32_t i = 0; i < own_count; i++)
+        kfl__segment_release(own[i]);
+    return doubt ? kfl__partition_replace_tail(partition) : r;
+}
+
+int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    for (;;) {
+        uint32_t seq = atomic_load_explicit(&slot->durable_seq, memory_order_acquire);
+        if (atomic_load_explicit(&slot->durable_offset, memory_order_acquire) >= offset)
+            return 0;
+        if (atomic_load(&slot->failed) != 0)
+            return kfl__sync_fail_again(partition);
+        int r = kfl__core_check(partition->core);
+        if (r < 0)
+            return r;
+        if (atomic_load(&slot->suspect) != 0 || atomic_load(&slot->life) != atomic_load(&partition->core->shared->life))
+            r = kfl__partition_replace_tail(partition);
+        else
+            r = sync_try(partition, deadline_ns);
+        if (r < 0)
+            return r;
+        if (r != KFL_LOCK_BUSY)
+            continue;
+        atomic_store_explicit(&slot->durable_waiters, 1, memory_order_relaxed);
+        atomic_thread_fence(memory_order_seq_cst);
+        int64_t now = kfl__clock_steady_ns();
+        if (deadline_ns >= 0 && now >= deadline_ns) {
+            kfl__fail(KFL_E_TIMEOUT, "partition %s/%d is durable below offset %lld only, not below %lld",
+                      partition->topic->name, partition->number, (long long)atomic_load(&slot->durable_offset),
+                      (long long)offset);
+            return kfl__fail_at(KFL_E_TIMEOUT, partition->topic->name, partition->number, offset);
+        }
+        int64_t look = now + SYNC_LOOK_NS;
+        (void)kfl__wait(&slot->durable_seq, seq, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+    }
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Group sync: one leads, all who wait are served, across threads and processes (R6, R7). */
+#ifndef KFL_ENGINE_SYNC_H
+#define KFL_ENGINE_SYNC_H
+
+#include <stdint.h>
+
+#include "engine/partition.h"
+
+/*
+ * Wait until everything below `offset` is durable, leading the sync when nobody does.
+ * 0, KFL_E_TIMEOUT, KFL_E_FAILED, KFL_E_CLOSED.
+ */
+int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns);
+/* The story of a partition whose sync failed earlier: KFL_E_FAILED. */
+int kfl__sync_fail_again(struct kfl__partition *partition);
+
+#endif

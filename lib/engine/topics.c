@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registry of this process: its topics, and their partitions.
+ *
+ * A topic is looked up in the catalog once and then only when the store's version of topics has moved.
+ * What may change of it (number of partitions, properties) is a shape: immutable, replaced as a whole, and
+ * kept until the topic goes, so that an append reads it without a lock. Partitions are made at their first
+ * use. A topic that was deleted is taken off the list and marked; who still holds it gets an error.
+ */
+#include "engine/topics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "catalog/segments.h"
+#include "engine/notify.h"
+#include "engine/segments.h"
+#include "format/codec.h"
+#include "format/names.h"
+
+/* ---- shapes ---- */
+
+static void topic_destroy(struct kfl__topic *topic)
+{
+    struct kfl__topic_shape *shape = atomic_load(&topic->shape);
+    if (shape != NULL)
+        for (int32_t i = 0; i < shape->partition_count; i++)
+            kfl__partition_destroy(atomic_load(&shape->partitions[i]));
+    while (shape != NULL) {
+        struct kfl__topic_shape *older = shape->older;
+        kfl_config_destroy(shape->config);
+        kfl__free(shape);
+        shape = older;
+    }
+    kfl__free(topic);
+}
+
+/* Holding the registry: take over what the row says. */
+static int topic_reshape(struct kfl__topic *topic, const char *properties, int32_t partition_count)
+{
+    struct kfl__topic_shape *old = atomic_load(&topic->shape);
+    struct kfl__topic_shape *shape = kfl__alloc(sizeof *shape + (size_t)partition_count * sizeof shape->partitions[0]);
+    if (shape == NULL)
+        return kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", topic->name);
+    int r = kfl__config_decode(properties, &shape->config);
+    if (r < 0) {
+        kfl__free(shape);
+        return r;
+    }
+    shape->settings = kfl__config_settings(shape->config);
+    shape->partition_count = partition_count;
+    shape->older = old;
+    for (int32_t i = 0; old != NULL && i < old->partition_count && i < partition_count; i++)
+        atomic_store(&shape->partitions[i], atomic_load(&old->partitions[i]));
+    atomic_store_explicit(&topic->shape, shape, memory_order_release);
+    return 0;
+}
+
+/* ---- looking up ---- */
+
+struct topics_look {
+    const char *name;  /* either this */
+    uint64_t topic_id; /* or this */
+    struct kfl__topic_row row;
+    char *properties; /* owned */
+};
+
+static int topics_get_row(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_look *look = context;
+    int r = look->name != NULL ? kfl__topics_find(txn, look->name, &look->row) : kfl__topics_get(txn, look->topic_id, &look->row);
+    if (r < 0)
+        return r;
+    look->properties = kfl__copy_string(look->row.properties == NULL ? "" : look->row.properties);
+    return look->properties == NULL ? kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", look->row.name) : 0;
+}
+
+static uint64_t topics_shared_version(struct kfl__core *core)
+{
+    return atomic_load_explicit(&core->shared->topics_version, memory_order_acquire);
+}
+
+/* Holding the registry. */
+static struct kfl__topic *topics_listed(struct kfl__core *core, const char *name, uint64_t topic_id)
+{
+    for (struct kfl__topic *topic = core->topic_list; topic != NULL; topic = topic->next)
+        if (name != NULL ? strcmp(topic->name, name) == 0 : topic->id == topic_id)
+            return topic;
+    return NULL;
+}
+
+/* Holding the registry. */
+static void topics_unlist(struct kfl__topic *topic)
+{
+    for (struct kfl__topic **at = &topic->core->topic_list; *at != NULL; at = &(*at)->next)
+        if (*at == topic) {
+            *at = topic->next;
+            topic->next = NULL;
+            atomic_store(&topic->gone, 1);
+            kfl__topic_release(topic); /* the list's share */
+            return;
+        }
+}
+
+static int topics_add(struct kfl__core *core, const struct topics_look *look, uint64_t version, struct kfl__topic **out_topic)
+{
+    struct kfl__topic *topic = kfl__alloc(sizeof *topic);
+    if (topic == NULL)
+        return kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", look->row.name);
+    topic->core = core;
+    topic->id = look->row.topic_id;
+    topic->name_size = strlen(look->row.name);
+    memcpy(topic->name, look->row.name, topic->name_size);
+    kfl__count_init(&topic->count); /* the list's share */
+    atomic_init(&topic->seen_version, version);
+    int r = topic_reshape(topic, look->properties, look->row.partition_count);
+    if (r < 0) {
+        topic_destroy(topic);
+        return r;
+    }
+    topic->next = core->topic_list;
+    core->topic_list = topic;
+    *out_topic = topic;
+    return 0;
+}
+
+static int topics_find(struct kfl__core *core, const char *name, uint64_t topic_id, struct kfl__topic **out_topic)
+{
+    struct topics_look look = {.name = name, .topic_id = topic_id};
+    struct kfl__topic *topic;
+    int r = 0;
+    kfl__mutex_lock(&core->registry);
+    topic = topics_listed(core, name, topic_id);
+    if (topic != NULL)
+        kfl__topic_acquire(topic);
+    kfl__mutex_unlock(&core->registry);
+    if (topic != NULL) {
+        r = kfl__topic_current(topic);
+        if (r == 0) {
+            *out_topic = topic;
+            return 0;
+        }
+        kfl__topic_release(topic);
+        if (r != KFL_E_UNKNOWN_TOPIC_OR_PARTITION || name == NULL)
+            return r;
+    }
+    kfl__mutex_lock(&core->registry);
+    topic = topics_listed(core, name, topic_id);
+    if (topic == NULL) {
+        uint64_t version = topics_shared_version(core);
+        r = kfl__catalog_look(core->catalog, topics_get_row, &look);
+        if (r == 0)
+            r = topics_add(core, &look, version, &topic);
+        kfl__free(look.properties);
+    }
+    if (r == 0) {
+        kfl__topic_acquire(topic);
+        *out_topic = topic;
+    }
+    kfl__mutex_unlock(&core->registry);
+    return r;
+}
+
+int kfl__topic_find(struct kfl__core *core, const char *name, struct kfl__topic **out_topic)
+{
+    int r = kfl__topic_name_check(name);
+    return r < 0 ? r : topics_find(core, name, 0, out_topic);
+}
+
+int kfl__topic_find_id(struct kfl__core *core, uint64_t topic_id, struct kfl__topic **out_topic)
+{
+    return topics_find(core, NULL, topic_id, out_topic);
+}
+
+void kfl__topic_acquire(struct kfl__topic *topic)
+{
+    kfl__count_acquire(&topic->count);
+}
+
+void kfl__topic_release(struct kfl__topic *topic)
+{
+    if (topic != NULL && kfl__count_release(&topic->count))
+        topic_destroy(topic);
+}
+
+/* The catalog no longer has it: no slot of it may take another append (a killed deleter may have left them). */
+static void topic_mark_slots(struct kfl__topic *topic)
+{
+    struct kfl__topic_shape *shape = atomic_load(&topic->shape);
+    for (int32_t i = 0; i < shape->partition_count; i++) {
+        struct kfl__partition *partition = atomic_load(&shape->partitions[i]);
+        if (partition == NULL || topic->core->read_only)
+            continue;
+        if (kfl__partition_lock(partition, -1) == 0) {
+            atomic_store(&partition->slot->deleted, 1);
+            atomic_fetch_add(&partition->slot->manifest_version, 1);
+            kfl__partition_unlock(partition);
+            kfl__notify_raise(topic->core, partition->slot);
+        }
+    }
+}
+
+int kfl__topic_refresh(struct kfl__topic *topic)
+{
+    struct kfl__core *core = topic->core;
+    struct topics_look look = {.topic_id = topic->id};
+    kfl__mutex_lock(&core->registry);
+    uint64_t version = topics_shared_version(core);
+    int r = atomic_load(&topic->gone) != 0
+                ? kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", topic->name)
+                : kfl__catalog_look(core->catalog, topics_get_row, &look);
+    if (r == 0)
+        r = topic_reshape(topic, look.properties, look.row.partition_count);
+    if (r == 0)
+        atomic_store(&topic->seen_version, version);
+    if (r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION && atomic_load(&topic->gone) == 0) {
+        topic_mark_slots(topic);
+        topics_unlist(topic);
+        kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", topic->name);
+        kfl__fail_at(r, topic->name, -1, -1);
+    }
+    kfl__mutex_unlock(&core->registry);
+    kfl__free(look.properties);
+    return r;
+}
+
+/* ---- partitions ---- */
+
+struct topics_partition_look {
+    uint64_t topic_id;
+    int32_t number;
+    struct kfl__partition_row row;
+};
+
+static int topics_get_partition(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_partition_look *look = context;
+    return kfl__partition_get(txn, look->topic_id, look->number, &look->row);
+}
+
+/* The slot may still belong to a topic that was deleted, or to nobody: make it ours, once among all processes. */
+static KFL_UNCHECKED int topics_claim_slot(struct kfl__core *core, struct kfl__slot *slot, const struct topics_partition_look *look)
+{
+    int r = 0;
+    if (kfl__slot_is(slot, look->topic_id, (uint32_t)look->number, look->row.incarnation))
+        return 0;
+    if (core->read_only)
+        return kfl__fail(KFL_E_READ_ONLY, "the partition is not in use, and reading only may not change that");
+    r = kfl__robust_lock(&core->shared->grow, KFL_RANK_LEAF, -1);
+    if (r == KFL_LOCK_OWNER_DIED) {
+        kfl__robust_mended(&core->shared->grow);
+        r = 0;
+    }
+    if (r < 0)
+        return r;
+    uint64_t owner = atomic_load(&slot->topic_id);
+    if (owner == look->topic_id && atomic_load(&slot->partition) == (uint32_t)look->number &&
+        atomic_load(&slot->incarnation) == look->row.incarnation) {
+        if (atomic_load(&slot->deleted) != 0)
+            r = kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "the topic is being deleted");
+    } else {
+        uint64_t version = atomic_load(&slot->manifest_version);
+        kfl__slot_clear(slot);
+        atomic_store(&slot->manifest_version, version + 1);
+        atomic_store(&slot->partition, (uint32_t)look->number);
+        atomic_store(&slot->incarnation, look->row.incarnation);
+        atomic_store_explicit(&slot->topic_id, look->topic_id, memory_order_release);
+    }
+    kfl__robust_unlock(&core->shared->grow, KFL_RANK_LEAF);
+    return r;
+}
+
+/* Holding the registry. */
+static int topics_make_partition(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition)
+{
+    struct topics_partition_look look = {.topic_id = topic->id, .number = number};
+    struct kfl__slot *slot = NULL;
+    int r = kfl__catalog_look(topic->core->catalog, topics_get_partition, &look);
+    if (r == 0)
+        r = kfl__state_slot(topic->core->state, look.row.slot, &slot);
+    if (r == 0)
+        r = topics_claim_slot(topic->core, slot, &look);
+    if (r < 0)
+        return r;
+    struct kfl__partition *partition = kfl__alloc(sizeof *partition);
+    if (partition == NULL)
+        return kfl__fail(KFL_E_NOMEM, "partition %s/%d: out of memory", topic->name, number);
+    r = kfl__mutex_init(&partition->view_lock, KFL_RANK_VIEW);
+    if (r < 0) {
+        kfl__free(partition);
+        return r;
+    }
+    partition->core = topic->core;
+    partition->topic = topic;
+    partition->number = number;
+    partition->incarnation = look.row.incarnation;
+    partition->slot = slot;
+    *out_partition = partition;
+    return 0;
+}
+
+int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition)
+{
+    struct kfl__core *core = topic->core;
+    struct kfl__partition *partition = NULL;
+    int r = kfl__topic_current(topic);
+    if (r < 0)
+        return r;
+    kfl__mutex_lock(&core->registry);
+    struct kfl__topic_shape *shape = atomic_load(&topic->shape);
+    if (number < 0 || number >= shape->partition_count) {
+        r = kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s has no partition %d: it has %d, 0 to %d", topic->name, number,
+                      shape->partition_count, shape->partition_count - 1);
+        r = kfl__fail_at(r, topic->name, number, -1);
+    } else {
+        partition = atomic_load(&shape->partitions[number]);
+        if (partition == NULL) {
+            r = topics_make_partition(topic, number, &partition);
+            if (r == 0)
+                atomic_store_explicit(&shape->partitions[number], partition, memory_order_release);
+        }
+    }
+    kfl__mutex_unlock(&core->registry);
+    if (r == 0)
+        r = kfl__partition_ready(partition);
+    if (r == 0)
+        *out_partition = partition;
+    return r;
+}
+
+/* ---- changing ---- */
+
+struct topics_change {
+    const char *name;
+    int32_t partition_count;
+    char *properties;
+    struct kfl__topic_row row;
+    uint64_t topic_id;
+};
+
+static int topics_run_create(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_change *change = context;
+    return kfl__topics_create(txn, &change->row);
+}
+
+static int topics_run_grow(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_change *change = context;
+    return kfl__topics_grow(txn, change->name, change->partition_count);
+}
+
+static int topics_run_alter(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_change *change = context;
+    return kfl__topics_alter(txn, change->name, change->properties);
+}
+
+static int topics_run_delete(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_change *change = context;
+    return kfl__topics_delete(txn, change->name, &change->topic_id);
+}
+
+static void topics_changed(struct kfl__core *core)
+{
+    atomic_fetch_add_explicit(&core->shared->topics_version, 1, memory_order_release);
+}
+
+static int topics_check_config(const kfl_config *config)
+{
+    return kfl__config_check(config, KFL_SCOPE_TOPIC, kfl__codec_is_built(KFL_CODEC_LZ4), kfl__codec_is_built(KFL_CODEC_ZSTD));
+}
+
+static int topics_check_count(const char *name, int32_t partition_count)
+{
+    if (partition_count >= 1 && partition_count <= KFL_PARTITIONS_MAX)
+        return 0;
+    kfl__fail(KFL_E_INVALID_PARTITIONS, "topic %s: %d is not a possible number of partitions: 1 to %d", name, partition_count,
+              KFL_PARTITIONS_MAX);
+    return kfl__fail_at(KFL_E_INVALID_PARTITIONS, name, -1, -1);
+}
+
+int kfl__topics_make(struct kfl__core *core, const char *name, int32_t partition_count, const kfl_config *config)
+{
+    struct topics_change change = {.name = name};
+    int r = kfl__topic_name_check(name);
+    if (r == 0)
+        r = topics_check_count(name, partition_count);
+    if (r == 0)
+        r = topics_check_config(config);
+    if (r == 0)
+        r = kfl__config_encode(config, &change.properties);
+    if (r < 0)
+        return r;
+    change.row.partition_count = partition_count;
+    change.row.created_ms = kfl__clock_wall_ms(&core->clock);
+    change.row.properties = change.properties;
+    snprintf(change.row.name, sizeof change.row.name, "%s", name);
+    r = kfl__catalog_change_run(core->catalog, topics_run_create, &change);
+    if (r == 0)
+        topics_changed(core);
+    kfl__free(change.properties);
+    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
+}
+
+int kfl__topics_add_partitions(struct kfl__core *core, const char *name, int32_t partition_count)
+{
+    struct topics_change change = {.name = name, .partition_count = partition_count};
+    int r = kfl__topic_name_check(name);
+    if (r == 0)
+        r = topics_check_count(name, partition_count);
+    if (r == 0)
+        r = kfl__catalog_change_run(core->catalog, topics_run_grow, &change);
+    if (r == 0)
+        topics_changed(core);
+    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
+}
+
+int kfl__topics_configure(struct kfl__core *core, const char *name, const kfl_config *changes)
+{
+    struct topics_look look = {.name = name};
+    struct topics_change change = {.name = name};
+    kfl_config *config = NULL;
+    int r = kfl__topic_name_check(name);
+    if (r == 0)
+        r = topics_check_config(changes);
+    if (r == 0)
+        r = kfl__catalog_look(core->catalog, topics_get_row, &look);
+    if (r == 0)
+        r = kfl__config_decode(look.properties, &config);
+    if (r == 0)
+        r = kfl__config_merge(config, changes);
+    if (r == 0)
+        r = kfl__config_encode(config, &change.properties);
+    if (r == 0)
+        r = kfl__catalog_change_run(core->catalog, topics_run_alter, &change);
+    if (r == 0)
+        topics_changed(core);
+    kfl_config_destroy(config);
+    kfl__free(look.properties);
+    kfl__free(change.properties);
+    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
+}
+
+/* ---- deleting ---- */
+
+static int topics_unlink_visit(const char *name, void *context)
+{
+    int64_t id;
+    enum kfl__name_kind kind;
+    int directory = *(int *)context;
+    if (!kfl__name_decode(name, &id, &kind))
+        return 0; /* not ours: it stays, and with it the folder */
+    int r = kfl__file_unlink(directory, name);
+    return r < 0 ? r : 0;
+}
+
+struct topics_folder {
+    int topic;
+};
+
+static int topics_empty_partition(const char *name, void *context)
+{
+    struct topics_folder *folder = context;
+    int directory = -1;
+    int r = kfl__file_open_directory(folder->topic, name, &directory);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = kfl__file_list(directory, topics_unlink_visit, &directory);
+    kfl__file_close(directory);
+    if (r == 0)
+        r = kfl__file_remove_directory(folder->topic, name);
+    return r < 0 ? r : 0;
+}
+
+/* Everything of a topic that the catalog does not have any more. */
+static int topics_remove_folder(struct kfl__core *core, uint64_t topic_id)
+{
+    struct topics_folder folder = {-1};
+    char name[32];
+    int topics = -1;
+    int r = kfl__file_open_directory(core->directory, KFL_NAME_TOPICS, &topics);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    snprintf(name, sizeof name, "%llu", (unsigned long long)topic_id);
+    r = kfl__file_open_directory(topics, name, &folder.topic);
+    if (r == 0) {
+        r = kfl__file_list(folder.topic, topics_empty_partition, &folder);
+        kfl__file_close(folder.topic);
+        if (r == 0)
+            r = kfl__file_remove_directory(topics, name);
+    }
+    kfl__file_close(topics);
+    return r < 0 ? r : 0;
+}
+
+static int topics_drop_trash(struct kfl__catalog_txn *txn, void *context)
+{
+    return kfl__topic_trash_drop(txn, *(uint64_t *)context);
+}
+
+static int topics_clear_folder(struct kfl__core *core, uint64_t topic_id)
+{
+    int r = topics_remove_folder(core, topic_id);
+    return r < 0 ? r : kfl__catalog_change_run(core->catalog, topics_drop_trash, &topic_id);
+}
+
+int kfl__topics_remove(struct kfl__core *core, const char *name)
+{
+    struct topics_change change = {.name = name};
+    struct kfl__topic *topic = NULL;
+    int r = kfl__topic_find(core, name, &topic);
+    if (r < 0)
+        return r;
+    /* Slots are needed to stop the appenders of all processes: make those that this process never used. */
+    int32_t count = kfl__topic_shape(topic)->partition_count;
+    for (int32_t i = 0; i < count; i++) {
+        struct kfl__partition *partition;
+        (void)kfl__topic_partition(topic, i, &partition);
+    }
+    r = kfl__catalog_change_run(core->catalog, topics_run_delete, &change);
+    if (r == 0) {
+        topics_changed(core);
+        (void)kfl__topic_refresh(topic); /* finds it gone, and marks the slots */
+        /* The records are gone with the transaction; files that cannot be unlinked now are swept later. */
+        struct kfl__words words;
+        kfl__error_save(&words);
+        (void)topics_clear_folder(core, change.topic_id);
+        kfl__error_restore(&words);
+    }
+    kfl__topic_release(topic);
+    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
+}
+
+/* ---- the whole list ---- */
+
+int kfl__topics_visit_open(struct kfl__core *core, int (*visit)(struct kfl__topic *topic, void *context), void *context)
+{
+    struct kfl__topic *topic, *last = NULL;
+    int r = 0;
+    kfl__mutex_lock(&core->registry);
+    topic = core->topic_list;
+    if (topic != NULL)
+        kfl__topic_acquire(topic);
+    kfl__mutex_unlock(&core->registry);
+    while (topic != NULL && r >= 0) {
+        r = visit(topic, context);
+        kfl__mutex_lock(&core->registry);
+        last = topic;
+        topic = topic->next;
+        if (topic != NULL)
+            kfl__topic_acquire(topic);
+        kfl__mutex_unlock(&core->registry);
+        kfl__topic_release(last);
+    }
+    kfl__topic_release(topic);
+    return r;
+}
+
+void kfl__topics_close(struct kfl__core *core)
+{
+    kfl__mutex_lock(&core->registry);
+    struct kfl__topic *topic = core->topic_list;
+    core->topic_list = NULL;
+    kfl__mutex_unlock(&core->registry);
+    while (topic != NULL) {
+        struct kfl__topic *next = topic->next;
+        topic->next = NULL;
+        kfl__topic_release(topic);
+        topic = next;
+    }
+}
+
+/* ---- what the killed left ---- */
+
+#define TOPICS_SWEEP 256
+struct topics_sweep {
+    struct kfl__core *core;
+    int32_t count;
+    struct {
+        uint64_t topic_id;
+        int32_t partition;
+        int64_t segment_id;
+    } files[TOPICS_SWEEP];
+    int32_t folder_count;
+    uint64_t folders[TOPICS_SWEEP];
+};
+
+static int topics_sweep_visit(uint64_t topic_id, int32_t partition, const struct kfl__segment_row *row, void *context)
+{
+    struct topics_sweep *sweep = context;
+    struct kfl__core *core = sweep->core;
+    if (row->state == KFL_SEGMENT_ROW_MAKING &&
+        kfl__presence_lives(&core->presence, kfl__state_entries(core->state), row->maker, row->maker_start))
+        return 0;
+    if (sweep->count < TOPICS_SWEEP) {
+        sweep->files[sweep->count].topic_id = topic_id;
+        sweep->files[sweep->count].partition = partition;
+        sweep->files[sweep->count].segment_id = row->segment_id;
+        sweep->count++;
+    }
+    return 0;
+}
+
+static int topics_sweep_folder(uint64_t topic_id, void *context)
+{
+    struct topics_sweep *sweep = context;
+    if (sweep->folder_count < TOPICS_SWEEP)
+        sweep->folders[sweep->folder_count++] = topic_id;
+    return 0;
+}
+
+static int topics_sweep_look(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_sweep *sweep = context;
+    sweep->count = 0;
+    sweep->folder_count = 0;
+    int r = kfl__segments_visit_leftovers(txn, topics_sweep_visit, sweep);
+    return r < 0 ? r : kfl__topic_trash_list(txn, topics_sweep_folder, sweep);
+}
+
+static int topics_sweep_rows(struct kfl__catalog_txn *txn, void *context)
+{
+    struct topics_sweep *sweep = context;
+    for (int32_t i = 0; i < sweep->count; i++) {
+        int r = kfl__segments_remove(txn, sweep->files[i].topic_id, sweep->files[i].partition, sweep->files[i].segment_id);
+        if (r < 0 && r != KFL_E_NOT_FOUND)
+            return r;
+    }
+    return 0;
+}
+
+static int topics_sweep_file(struct kfl__core *core, uint64_t topic_id, int32_t partition, int64_t segment_id)
+{
+    char path[96];
+    int directory = -1;
+    snprintf(path, sizeof path, "%s/%llu/%d", KFL_NAME_TOPICS, (unsigned long long)topic_id, partition);
+    int r = kfl__file_open_directory(core->directory, path, &directory);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = kfl__segment_discard(directory, segment_id);
+    kfl__file_close(directory);
+    return r;
+}
+
+int kfl__topics_sweep(struct kfl__core *core)
+{
+    struct topics_sweep *sweep = kfl__alloc(sizeof *sweep);
+    if (sweep == NULL)
+        return kfl__fail(KFL_E_NOMEM, "%s: out of memory", core->path);
+    sweep->core = core;
+    int r = kfl__catalog_look(core->catalog, topics_sweep_look, sweep);
+    for (int32_t i = 0; r >= 0 && i < sweep->count; i++)
+        r = topics_sweep_file(core, sweep->files[i].topic_id, sweep->files[i].partition, sweep->files[i].segment_id);
+    if (r >= 0 && sweep->count > 0)
+        r = kfl__catalog_change_run(core->catalog, topics_sweep_rows, sweep);
+    for (int32_t i = 0; r >= 0 && i < sweep->folder_count; i++)
+        r = topics_clear_folder(core, sweep->folders[i]);
+    kfl__free(sweep);
+    return r < 0 ? r : 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry of this process: find, create, change, delete topics; owns their partitions. */
+#ifndef KFL_ENGINE_TOPICS_H
+#define KFL_ENGINE_TOPICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "catalog/topics.h"
+#include "config/config.h"
+#include "engine/core.h"
+#include "engine/partition.h"
+
+/* What may change of a topic; replaced as a whole, kept until the topic goes. */
+struct kfl__topic_shape {
+    struct kfl__topic_shape *older;
+    kfl_config *config;
+    const struct kfl__settings *settings;
+    int32_t partition_count;
+    _Atomic(struct kfl__partition *) partitions[];
+};
+
+struct kfl__topic {
+    struct kfl__core *core;
+    struct kfl__topic *next; /* guarded by registry */
+    struct kfl__count count;
+    uint64_t id;
+    size_t name_size;
+    char name[256];
+    _Atomic(struct kfl__topic_shape *) shape;
+    _Atomic uint64_t seen_version; /* of the store's topics, when this was looked up last */
+    _Atomic int gone;
+};
+
+/* counted: release. KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_INVALID_TOPIC. */
+int kfl__topic_find(struct kfl__core *core, const char *name, struct kfl__topic **out_topic);
+/* The one with this id. */
+int kfl__topic_find_id(struct kfl__core *core, uint64_t topic_id, struct kfl__topic **out_topic);
+void kfl__topic_acquire(struct kfl__topic *topic);
+void kfl__topic_release(struct kfl__topic *topic); /* takes NULL */
+/* Look at the catalog again. KFL_E_UNKNOWN_TOPIC_OR_PARTITION when it was deleted. */
+int kfl__topic_refresh(struct kfl__topic *topic);
+
+/* Is what we know of the topic still so? Cheap. */
+static inline int kfl__topic_current(struct kfl__topic *topic)
+{
+    if (KFL_LIKELY(topic->core->shared == NULL ||
+                   atomic_load_explicit(&topic->core->shared->topics_version, memory_order_acquire) ==
+                       atomic_load_explicit(&topic->seen_version, memory_order_relaxed)))
+        return 0;
+    return kfl__topic_refresh(topic);
+}
+
+static inline const struct kfl__topic_shape *kfl__topic_shape(const struct kfl__topic *topic)
+{
+    return atomic_load_explicit(&((struct kfl__topic *)(uintptr_t)topic)->shape, memory_order_acquire);
+}
+
+/* borrowed, as long as the topic. Made and attached at the first use. A bad number: KFL_E_UNKNOWN_TOPIC_OR_PARTITION. */
+int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition);
+static inline int kfl__topic_partition(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition)
+{
+    const struct kfl__topic_shape *shape = kfl__topic_shape(topic);
+    if (KFL_LIKELY(number >= 0 && number < shape->partition_count)) {
+        struct kfl__partition *partition =
+            atomic_load_explicit(&((struct kfl__topic_shape *)(uintptr_t)shape)->partitions[number], memory_order_acquire);
+        if (KFL_LIKELY(partition != NULL)) {
+            *out_partition = partition;
+            return 0;
+        }
+    }
+    return kfl__topic_partition_make(topic, number, out_partition);
+}
+
+int kfl__topics_make(struct kfl__core *core, const char *name, int32_t partition_count, const kfl_config *config);
+int kfl__topics_remove(struct kfl__core *core, const char *name);
+int kfl__topics_add_partitions(struct kfl__core *core, const char *name, int32_t partition_count);
+int kfl__topics_configure(struct kfl__core *core, const char *name, const kfl_config *changes);
+
+/* Each topic this process has open: visit is called without the registry lock. For the helper and the close. */
+int kfl__topics_visit_open(struct kfl__core *core, int (*visit)(struct kfl__topic *topic, void *context), void *context);
+/* At the last close: everything goes that nobody counts. */
+void kfl__topics_close(struct kfl__core *core);
+/* Remove what killed processes left: files being made or to be unlinked, folders of deleted topics. Under LOCK byte 0. */
+int kfl__topics_sweep(struct kfl__core *core);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Manifest rows of full segments, and prefix deletion.
+ *
+ * A row says that a segment is complete only after a sync brought it down (R8). A deletion is true once the
+ * catalog has the new start offset; the slot's word, the list and the files follow, and a killed deleter
+ * leaves only files that the next open sweeps (R27).
+ */
+#include "base/fault.h"
+#include "engine/notify.h"
+#include "engine/segments.h"
+#include "engine/sync.h"
+#include "engine/topics.h"
+#include "log/walk.h"
+
+/* ---- sealing ---- */
+
+#define TRIM_SEAL_BATCH 16
+struct trim_seal {
+    struct kfl__partition *partition;
+    int32_t count;
+    struct kfl__segment_row rows[TRIM_SEAL_BATCH];
+};
+
+static int trim_put_sealed(struct kfl__catalog_txn *txn, void *context)
+{
+    struct trim_seal *seal = context;
+    for (int32_t i = 0; i < seal->count; i++) {
+        struct kfl__segment_row row;
+        int r = kfl__segments_get(txn, seal->partition->topic->id, seal->partition->number, seal->rows[i].segment_id, &row);
+        if (r == KFL_E_NOT_FOUND || (r == 0 && row.state != KFL_SEGMENT_ROW_LIVE))
+            continue; /* deleted or replaced meanwhile */
+        if (r == 0)
+            r = kfl__segments_put(txn, seal->partition->topic->id, seal->partition->number, &seal->rows[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* From what the roll noted, if it still stands. */
+static bool trim_row_of_roll(struct kfl__slot *slot, struct kfl__segment_row *row)
+{
+    struct kfl__slot_rolled *rolled = &slot->rolled[row->segment_id % KFL_SLOT_ROLLED];
+    if (atomic_load(&rolled->id) != row->segment_id)
+        return false;
+    row->end_offset = atomic_load(&rolled->end_offset);
+    row->used = atomic_load(&rolled->used);
+    row->first_timestamp_ms = atomic_load(&rolled->first_timestamp_ms);
+    row->max_timestamp_ms = atomic_load(&rolled->max_timestamp_ms);
+    row->record_count = atomic_load(&rolled->records);
+    return atomic_load(&rolled->id) == row->segment_id;
+}
+
+/* Else from a walk over the file. 1: done; 0: it is damaged, and stays as it is. */
+static int trim_row_of_walk(struct kfl__partition *partition, struct kfl__segment_row *row)
+{
+    struct kfl__segment *segment = NULL;
+    struct kfl__view *view = NULL;
+    struct kfl__batch_header header;
+    struct kfl__walk walk;
+    int r = kfl__partition_view(partition, &view);
+    if (r < 0)
+        return r;
+    int32_t at = kfl__view_find_segment(view, row->segment_id);
+    r = at < 0 ? 1 : kfl__partition_segment(partition, view, at, &segment);
+    kfl__view_release(view);
+    if (r != 0)
+        return r == KFL_E_CORRUPT || r > 0 ? 0 : r;
+    kfl__walk_init(&walk, segment, KFL_SEGMENT_FIRST_PLACE, segment->size, row->base_offset, 0);
+    while ((r = kfl__walk_step(&walk, &header)) == KFL_WALK_BATCH)
+        ;
+    if (r == KFL_WALK_END) {
+        row->end_offset = header.base_offset;
+        row->used = (int64_t)walk.place;
+        row->first_timestamp_ms = walk.first_timestamp_ms;
+        row->max_timestamp_ms = walk.max_timestamp_ms;
+        row->record_count = walk.records;
+        r = 1;
+    }
+    kfl__segment_release(segment);
+    return r;
+}
+
+int kfl__partition_seal(struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct trim_seal seal = {.partition = partition};
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0;
+    int64_t active, base;
+    uint32_t durable = kfl__word_ordinal(atomic_load(&slot->durable_word));
+    kfl__partition_active(partition, &active, &base);
+    int r = kfl__segments_rows(partition, &rows, &count);
+    for (int32_t i = 0; r >= 0 && i < count && seal.count < TRIM_SEAL_BATCH; i++) {
+        struct kfl__segment_row row = rows[i];
+        if (row.state != KFL_SEGMENT_ROW_LIVE || row.segment_id == active || (int32_t)(durable - (uint32_t)row.segment_id) <= 0)
+            continue;
+        r = trim_row_of_roll(slot, &row) ? 1 : trim_row_of_walk(partition, &row);
+        if (r <= 0)
+            continue;
+        row.state = KFL_SEGMENT_ROW_SEALED;
+        seal.rows[seal.count++] = row;
+    }
+    kfl__free(rows);
+    if (r < 0 || seal.count == 0)
+        return r < 0 ? r : 0;
+    r = kfl__catalog_change_run(partition->core->catalog, trim_put_sealed, &seal);
+    return r < 0 ? r : seal.count == TRIM_SEAL_BATCH;
+}
+
+/* ---- prefix deletion ---- */
+
+#define TRIM_FILES 256
+struct trim_delete {
+    struct kfl__partition *partition;
+    int64_t start_offset;
+    int64_t active;
+    const struct kfl__segment_row *rows;
+    int32_t row_count;
+    int32_t count;
+    int64_t ids[TRIM_FILES];
+};
+
+/* Does all of the i-th file (in offset order) lie below the new start? The one that takes appends stays. */
+static bool trim_lies_below(const struct trim_delete *delete, int32_t i)
+{
+    const struct kfl__segment_row *row = &delete->rows[i];
+    if (row->segment_id == delete->active || row->base_offset < 0)
+        return false;
+    if (row->end_offset >= 0)
+        return row->end_offset <= delete->start_offset;
+    int64_t next = INT64_MAX;
+    for (int32_t n = 0; n < delete->row_count; n++)
+        if (delete->rows[n].base_offset > row->base_offset && delete->rows[n].base_offset < next)
+            next = delete->rows[n].base_offset;
+    return next <= delete->start_offset;
+}
+
+static int trim_run_delete(struct kfl__catalog_txn *txn, void *context)
+{
+    struct trim_delete *delete = context;
+    struct kfl__partition *partition = delete->partition;
+    struct kfl__partition_row row;
+    delete->count = 0;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0)
+        return r;
+    if (row.start_offset > delete->start_offset)
+        delete->start_offset = row.start_offset;
+    row.start_offset = delete->start_offset;
+    r = kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+    for (int32_t i = 0; r == 0 && i < delete->row_count && delete->count < TRIM_FILES; i++) {
+        if (!trim_lies_below(delete, i))
+            continue;
+        struct kfl__segment_row gone = delete->rows[i];
+        gone.state = KFL_SEGMENT_ROW_TRASH;
+        r = kfl__segments_put(txn, partition->topic->id, partition->number, &gone);
+        delete->ids[delete->count++] = gone.segment_id;
+    }
+    return r;
+}
+
+static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0;
+    int64_t base;
+    kfl__partition_active(partition, &delete.active, &base);
+    int r = kfl__segments_rows(partition, &rows, &count);
+    if (r < 0)
+        return r;
+    for (int32_t i = 0; i < count; i++)
+        if (rows[i].segment_id == delete.active && rows[i].base_offset < 0)
+            rows[i].base_offset = base;
+    delete.rows = rows;
+    delete.row_count = count;
+    r = kfl__catalog_change_run(partition->core->catalog, trim_run_delete, &delete);
+    KFL_STEP("trim.committed");
+    if (r == 0)
+        r = kfl__partition_lock(partition, -1);
+    if (r == 0) {
+        if (atomic_load(&slot->start_offset) < delete.start_offset)
+            atomic_store_explicit(&slot->start_offset, delete.start_offset, memory_order_release);
+        if (delete.count > 0)
+            atomic_fetch_add(&slot->manifest_version, 1);
+        kfl__partition_unlock(partition);
+        *out_start_offset = delete.start_offset;
+        kfl__segments_discard(partition, delete.ids, delete.count);
+        kfl__notify_raise(partition->core, slot);
+    }
+    kfl__free(rows);
+    return r;
+}
+
+int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    int64_t end = atomic_load(&slot->end_offset);
+    if (before_offset == KFL_OFFSET_END)
+        before_offset = end;
+    if (before_offset < 0)
+        return kfl__fail(KFL_E_INVALID, "partition %s/%d: %lld is no offset to delete up to", partition->topic->name,
+                         partition->number, (long long)before_offset);
+    if (before_offset > end) {
+        kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE, "partition %s/%d ends at offset %lld: nothing can be deleted up to %lld",
+                  partition->topic->name, partition->number, (long long)end, (long long)before_offset);
+        return kfl__fail_at(KFL_E_OFFSET_OUT_OF_RANGE, partition->topic->name, partition->number, end);
+    }
+    if (before_offset <= atomic_load(&slot->start_offset)) {
+        *out_start_offset = atomic_load(&slot->start_offset);
+        return 0;
+    }
+    /* R8, R9: the new start speaks of records below it. */
+    int r = kfl__sync_wait(partition, before_offset, -1);
+    if (r < 0)
+        return r;
+    r = kfl__partition_prepare_lock(partition, -1);
+    if (r < 0)
+        return r;
+    r = trim_delete(partition, before_offset, out_start_offset);
+    kfl__partition_prepare_unlock(partition);
+    return r;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One file of batches, as this process sees it: opened, mapped, checked, counted.
+ *
+ * Readers see a read-only map of the whole file. How bytes get in is this module's secret: through a
+ * writable map of space that was reserved before, or by pwrite where what is written is synced at once (protocol R2, R25).
+ * What of the file counts is not known here: the publishing word and the manifest say it.
+ */
+#ifndef KFL_LOG_SEGMENT_H
+#define KFL_LOG_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/count.h"
+#include "format/batch.h"
+#include "format/layout.h"
+#include "log/index.h"
+
+#define KFL_SEGMENT_FIRST_PLACE ((uint64_t)sizeof(struct kfl__segment_header))
+
+struct kfl__segment {
+    /* constant after open */
+    int64_t id;
+    uint64_t size;
+    uint64_t seed;
+    const uint8_t *bytes; /* the whole file, read-only */
+    uint8_t *writing;     /* the same, writable; NULL unless this process appends here through the map */
+    struct kfl__index offsets, times;
+    struct kfl__count count;
+    /* atomic */
+    _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
+    _Atomic uint64_t touched_to;     /* the writable map's pages are there up to this place */
+    _Atomic uint32_t offsets_count;  /* entries known to be there; 0: not counted yet */
+    _Atomic uint64_t *readable;      /* a bit for each window of 64 KiB whose pages are known to answer */
+};
+
+struct kfl__segment_plan {
+    uint8_t store_id[16];
+    uint64_t topic_id;
+    uint32_t partition;
+    const char *topic_name;
+    int64_t segment_id;
+    uint64_t size;       /* a multiple of 4096, KFL_SEGMENT_SIZE_MIN .. KFL_SEGMENT_SIZE_MAX */
+    uint64_t seed;
+    int64_t created_ms;
+    uint32_t mode;
+    uint64_t index_size_max;
+    uint64_t index_interval;
+};
+
+/* How large its index files are made. */
+uint64_t kfl__segment_offsets_size(const struct kfl__segment_plan *plan);
+uint64_t kfl__segment_times_size(const struct kfl__segment_plan *plan);
+
+/*
+ * Make the file and its indexes under their final names, reserved, header written, file and directory
+ * synced (R4, X9). On failure nothing is left behind. counted: release. Mapped for writing when `map_writable`.
+ */
+int kfl__segment_create(int directory, const struct kfl__segment_plan *plan, bool map_writable,
+                        struct kfl__segment **out_segment);
+
+/* What an open expects the header to say. */
+struct kfl__segment_expect {
+    const uint8_t *store_id; /* 16 bytes; NULL: anything */
+    uint64_t topic_id;
+    uint32_t partition;
+};
+enum kfl__segment_access { KFL_SEGMENT_READ, KFL_SEGMENT_WRITE, KFL_SEGMENT_WRITE_BY_FILE };
+/*
+ * counted: release. 0, KFL_FILE_MISSING, KFL_E_CORRUPT (foreign, damaged or too short; the text names the file), KFL_E_VERSION, or an error.
+ */
+int kfl__segment_open(int directory, int64_t segment_id, const struct kfl__segment_expect *expect,
+                      enum kfl__segment_access access, struct kfl__segment **out_segment);
+void kfl__segment_acquire(struct kfl__segment *segment);
+void kfl__segment_release(struct kfl__segment *segment); /* takes NULL */
+/* Unlink the file and its indexes. Missing ones are fine. */
+int kfl__segment_discard(int directory, int64_t segment_id);
+
+/*
+ * Make sure that the bytes [place, end) can be read through the map. Costs a look at a bit when they were
+ * looked at before. KFL_SEGMENT_UNREADABLE: the device refuses a part, or the file was cut; *out_bad_from and *out_bad_to tell which pages.
+ */
+#define KFL_SEGMENT_UNREADABLE 1
+int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
+                       uint64_t *out_bad_to);
+
+/* Let pages of the writable map be there before they are needed: up to `ahead` bytes behind place, in one step. */
+void kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t place, uint64_t ahead);
+
+/* Where the bytes of a batch at `place` are to be laid, or NULL: lay them in memory and call kfl__segment_write. */
+static inline uint8_t *kfl__segment_lay(struct kfl__segment *segment, uint64_t place)
+{
+    return segment->writing == NULL ? NULL : segment->writing + place;
+}
+int kfl__segment_write(struct kfl__segment *segment, const void *bytes, size_t size, uint64_t place);
+/* Zero [from, to): a dead process's half-laid bytes. */
+int kfl__segment_clear(struct kfl__segment *segment, uint64_t from, uint64_t to);
+/* Bring all its bytes down. */
+int kfl__segment_sync(struct kfl__segment *segment);
+/* Its bytes are durable and no more will come from this process: the descriptor can go. */
+void kfl__segment_close_descriptor(struct kfl__segment *segment);
+
+/*
+ * The batch that holds `offset`, or one before it, by the signposts: verified.
+ *
+ *   base_offset, end_offset  what the segment spans up to `limit`
+ *   limit                    bytes that count
+ *   batch_count              a hint; 0: not known
+ * KFL_INDEX_USELESS: the signposts do not help; walk from the first place.
+ */
+#define KFL_INDEX_USELESS 1
+int kfl__segment_find(struct kfl__segment *segment, int64_t base_offset, int64_t end_offset, uint64_t limit,
+                      uint32_t batch_count, int64_t offset, struct kfl__batch_header *out_header, uint64_t *out_place);
+
+/* A place at or before the first record whose timestamp is `timestamp_ms` or later, by the time signposts. */
+uint64_t kfl__segment_find_time(struct kfl__segment *segment, uint64_t limit, int64_t timestamp_ms);
+
+#endif

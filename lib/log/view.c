@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A view is the list of segments that made up a partition at one moment.
+ *
+ * It never changes, but for files that are opened on demand; a newer view takes its place. Readers count
+ * a view, a view counts its segments, and cursors and poll results count segments too: so a file that was
+ * replaced stays mapped for as long as somebody reads it. Segments are ordered by base offset and do not
+ * overlap. Which view is the current one is the partition's affair, not ours.
+ */
+#include "log/view.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+int kfl__view_create(int32_t entry_count, struct kfl__view **out_view)
+{
+    assert(entry_count >= 0);
+    struct kfl__view *view = kfl__alloc(sizeof *view + (size_t)entry_count * sizeof view->entries[0]);
+    if (view == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a list of %d segments: out of memory", entry_count);
+    kfl__count_init(&view->count);
+    view->entry_count = entry_count;
+    *out_view = view;
+    return 0;
+}
+
+void kfl__view_acquire(struct kfl__view *view)
+{
+    kfl__count_acquire(&view->count);
+}
+
+void kfl__view_release(struct kfl__view *view)
+{
+    if (view == NULL || !kfl__count_release(&view->count))
+        return;
+    for (int32_t i = 0; i < view->entry_count; i++)
+        kfl__segment_release(atomic_load_explicit(&view->entries[i].segment, memory_order_relaxed));
+    kfl__free(view);
+}
+
+int32_t kfl__view_find(const struct kfl__view *view, int64_t offset)
+{
+    int32_t low = 0, high = view->entry_count;
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        if (view->entries[middle].base_offset <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? low - 1 : view->entry_count > 0 ? 0 : -1;
+}
+
+int32_t kfl__view_find_segment(const struct kfl__view *view, int64_t segment_id)
+{
+    /* The newest are asked for most. */
+    for (int32_t i = view->entry_count - 1; i >= 0; i--)
+        if (view->entries[i].segment_id == segment_id)
+            return i;
+    return -1;
+}
+
+void kfl__view_inherit(struct kfl__view *view, struct kfl__view *older)
+{
+    int32_t at = 0;
+    for (int32_t i = 0; i < older->entry_count; i++) {
+        struct kfl__segment *segment = atomic_load_explicit(&older->entries[i].segment, memory_order_acquire);
+        if (segment == NULL)
+            continue;
+        while (at < view->entry_count && view->entries[at].base_offset < older->entries[i].base_offset)
+            at++;
+        if (at < view->entry_count && view->entries[at].segment_id == segment->id &&
+            atomic_load_explicit(&view->entries[at].segment, memory_order_relaxed) == NULL) {
+            kfl__segment_acquire(segment);
+            atomic_store_explicit(&view->entries[at].segment, segment, memory_order_release);
+        }
+    }
+}
+
+struct kfl__segment *kfl__view_keep(struct kfl__view *view, int32_t entry, struct kfl__segment *segment)
+{
+    struct kfl__segment *nobody = NULL;
+    assert(entry >= 0 && entry < view->entry_count && view->entries[entry].segment_id == segment->id);
+    if (atomic_compare_exchange_strong(&view->entries[entry].segment, &nobody, segment))
+        return segment;
+    kfl__segment_release(segment);
+    return nobody;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Walk the batches of one segment.
+ *
+ * A walk trusts nothing: it is what recovery, verify and a reader that met damage go by. The first batch
+ * that does not verify is the end of what can be believed; whether that is a torn tail or damage is for
+ * the caller to find out, by looking for batches behind it.
+ */
+#include "log/walk.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+void kfl__walk_init(struct kfl__walk *walk, struct kfl__segment *segment, uint64_t place, uint64_t limit,
+                    int64_t next_offset, uint32_t epoch)
+{
+    assert(place >= KFL_SEGMENT_FIRST_PLACE && limit <= segment->size);
+    *walk = (struct kfl__walk){
+        .segment = segment,
+        .place = place,
+        .limit = limit,
+        .next_offset = next_offset,
+        .epoch = epoch,
+        .first_offset = -1,
+        .first_timestamp_ms = -1,
+        .max_timestamp_ms = -1,
+        .max_timestamp_offset = -1,
+    };
+}
+
+/* Verify the batch at `place`, asking for its pages first. 0, or > 0: none; < 0: error. */
+static int walk_verify(struct kfl__segment *segment, uint64_t place, uint64_t limit, struct kfl__batch_header *out_header)
+{
+    uint64_t bad_from, bad_to;
+    if (limit < sizeof *out_header || place > limit - sizeof *out_header)
+        return KFL_BATCH_BAD;
+    int r = kfl__segment_touch(segment, place, place + sizeof *out_header, &bad_from, &bad_to);
+    if (r != 0)
+        return r < 0 ? r : KFL_BATCH_BAD;
+    r = kfl__batch_peek(segment->bytes, place, limit, out_header);
+    if (r != 0)
+        return KFL_BATCH_BAD;
+    r = kfl__segment_touch(segment, place, place + out_header->size, &bad_from, &bad_to);
+    if (r != 0)
+        return r < 0 ? r : KFL_BATCH_BAD;
+    return kfl__batch_verify(segment->bytes, place, limit, segment->seed, out_header);
+}
+
+int kfl__walk_step(struct kfl__walk *walk, struct kfl__batch_header *out_header)
+{
+    int r = walk_verify(walk->segment, walk->place, walk->limit, out_header);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (out_header->base_offset < walk->next_offset || out_header->writer_epoch < walk->epoch)
+        return 0;
+    if ((out_header->flags & KFL_BATCH_FLAG_END) != 0)
+        return KFL_WALK_END;
+    if (walk->first_offset < 0) {
+        walk->first_offset = out_header->base_offset;
+        walk->first_timestamp_ms = out_header->max_timestamp_ms;
+    }
+    if (out_header->max_timestamp_ms > walk->max_timestamp_ms) {
+        walk->max_timestamp_ms = out_header->max_timestamp_ms;
+        walk->max_timestamp_offset = out_header->base_offset;
+    }
+    walk->batches++;
+    walk->records += out_header->record_count;
+    walk->next_offset = kfl__batch_end_offset(out_header);
+    walk->epoch = out_header->writer_epoch;
+    walk->place = kfl__batch_next_place(walk->place, out_header);
+    return KFL_WALK_BATCH;
+}
+
+/* Cheap to refuse: most bytes are no header, and hashing at each place would be. */
+static bool walk_plausible(const uint8_t *bytes, uint64_t room, int64_t least_offset)
+{
+    struct kfl__batch_header header;
+    memcpy(&header, bytes, sizeof header);
+    if (header.size < sizeof header || header.size > room)
+        return false;
+    if ((header.flags & ~KFL_BATCH_FLAGS_KNOWN) != 0 || header.extension_size != 0)
+        return false;
+    uint64_t payload = header.size - sizeof header;
+    if ((header.flags & KFL_BATCH_FLAG_END) != 0)
+        return payload == 0 && header.record_count == 0 && header.base_offset >= least_offset;
+    if ((header.flags & KFL_BATCH_FLAG_CODEC) == 0 && header.unpacked_size != payload)
+        return false;
+    return header.record_count > 0 && header.record_count <= header.unpacked_size / sizeof(struct kfl__record_head) &&
+           header.base_offset >= least_offset;
+}
+
+int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit, int64_t least_offset,
+                     struct kfl__batch_header *out_header, uint64_t *out_place)
+{
+    const uint64_t step = UINT64_C(65536);
+    uint64_t at = kfl__align_up(from, KFL_BATCH_ALIGNMENT);
+    while (at + sizeof *out_header <= limit) {
+        uint64_t bad_from, bad_to;
+        uint64_t upto = (at / step + 1) * step < limit ? (at / step + 1) * step : limit;
+        uint64_t reach = upto + sizeof *out_header <= limit ? upto + sizeof *out_header : limit;
+        int r = kfl__segment_touch(segment, at, reach, &bad_from, &bad_to);
+        if (r < 0)
+            return r;
+        if (r == KFL_SEGMENT_UNREADABLE && bad_from <= at) {
+            at = kfl__align_up(bad_to, KFL_BATCH_ALIGNMENT);
+            continue;
+        }
+        if (r == KFL_SEGMENT_UNREADABLE && bad_from < upto)
+            upto = bad_from;
+        for (; at < upto && at + sizeof *out_header <= limit; at += KFL_BATCH_ALIGNMENT) {
+            if (kfl__load32(segment->bytes + at + 8) == 0 ||
+                !walk_plausible(segment->bytes + at, limit - at, least_offset))
+                continue;
+            r = walk_verify(segment, at, limit, out_header);
+            if (r < 0)
+                return r;
+            if (r == 0) {
+                *out_place = at;
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+bool kfl__walk_anything(struct kfl__segment *segment, uint64_t from, uint64_t to)
+{
+    const uint64_t step = UINT64_C(65536);
+    static const uint8_t zeros[4096];
+    while (from < to) {
+        uint64_t bad_from, bad_to;
+        uint64_t upto = (from / step + 1) * step < to ? (from / step + 1) * step : to;
+        if (kfl__segment_touch(segment, from, upto, &bad_from, &bad_to) != 0)
+            return true;
+        for (; from < upto; from += sizeof zeros) {
+            uint64_t size = upto - from < sizeof zeros ? upto - from : sizeof zeros;
+            if (memcmp(segment->bytes + from, zeros, size) != 0)
+                return true;
+        }
+        from = upto;
+    }
+    return false;
+}
