@@ -19,72 +19,12 @@
 
 #include "base/error.h"
 
-int kfl__codec_find(const char *name)
-{
-    static const int codecs[] = {KFL_CODEC_NONE, KFL_CODEC_LZ4, KFL_CODEC_ZSTD};
-    for (size_t i = 0; i < sizeof codecs / sizeof codecs[0]; i++) {
-        if (strcmp(name, kfl__codec_name(codecs[i])) == 0)
-            return codecs[i];
-    }
-    return -1;
-}
-
-const char *kfl__codec_name(int codec)
-{
-    switch (codec) {
-    case KFL_CODEC_NONE:
-        return "none";
-    case KFL_CODEC_LZ4:
-        return "lz4";
-    case KFL_CODEC_ZSTD:
-        return "zstd";
-    default:
-        return NULL;
-    }
-}
-
-bool kfl__codec_is_built(int codec)
-{
-    switch (codec) {
-    case KFL_CODEC_NONE:
 #ifdef KFL_HAVE_LZ4
-    case KFL_CODEC_LZ4:
-#endif
-#ifdef KFL_HAVE_ZSTD
-    case KFL_CODEC_ZSTD:
-#endif
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int codec_not_built(int codec)
+static size_t lz4_bound(size_t size)
 {
-    const char *name = kfl__codec_name(codec);
-    if (name == NULL)
-        return kfl__fail(KFL_E_UNSUPPORTED, "compression codec %d is unknown", codec);
-    return kfl__fail(KFL_E_UNSUPPORTED, "this library was built without %s", name);
+    return (size_t)LZ4_compressBound((int)size);
 }
 
-size_t kfl__codec_bound(int codec, size_t size)
-{
-    assert(size <= INT_MAX / 2);
-    switch (codec) {
-#ifdef KFL_HAVE_LZ4
-    case KFL_CODEC_LZ4:
-        return (size_t)LZ4_compressBound((int)size);
-#endif
-#ifdef KFL_HAVE_ZSTD
-    case KFL_CODEC_ZSTD:
-        return ZSTD_compressBound(size);
-#endif
-    default:
-        return size;
-    }
-}
-
-#ifdef KFL_HAVE_LZ4
 static int lz4_pack(const void *bytes, size_t size, void *to, size_t to_size, size_t *out_size)
 {
     int packed =
@@ -105,6 +45,11 @@ static int lz4_unpack(const void *bytes, size_t size, void *to, size_t to_size)
 #endif
 
 #ifdef KFL_HAVE_ZSTD
+static size_t zstd_bound(size_t size)
+{
+    return ZSTD_compressBound(size);
+}
+
 static int zstd_pack(const void *bytes, size_t size, void *to, size_t to_size, size_t *out_size)
 {
     size_t packed = ZSTD_compress(to, to_size, bytes, size, ZSTD_CLEVEL_DEFAULT);
@@ -127,38 +72,89 @@ static int zstd_unpack(const void *bytes, size_t size, void *to, size_t to_size)
 }
 #endif
 
+/* Each codec is known; those without functions were not built in. */
+static const struct codec {
+    int number;
+    const char *name;
+    size_t (*bound)(size_t size);
+    int (*pack)(const void *bytes, size_t size, void *to, size_t to_size, size_t *out_size);
+    int (*unpack)(const void *bytes, size_t size, void *to, size_t to_size);
+} codec_table[] = {
+    {KFL_CODEC_NONE, "none", NULL, NULL, NULL},
+#ifdef KFL_HAVE_LZ4
+    {KFL_CODEC_LZ4, "lz4", lz4_bound, lz4_pack, lz4_unpack},
+#else
+    {KFL_CODEC_LZ4, "lz4", NULL, NULL, NULL},
+#endif
+#ifdef KFL_HAVE_ZSTD
+    {KFL_CODEC_ZSTD, "zstd", zstd_bound, zstd_pack, zstd_unpack},
+#else
+    {KFL_CODEC_ZSTD, "zstd", NULL, NULL, NULL},
+#endif
+};
+#define CODEC_COUNT (sizeof codec_table / sizeof codec_table[0])
+
+static const struct codec *codec_of(int number)
+{
+    for (size_t i = 0; i < CODEC_COUNT; i++) {
+        if (codec_table[i].number == number)
+            return &codec_table[i];
+    }
+    return NULL;
+}
+
+int kfl__codec_find(const char *name)
+{
+    for (size_t i = 0; i < CODEC_COUNT; i++) {
+        if (strcmp(name, codec_table[i].name) == 0)
+            return codec_table[i].number;
+    }
+    return -1;
+}
+
+const char *kfl__codec_name(int codec)
+{
+    const struct codec *known = codec_of(codec);
+    return known != NULL ? known->name : NULL;
+}
+
+bool kfl__codec_is_built(int codec)
+{
+    const struct codec *known = codec_of(codec);
+    return known != NULL && (codec == KFL_CODEC_NONE || known->pack != NULL);
+}
+
+static int codec_not_built(int codec)
+{
+    const char *name = kfl__codec_name(codec);
+    if (name == NULL)
+        return kfl__fail(KFL_E_UNSUPPORTED, "compression codec %d is unknown", codec);
+    return kfl__fail(KFL_E_UNSUPPORTED, "this library was built without %s", name);
+}
+
+size_t kfl__codec_bound(int codec, size_t size)
+{
+    assert(size <= INT_MAX / 2);
+    const struct codec *known = codec_of(codec);
+    return known != NULL && known->bound != NULL ? known->bound(size) : size;
+}
+
 int kfl__codec_pack(int codec, const void *bytes, size_t size, void *to, size_t to_size,
                     size_t *out_size)
 {
     assert(codec != KFL_CODEC_NONE);
     assert(size <= INT_MAX / 2);
-    switch (codec) {
-#ifdef KFL_HAVE_LZ4
-    case KFL_CODEC_LZ4:
-        return lz4_pack(bytes, size, to, to_size, out_size);
-#endif
-#ifdef KFL_HAVE_ZSTD
-    case KFL_CODEC_ZSTD:
-        return zstd_pack(bytes, size, to, to_size, out_size);
-#endif
-    default:
+    const struct codec *known = codec_of(codec);
+    if (known == NULL || known->pack == NULL)
         return codec_not_built(codec);
-    }
+    return known->pack(bytes, size, to, to_size, out_size);
 }
 
 int kfl__codec_unpack(int codec, const void *bytes, size_t size, void *to, size_t to_size)
 {
     assert(codec != KFL_CODEC_NONE);
-    switch (codec) {
-#ifdef KFL_HAVE_LZ4
-    case KFL_CODEC_LZ4:
-        return lz4_unpack(bytes, size, to, to_size);
-#endif
-#ifdef KFL_HAVE_ZSTD
-    case KFL_CODEC_ZSTD:
-        return zstd_unpack(bytes, size, to, to_size);
-#endif
-    default:
+    const struct codec *known = codec_of(codec);
+    if (known == NULL || known->unpack == NULL)
         return codec_not_built(codec);
-    }
+    return known->unpack(bytes, size, to, to_size);
 }
