@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The catalog as a whole: open and close, looks, and changes that share transactions.
+ * The catalog as a whole: open and close, looks, and how a transaction begins and ends.
  *
- * Changes queue. Whoever finds nobody leading leads: it takes what waits, runs it in one LMDB write
- * transaction, commits, and tells each its result; the next group gathers during that commit. Each
- * transaction that changes anything also writes its number into the stamp row.
- *
- * After a commit that failed nobody can say what the disk holds of it, and LMDB may have given up
- * on its environment. The environment is then closed and opened anew, once no look is inside, and a
- * fresh transaction is committed over what may be there. Until that has worked no other change
- * begins.
+ * Each transaction that changes anything also writes its number into the stamp row. After a commit
+ * that failed nobody can say what the disk holds of it, and LMDB may have given up on its
+ * environment. The environment is then closed and opened anew, once no look is inside, and a fresh
+ * transaction is committed over what may be there. Until that has worked no other change begins.
  */
 #include "catalog/catalog.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,45 +18,12 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "catalog/environment.h"
 #include "catalog/files.h"
+#include "catalog/handle.h"
 #include "catalog/rows.h"
 #include "catalog/store.h"
-
-#define GROUP_MAX 256
-
-/* One call of kfl__catalog_change_run(), on its caller's stack. */
-struct waiting_change {
-    kfl__catalog_change *change;
-    void *context;
-    struct waiting_change *next;
-    int result;
-    bool done;
-    struct kfl__words words; /* of a failure, which may have happened in another thread */
-};
-
-struct kfl__catalog {
-    /* constant after open */
-    char *path;
-    struct kfl__catalog_options options;
-
-    struct kfl__mutex guard;
-    struct kfl__condition moved; /* somebody stopped leading, or the environment came free */
-
-    /* guarded by guard */
-    struct waiting_change *first;
-    struct waiting_change **end;
-    bool leading;
-    bool exclusive; /* the environment is being exchanged: no look may enter */
-    int32_t looks;
-    uint64_t transactions;
-    uint64_t changes;
-
-    /* guarded by leading; exchanged only while exclusive */
-    struct kfl__environment environment;
-    bool suspect; /* a commit has failed, and no later one has made good for it */
-    pthread_t leader;
-};
 
 /* ---- the environment's exchange; all of it by the leader ---- */
 
@@ -101,12 +63,33 @@ static void txn_init(struct kfl__catalog_txn *txn, const struct kfl__catalog *ca
     };
 }
 
-static int put_stamp(struct kfl__catalog_txn *txn)
+static int put_stamp(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn)
 {
     struct kfl__key key;
     kfl__key_begin(&key, KFL_TABLE_STAMP);
-    struct kfl__stamp_head head = {.version = 1, .transaction = mdb_txn_id(txn->mdb)};
+    struct kfl__stamp_head head = {
+        .version = 1,
+        .transaction = mdb_txn_id(txn->mdb),
+        .token = ++catalog->token,
+    };
     return kfl__row_put(txn, &key, &head, sizeof head, NULL, 0);
+}
+
+/* Is the newest stamp in the file our last one? */
+static int has_arrived(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn,
+                       bool *out_arrived)
+{
+    struct kfl__key key;
+    kfl__key_begin(&key, KFL_TABLE_STAMP);
+    struct kfl__row row;
+    struct kfl__stamp_head head = {0};
+    int r = kfl__row_get(txn, &key, &row);
+    if (r == 0)
+        r = kfl__row_head(txn, &row, 1, &head, sizeof head, NULL, NULL);
+    if (r < 0)
+        return r;
+    *out_arrived = head.token == catalog->token;
+    return 0;
 }
 
 /* Ends the transaction in any case. An LMDB result. */
@@ -122,7 +105,8 @@ static int commit_stamped(struct kfl__catalog_txn *txn)
     return answer;
 }
 
-static int mend(struct kfl__catalog *catalog)
+/* *out_arrived: the commit that failed is in the file, and durable now. */
+static int mend(struct kfl__catalog *catalog, bool *out_arrived)
 {
     exclude_looks(catalog);
     kfl__environment_close(&catalog->environment);
@@ -137,22 +121,30 @@ static int mend(struct kfl__catalog *catalog)
         return kfl__environment_fail(answer, "begin", catalog->path);
     struct kfl__catalog_txn txn;
     txn_init(&txn, catalog, mdb, true);
-    r = put_stamp(&txn);
+    bool arrived = false;
+    r = has_arrived(catalog, &txn, &arrived);
+    uint64_t token = catalog->token;
+    if (r == 0)
+        r = put_stamp(catalog, &txn);
     if (r < 0) {
         mdb_txn_abort(mdb);
         return r;
     }
     answer = commit_stamped(&txn);
-    if (answer != 0)
+    if (answer != 0) {
+        catalog->token = token;
         return kfl__environment_fail(answer, "commit", catalog->path);
+    }
     catalog->suspect = false;
+    *out_arrived = arrived;
     return 0;
 }
 
-static int begin_change(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn)
+int kfl__catalog_change_begin(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn)
 {
     assert(catalog->leading);
-    int r = catalog->suspect ? mend(catalog) : 0;
+    bool arrived;
+    int r = catalog->suspect ? mend(catalog, &arrived) : 0;
     if (r < 0)
         return r;
     MDB_txn *mdb;
@@ -172,14 +164,11 @@ static int begin_change(struct kfl__catalog *catalog, struct kfl__catalog_txn *t
     return 0;
 }
 
-/*
- * Ends the transaction. MDB_MAP_FULL is a clean refusal, before anything was written, and *out_full
- * tells it; after all else the environment is suspect.
- */
-static int commit_change(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn, bool *out_full)
+int kfl__catalog_change_commit(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn,
+                               bool *out_full)
 {
     *out_full = false;
-    int r = put_stamp(txn);
+    int r = put_stamp(catalog, txn);
     if (r < 0) {
         *out_full = true;
         mdb_txn_abort(txn->mdb);
@@ -194,157 +183,13 @@ static int commit_change(struct kfl__catalog *catalog, struct kfl__catalog_txn *
         struct kfl__words words;
         kfl__error_save(&words);
         catalog->suspect = true;
-        mend(catalog); /* else before the next change */
+        bool arrived = false;
+        mend(catalog, &arrived); /* if it fails, the next change tries again */
+        if (arrived)
+            return 0;
         kfl__error_restore(&words);
     }
     return r;
-}
-
-/* ---- changes ---- */
-
-static void end_all(struct waiting_change *first, int result)
-{
-    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
-        waiting->result = result;
-        if (result < 0)
-            kfl__error_save(&waiting->words);
-    }
-}
-
-static void end_successful(struct waiting_change *first, int result)
-{
-    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
-        if (waiting->result < 0)
-            continue;
-        waiting->result = result;
-        kfl__error_save(&waiting->words);
-    }
-}
-
-static void count_changes(struct kfl__catalog *catalog, const struct waiting_change *first)
-{
-    kfl__mutex_lock(&catalog->guard);
-    catalog->transactions++;
-    for (; first != NULL; first = first->next)
-        catalog->changes += first->result >= 0;
-    kfl__mutex_unlock(&catalog->guard);
-}
-
-/*
- * Runs all of them in one transaction and writes their results. false: the transaction was given up
- * because of one of them and nothing happened; each has to run alone. A single one is never
- * answered so.
- */
-static bool run_together(struct kfl__catalog *catalog, struct waiting_change *first)
-{
-    bool alone = first->next == NULL;
-    struct kfl__catalog_txn txn;
-    int r = begin_change(catalog, &txn);
-    if (r < 0) {
-        end_all(first, r);
-        return true;
-    }
-    KFL_STEP("catalog.begun");
-    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
-        uint64_t before = txn.changes;
-        waiting->result = waiting->change(&txn, waiting->context);
-        if (txn.failed < 0)
-            waiting->result = txn.failed;
-        if (waiting->result >= 0)
-            continue;
-        kfl__error_save(&waiting->words);
-        if (txn.failed < 0 || txn.changes != before) {
-            mdb_txn_abort(txn.mdb);
-            return alone;
-        }
-    }
-    if (txn.changes == 0) {
-        mdb_txn_abort(txn.mdb);
-        return true;
-    }
-    bool full;
-    r = commit_change(catalog, &txn, &full);
-    if (r == 0)
-        count_changes(catalog, first);
-    else if (full && !alone)
-        return false;
-    else
-        end_successful(first, r);
-    return true;
-}
-
-static void run_group(struct kfl__catalog *catalog, struct waiting_change *first)
-{
-    if (run_together(catalog, first))
-        return;
-    while (first != NULL) {
-        struct waiting_change *next = first->next;
-        first->next = NULL;
-        bool ended = run_together(catalog, first);
-        assert(ended);
-        (void)ended;
-        first->next = next;
-        first = next;
-    }
-}
-
-static struct waiting_change *take_group(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
-static void stop_leading(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
-
-/* Cuts at most GROUP_MAX from the front of the queue. */
-static struct waiting_change *take_group(struct kfl__catalog *catalog)
-{
-    struct waiting_change *first = catalog->first;
-    struct waiting_change **cut = &first;
-    for (int count = 0; count < GROUP_MAX && *cut != NULL; count++)
-        cut = &(*cut)->next;
-    catalog->first = *cut;
-    if (*cut == NULL)
-        catalog->end = &catalog->first;
-    *cut = NULL;
-    assert(first != NULL);
-    return first;
-}
-
-static void stop_leading(struct kfl__catalog *catalog)
-{
-    assert(catalog->leading);
-    catalog->leading = false;
-    kfl__condition_broadcast(&catalog->moved);
-}
-
-int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change,
-                            void *context)
-{
-    assert(kfl__lock_highest_rank() < KFL_RANK_CATALOG);
-    if (catalog->options.read_only)
-        return kfl__fail(KFL_E_READ_ONLY, "catalog %s: opened read-only", catalog->path);
-
-    struct waiting_change mine = {.change = change, .context = context};
-    kfl__mutex_lock(&catalog->guard);
-    *catalog->end = &mine;
-    catalog->end = &mine.next;
-    while (!mine.done) {
-        if (catalog->leading) {
-            /* A change may not run another one: it would wait for itself. */
-            assert(!pthread_equal(catalog->leader, pthread_self()));
-            kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
-            continue;
-        }
-        catalog->leading = true;
-        catalog->leader = pthread_self();
-        struct waiting_change *group = take_group(catalog);
-        kfl__mutex_unlock(&catalog->guard);
-        run_group(catalog, group);
-        kfl__mutex_lock(&catalog->guard);
-        for (struct waiting_change *one = group; one != NULL; one = one->next)
-            one->done = true;
-        stop_leading(catalog);
-    }
-    kfl__mutex_unlock(&catalog->guard);
-    if (mine.result < 0)
-        kfl__error_restore(&mine.words);
-    return mine.result;
 }
 
 /* ---- looks ---- */
@@ -390,7 +235,8 @@ static int grow_for_look(struct kfl__catalog *catalog)
     admit_looks(catalog);
 
     kfl__mutex_lock(&catalog->guard);
-    stop_leading(catalog);
+    catalog->leading = false;
+    kfl__condition_broadcast(&catalog->moved);
     kfl__mutex_unlock(&catalog->guard);
     return answer;
 }
@@ -462,6 +308,7 @@ static int create_catalog(const char *path, const struct kfl__catalog_options *o
     catalog->path = file_path;
     catalog->options = *options;
     catalog->end = &catalog->first;
+    catalog->token = kfl__random64();
     r = kfl__mutex_init(&catalog->guard, KFL_RANK_LEAF);
     if (r < 0)
         goto fail;

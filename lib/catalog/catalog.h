@@ -51,7 +51,10 @@ int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog
 void kfl__catalog_close(struct kfl__catalog *catalog); /* takes NULL */
 
 typedef int kfl__catalog_change(struct kfl__catalog_txn *txn, void *context);
-/* Durable when it returns 0 (or the change's positive result). KFL_E_NO_SPACE, KFL_E_IO: nothing of it happened. */
+/*
+ * Durable when it returns 0 (or the change's positive result). KFL_E_NO_SPACE, KFL_E_IO: nothing of it happened
+ * (unless the disk failed once more while that was made sure: whoever must know looks, R15).
+ */
 int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change, void *context);
 /* A short look: `look` runs in a read transaction; bytes it sees are valid inside only. Not under an append lock. */
 int kfl__catalog_look(struct kfl__catalog *catalog, kfl__catalog_change *look, void *context);

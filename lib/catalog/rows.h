@@ -41,13 +41,17 @@ struct kfl__store_head {
 _Static_assert(sizeof(struct kfl__store_head) == 40, "on disk");
 _Static_assert(offsetof(struct kfl__store_head, format) == 4, "on disk");
 
-/* Which transaction wrote the tree: tells a root that is older than its meta page says. */
+/*
+ * Which transaction wrote the tree: tells a root that is older than its meta page says, and whether a commit
+ * that failed has arrived in spite of that.
+ */
 struct kfl__stamp_head {
     uint8_t version;
     uint8_t zero[7];
     uint64_t transaction;
+    uint64_t token; /* random, and another one each time */
 };
-_Static_assert(sizeof(struct kfl__stamp_head) == 16, "on disk");
+_Static_assert(sizeof(struct kfl__stamp_head) == 24, "on disk");
 
 #define KFL_ROW_MISSING 1 /* positive answer: the caller deals with it */
 #define KFL_ROW_HASH_SIZE 8

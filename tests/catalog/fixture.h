@@ -137,7 +137,8 @@ static inline int run_get_offset(struct kfl__catalog_txn *txn, void *context)
     return r;
 }
 
-static inline int commit_offset(const char *group, uint64_t topic_id, int32_t partition, int64_t offset)
+static inline int commit_offset(const char *group, uint64_t topic_id, int32_t partition,
+                                int64_t offset)
 {
     struct row_call call = {.group = group,
                             .topic_id = topic_id,
@@ -175,7 +176,8 @@ static inline int run_put_segment(struct kfl__catalog_txn *txn, void *context)
 static inline int run_get_segment(struct kfl__catalog_txn *txn, void *context)
 {
     struct row_call *call = context;
-    return kfl__segments_get(txn, call->topic_id, call->partition, call->segment_id, &call->segment);
+    return kfl__segments_get(txn, call->topic_id, call->partition, call->segment_id,
+                             &call->segment);
 }
 
 #endif
