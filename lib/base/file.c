@@ -11,12 +11,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -411,63 +409,6 @@ int kfl__file_identity(int fd, struct kfl__file_identity *out_identity)
         .inode = status.stx_ino,
         .mount = (status.stx_mask & STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0,
     };
-    return 0;
-}
-
-/* Those that linux/magic.h does not name. */
-#define MAGIC_SMB2 0xfe534d42u
-#define MAGIC_CIFS 0xff534d42u
-#define MAGIC_LUSTRE 0x0bd00bd0u
-#define MAGIC_GFS2 0x01161970u
-#define MAGIC_GPFS 0x47504653u
-#define MAGIC_VIRTUALBOX 0x786f4256u
-#define MAGIC_VMWARE 0xbacbacbcu
-
-static enum kfl__file_system kind_of_magic(uint32_t magic)
-{
-    switch (magic) {
-    case EXT4_SUPER_MAGIC: /* and ext2, ext3 */
-    case XFS_SUPER_MAGIC:
-    case TMPFS_MAGIC:
-    case RAMFS_MAGIC:
-        return KFL_FILE_SYSTEM_PLAIN;
-    case NFS_SUPER_MAGIC:
-    case SMB_SUPER_MAGIC:
-    case MAGIC_SMB2:
-    case MAGIC_CIFS:
-    case V9FS_MAGIC:
-    case CEPH_SUPER_MAGIC:
-    case AFS_SUPER_MAGIC:
-    case AFS_FS_MAGIC:
-    case CODA_SUPER_MAGIC:
-    case OCFS2_SUPER_MAGIC:
-    case FUSE_SUPER_MAGIC: /* Which kind cannot be told, and few of them keep shared maps coherent. */
-    case MAGIC_LUSTRE:
-    case MAGIC_GFS2:
-    case MAGIC_GPFS:
-    case MAGIC_VIRTUALBOX:
-    case MAGIC_VMWARE:
-        return KFL_FILE_SYSTEM_REMOTE;
-    default:
-        return KFL_FILE_SYSTEM_COPY_ON_WRITE;
-    }
-}
-
-int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind)
-{
-    int errnum = KFL_FAULT("file.system");
-    if (errnum == EXDEV || errnum == EREMOTE) {
-        *out_kind = errnum == EXDEV ? KFL_FILE_SYSTEM_COPY_ON_WRITE : KFL_FILE_SYSTEM_REMOTE;
-        return 0;
-    }
-    struct statfs status;
-    while (errnum == 0 && fstatfs(fd, &status) < 0) {
-        if (errno != EINTR)
-            errnum = errno;
-    }
-    if (errnum != 0)
-        return kfl__file_fail(0, errnum, fd, "look at the file system of");
-    *out_kind = kind_of_magic((uint32_t)status.f_type);
     return 0;
 }
 

@@ -4,8 +4,7 @@
  * followed below the store; descriptors close on exec. A failure's text names the operation, the file
  * (found through the descriptor when there is no name) and what the system said.
  *
- * Each function passes a fault point named after it, e.g. "file.sync" (base/fault.h). "file.system", of
- * kfl__file_system_kind, answers a remote file system for EREMOTE and a copy-on-write one for EXDEV.
+ * Each function passes a fault point named after it, e.g. "file.sync" (base/fault.h).
  */
 #ifndef KFL_BASE_FILE_H
 #define KFL_BASE_FILE_H
@@ -59,13 +58,6 @@ struct kfl__file_identity {
     uint64_t device, inode, mount; /* mount: from statx, 0 when unknown */
 };
 int kfl__file_identity(int fd, struct kfl__file_identity *out_identity);
-
-enum kfl__file_system {
-    KFL_FILE_SYSTEM_PLAIN,         /* ext4, xfs, tmpfs, …: reserved blocks stay where they are */
-    KFL_FILE_SYSTEM_COPY_ON_WRITE, /* btrfs, zfs, bcachefs, overlayfs, unknown: a second store may need space (R25) */
-    KFL_FILE_SYSTEM_REMOTE,        /* nfs, smb, 9p, ceph, fuse over a network …: refused for writers */
-};
-int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind);
 
 /*
  * The beginning of a small file such as /proc/sys/kernel/random/boot_id; ends the text with NUL. 0, or

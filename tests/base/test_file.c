@@ -273,10 +273,7 @@ static int fill_a_small_disk(void *context)
         return 1;
     if (kfl__file_reserve(fd, 0, 1000000) != KFL_E_NO_SPACE || kfl_last_error_errno() != ENOSPC)
         return 2;
-    if (kfl__file_write_at(fd, bytes, sizeof bytes, 0) != KFL_E_NO_SPACE)
-        return 3;
-    enum kfl__file_system kind;
-    return kfl__file_system_kind(fd, &kind) == 0 && kind == KFL_FILE_SYSTEM_PLAIN ? 0 : 4;
+    return kfl__file_write_at(fd, bytes, sizeof bytes, 0) == KFL_E_NO_SPACE ? 0 : 3;
 }
 
 START_TEST(a_full_disk_is_an_answer)
@@ -412,7 +409,6 @@ static const char *pass_point(int index, int fd, int *out_result)
     size_t size;
     int64_t file_size;
     struct kfl__file_identity identity;
-    enum kfl__file_system kind;
 #define POINT(number, point, call)                                                                 \
     case number:                                                                                   \
         kfl__fault_arm("file." point "=EIO");                                                      \
@@ -438,8 +434,7 @@ static const char *pass_point(int index, int fd, int *out_result)
         POINT(16, "unlock", kfl__file_unlock(fd, 0, 1))
         POINT(17, "is_locked", kfl__file_is_locked(fd, 0, 1, &locked))
         POINT(18, "identity", kfl__file_identity(fd, &identity))
-        POINT(19, "system", kfl__file_system_kind(fd, &kind))
-        POINT(20, "read_text", kfl__file_read_text(temp_dir_file("f"), bytes, sizeof bytes))
+        POINT(19, "read_text", kfl__file_read_text(temp_dir_file("f"), bytes, sizeof bytes))
     default:
         return NULL;
     }
@@ -477,19 +472,6 @@ START_TEST(where_room_cannot_be_reserved_it_is_written)
 }
 END_TEST
 
-/* rule:R25 */
-START_TEST(a_test_can_pretend_another_file_system)
-{
-    enum kfl__file_system kind;
-    kfl__fault_arm("file.system:1=EXDEV,file.system:2=EREMOTE");
-    ck_assert_int_eq(kfl__file_system_kind(dir, &kind), 0);
-    ck_assert_int_eq(kind, KFL_FILE_SYSTEM_COPY_ON_WRITE);
-    ck_assert_int_eq(kfl__file_system_kind(dir, &kind), 0);
-    ck_assert_int_eq(kind, KFL_FILE_SYSTEM_REMOTE);
-    ck_assert_int_eq(kfl__file_system_kind(dir, &kind), 0);
-}
-END_TEST
-
 #endif
 
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t count)
@@ -522,7 +504,7 @@ Suite *kfl_suite(void)
              a_small_text_is_read_whole_cut_or_missing);
 #ifdef KFL_FAULT_POINTS
     ADD_CASE(suite, "faults", each_call_fails_at_the_point_named_after_it,
-             where_room_cannot_be_reserved_it_is_written, a_test_can_pretend_another_file_system);
+             where_room_cannot_be_reserved_it_is_written);
 #endif
     return suite;
 }
