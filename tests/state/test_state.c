@@ -180,6 +180,12 @@ START_TEST(a_slot_count_that_the_file_cannot_hold_is_stale)
     *slot_count = 65;
     ck_assert_int_eq(kfl__state_slot(state, 100, &slot), KFL_E_CORRUPT);
     ck_assert_ptr_null(slot);
+
+    /* The file would hold them; but slots come by chunks. */
+    *slot_count = 64;
+    slot_of(state, 64);
+    *slot_count = 65;
+    assert_stale(&binding);
     kfl__state_detach(state);
 }
 END_TEST

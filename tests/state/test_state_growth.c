@@ -167,6 +167,8 @@ START_TEST(a_half_grown_file_is_grown_again)
     kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
     ck_assert_uint_eq(kfl__state_header(state)->slot_count, 192);
     kfl__state_detach(attach());
+    /* The lock of the dead is whole again. */
+    slot_of(state, 192);
     kfl__state_detach(state);
 }
 END_TEST

@@ -160,6 +160,18 @@ START_TEST(a_maker_may_die_at_any_step)
 }
 END_TEST
 
+/* rule:R20 */
+START_TEST(without_a_name_of_the_boot_each_opening_begins_anew)
+{
+    ck_assert_int_eq(kfl__fault_arm("file.read_text:*=EIO"), 0);
+    assert_stale(&binding);
+    struct kfl__state *state = rebuild();
+    slot_of(state, 64);
+    assert_stale(&binding);
+    kfl__state_detach(state);
+}
+END_TEST
+
 static int32_t open_descriptors(void)
 {
     int32_t count = 0;
@@ -238,6 +250,7 @@ Suite *kfl_suite(void)
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(tcase, a_full_disk_changes_nothing);
     tcase_add_test(tcase, a_maker_may_die_at_any_step);
+    tcase_add_test(tcase, without_a_name_of_the_boot_each_opening_begins_anew);
     tcase_add_test(tcase, each_failing_call_is_an_answer_and_leaves_nothing_behind);
 #endif
     suite_add_tcase(suite, tcase);
