@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Little-endian loads and stores at any alignment, rounding, and arithmetic that notices overflow. */
+/* Little-endian loads and stores at any alignment, rounding, arithmetic that notices overflow. */
 #ifndef KFL_BASE_BYTES_H
 #define KFL_BASE_BYTES_H
 
@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, as the host must be");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "the format is little-endian, as the host must be");
 _Static_assert(sizeof(void *) == 8, "segments are mapped whole: 64-bit hosts only");
 
 #define KFL__LOAD_AND_STORE(bits)                                                                  \

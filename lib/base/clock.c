@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Wall time from the kernel's coarse clock, unless a test has set it; steady time always from the fine one. */
+/* Wall time: the coarse clock, unless a test has set it. Steady time: the fine one. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A path holds at most a store's own folder and four names below it; a topic is at most 249 bytes. */
 struct words {
     int32_t code;
     int32_t errnum;
@@ -20,7 +19,7 @@ struct words {
     int64_t partition_plus_1;
     char text[600];
     char path[320];
-    char topic[256];
+    char topic[256]; /* at most 249 bytes */
 };
 _Static_assert(sizeof(struct words) <= sizeof(struct kfl__words), "saved and restored whole");
 
@@ -39,7 +38,7 @@ static int keep_words(int code, int errnum, const char *text, size_t text_size)
     return code;
 }
 
-/* The arguments may be the words themselves, so the text is made elsewhere. Returns its size with the NUL. */
+/* The arguments may be the words themselves, so the text is made elsewhere. Returns its size. */
 static size_t format_words(char *text, size_t text_size, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));
 static size_t format_words(char *text, size_t text_size, const char *format, va_list arguments)
@@ -107,8 +106,9 @@ int kfl__fail_errno(int code, int errnum, const char *format, ...)
     /* Unlike strerror() this neither translates nor shares a buffer between threads. */
     const char *said = strerrordesc_np(errnum);
     char tail[128];
-    int tail_length = said != NULL ? snprintf(tail, sizeof tail, ": %s%s", said, remedy_of_errno(errnum))
-                                   : snprintf(tail, sizeof tail, ": error %d", errnum);
+    int tail_length = said != NULL
+                          ? snprintf(tail, sizeof tail, ": %s%s", said, remedy_of_errno(errnum))
+                          : snprintf(tail, sizeof tail, ": error %d", errnum);
     /* What the system said is worth more than the end of a long story. */
     size_t tail_size = (size_t)tail_length < sizeof tail ? (size_t)tail_length + 1 : sizeof tail;
     size_t begin = text_size - 1;
@@ -141,7 +141,8 @@ int kfl__fail_in(int code, const char *path)
     if (length < sizeof words.path)
         memmove(words.path, path, length + 1);
     else
-        snprintf(words.path, sizeof words.path, "…%s", path + length + 1 + strlen("…") - sizeof words.path);
+        snprintf(words.path, sizeof words.path, "…%s",
+                 path + length + 1 + strlen("…") - sizeof words.path);
     return code;
 }
 

@@ -20,8 +20,8 @@ int kfl__fail(int code, const char *format, ...) KFL_PRINTF(2, 3);
 /*
  * The same for a failed system call: appends ": <what errno says>" and keeps `errnum`. With code 0
  * the code is chosen from errnum: ENOSPC and EDQUOT -> NO_SPACE, ENOMEM -> NOMEM, EROFS, EACCES and
- * EPERM -> READ_ONLY, ENOENT -> NOT_FOUND, EEXIST -> EXISTS, EMFILE and ENFILE -> IO with the remedy
- * in the text, all else -> IO.
+ * EPERM -> READ_ONLY, ENOENT -> NOT_FOUND, EEXIST -> EXISTS, EMFILE and ENFILE -> IO with the
+ * remedy in the text, all else -> IO.
  */
 int kfl__fail_errno(int code, int errnum, const char *format, ...) KFL_PRINTF(3, 4);
 

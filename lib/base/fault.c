@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fault points: what a test has armed, how often each armed point was passed, and the list of names.
+ * Fault points: what a test has armed, how often each was passed, and the list of names.
  *
- * A plan that cannot be read ends the process with a message: a crash test with a misspelt plan would
- * otherwise pass and show nothing. That, and the list, are the only things this library ever prints,
- * in builds that are not for users.
+ * A plan that cannot be read ends the process with a message: a crash test with a misspelt plan
+ * would otherwise pass and show nothing. That, and the list, are the only things this library ever
+ * prints, in builds that are not for users.
  */
 #include "base/fault.h"
 
@@ -126,7 +126,8 @@ static void read_environment(void)
     const char *plan = getenv("KAFKALITE_FAULT");
     if (plan == NULL)
         return;
-    fault_point_count = parse_plan(plan, fault_points, (int)(sizeof fault_points / sizeof fault_points[0]));
+    fault_point_count =
+        parse_plan(plan, fault_points, (int)(sizeof fault_points / sizeof fault_points[0]));
     if (fault_point_count < 0) {
         fprintf(stderr, "KAFKALITE_FAULT cannot be read: %s\n", plan);
         abort();
@@ -194,7 +195,8 @@ int kfl__fault_arm(const char *plan)
 {
     pthread_once(&fault_once, read_environment);
     struct fault_point points[sizeof fault_points / sizeof fault_points[0]];
-    int count = plan == NULL ? 0 : parse_plan(plan, points, (int)(sizeof points / sizeof points[0]));
+    int count =
+        plan == NULL ? 0 : parse_plan(plan, points, (int)(sizeof points / sizeof points[0]));
     if (count < 0)
         return kfl__fail(KFL_E_BAD_VALUE, "not a plan of faults: %s", plan);
     lock_guard();

@@ -2,8 +2,8 @@
 /*
  * Files: every call that touches the file system, but for maps.
  *
- * What is opened below a store is a plain file or a folder, or it is not opened: a link, a pipe or a
- * device there is damage or an attack, and opening one neither follows, blocks nor becomes a
+ * What is opened below a store is a plain file or a folder, or it is not opened: a link, a pipe or
+ * a device there is damage or an attack, and opening one neither follows, blocks nor becomes a
  * terminal. Names are single names within a folder that is open already.
  */
 #include "base/file.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -19,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/memory.h"
 
 /* The name under which the kernel knows a descriptor; "" when it cannot be told. */
 static void describe_descriptor(int fd, char *path, size_t path_size)
@@ -33,7 +35,8 @@ int kfl__file_fail(int code, int errnum, int fd, const char *operation)
 {
     char path[1024];
     describe_descriptor(fd, path, sizeof path);
-    int r = kfl__fail_errno(code, errnum, "cannot %s %s", operation, path[0] != '\0' ? path : "a file");
+    int r =
+        kfl__fail_errno(code, errnum, "cannot %s %s", operation, path[0] != '\0' ? path : "a file");
     return kfl__fail_in(r, path);
 }
 
@@ -58,7 +61,8 @@ static int fail_kind(int directory, const char *name, const char *expected)
 {
     char path[1024];
     describe_name(directory, name, path, sizeof path);
-    int r = kfl__fail(directory >= 0 ? KFL_E_CORRUPT : KFL_E_INVALID, "%s is not a %s", path, expected);
+    int r =
+        kfl__fail(directory >= 0 ? KFL_E_CORRUPT : KFL_E_INVALID, "%s is not a %s", path, expected);
     return kfl__fail_in(r, path);
 }
 
@@ -216,7 +220,8 @@ int kfl__file_punch(int fd, int64_t place, int64_t size)
 {
     assert(place >= 0 && size > 0 && place <= INT64_MAX - size);
     int errnum = KFL_FAULT("file.punch");
-    while (errnum == 0 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place, size) < 0) {
+    while (errnum == 0 &&
+           fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place, size) < 0) {
         if (errno != EINTR)
             errnum = errno;
     }
@@ -295,7 +300,7 @@ int kfl__file_remove_directory(int directory, const char *name)
     }
     if (errnum == ENOENT)
         return KFL_FILE_MISSING;
-    /* A folder that is not empty may be told as EEXIST, which is not what that code means elsewhere. */
+    /* A folder that is not empty may be told as EEXIST, which means something else elsewhere. */
     int code = errnum == ENOTEMPTY || errnum == EEXIST ? KFL_E_IO : 0;
     return fail_name(code, errnum, directory, name, "remove");
 }
@@ -436,4 +441,28 @@ int kfl__file_read_text(const char *path, char *text, size_t text_size)
         return fail_name(0, errnum, -1, path, "read");
     text[length] = '\0';
     return 0;
+}
+
+int kfl__file_absolute(const char *path, char **out_path)
+{
+    char folder[4096];
+    if (path[0] == '/') {
+        *out_path = kfl__copy_string(path);
+        return *out_path == NULL ? kfl__fail(KFL_E_NOMEM, "%s: out of memory", path) : 0;
+    }
+    if (getcwd(folder, sizeof folder) == NULL)
+        return kfl__fail_errno(0, errno,
+                               "cannot find the working directory, from which %s is named", path);
+    size_t size = strlen(folder) + strlen(path) + 2;
+    char *absolute = kfl__alloc(size);
+    if (absolute == NULL)
+        return kfl__fail(KFL_E_NOMEM, "%s: out of memory", path);
+    snprintf(absolute, size, "%s/%s", folder, path);
+    *out_path = absolute;
+    return 0;
+}
+
+int kfl__file_make_temporary(char *path)
+{
+    return mkdtemp(path) == NULL ? kfl__fail_errno(0, errno, "cannot make the folder %s", path) : 0;
 }

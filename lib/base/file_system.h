@@ -12,7 +12,7 @@ enum kfl__file_system {
     KFL_FILE_SYSTEM_PLAIN, /* ext4, xfs, tmpfs: reserved blocks stay where they are */
     /* btrfs, zfs, bcachefs, overlayfs and unknown ones: a second store may need space (R25). */
     KFL_FILE_SYSTEM_COPY_ON_WRITE,
-    /* nfs, smb, 9p, ceph, all of fuse: refused for writers, since maps are not shared between hosts. */
+    /* nfs, smb, 9p, ceph, all of fuse: refused for writers, as hosts do not share maps. */
     KFL_FILE_SYSTEM_REMOTE,
 };
 int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* XXH3 of libxxhash, by the widest vectors of this processor where the library can choose at run time. */
+/* XXH3 of libxxhash, by the processor's widest vectors where the library chooses at run time. */
 #include "base/hash.h"
 
 #ifdef KFL_HAVE_XXH_DISPATCH

@@ -2,9 +2,9 @@
 /*
  * Mutexes, and the check of their order.
  *
- * Each thread counts what it holds by rank, in debug builds. The robust kind relies on the layout of
- * the GNU C library's mutex: its kind and whether it is lost, looked at before each lock because the
- * memory may have come from a damaged file, and its owner.
+ * Each thread counts what it holds by rank, in debug builds. The robust kind relies on the layout
+ * of the GNU C library's mutex: its kind and whether it is lost, looked at before each lock because
+ * the memory may have come from a damaged file, and its owner.
  */
 #include "base/lock.h"
 
@@ -101,7 +101,8 @@ KFL_UNCHECKED void kfl__mutex_unlock(struct kfl__mutex *mutex)
 
 static struct timespec deadline_timespec(int64_t deadline_ns)
 {
-    return (struct timespec){.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    return (struct timespec){.tv_sec = deadline_ns / 1000000000,
+                             .tv_nsec = deadline_ns % 1000000000};
 }
 
 int kfl__condition_init(struct kfl__condition *condition)
@@ -122,7 +123,8 @@ void kfl__condition_destroy(struct kfl__condition *condition)
     pthread_cond_destroy(&condition->condition);
 }
 
-int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mutex, int64_t deadline_ns)
+int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mutex,
+                        int64_t deadline_ns)
 {
     assert(deadline_ns >= -1);
     note_given_back(mutex->rank);
@@ -148,7 +150,7 @@ void kfl__condition_broadcast(struct kfl__condition *condition)
     pthread_cond_broadcast(&condition->condition);
 }
 
-/* Robust (16), shared (128), error-checking (2): who locks twice is told so instead of waiting for itself. */
+/* Robust (16), shared (128), error-checking (2): who locks twice is told so, and does not wait. */
 #define ROBUST_KIND (16 | 128 | 2)
 /* The owner of a mutex that is not recoverable. */
 #define ROBUST_LOST (INT_MAX - 1)
@@ -175,7 +177,8 @@ int kfl__robust_init(struct kfl__robust *robust)
     memset(robust, 0, sizeof *robust);
     int errnum = init_robust_mutex(&robust->mutex);
     if (errnum != 0)
-        return kfl__fail_errno(KFL_E_UNSUPPORTED, errnum, "cannot make a mutex that processes share");
+        return kfl__fail_errno(KFL_E_UNSUPPORTED, errnum,
+                               "cannot make a mutex that processes share");
     if (robust->mutex.__data.__kind != ROBUST_KIND)
         return kfl__fail(KFL_E_UNSUPPORTED, "this C library lays out its mutexes in another way");
     return 0;
@@ -229,7 +232,8 @@ int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank)
 {
     assert(rank_may_be_taken((int)rank));
     if (KFL_UNLIKELY(!robust_is_usable(robust)))
-        return kfl__fail(KFL_E_CORRUPT, "a shared lock cannot be used: it was overwritten, or never mended");
+        return kfl__fail(KFL_E_CORRUPT,
+                         "a shared lock cannot be used: it was overwritten, or never mended");
     return robust_result(pthread_mutex_trylock(&robust->mutex), rank);
 }
 

@@ -47,7 +47,8 @@ struct kfl__condition {
 int kfl__condition_init(struct kfl__condition *condition);
 void kfl__condition_destroy(struct kfl__condition *condition);
 /* 0: signalled or spurious; KFL_WAIT_TIMEOUT (base/wait.h): the deadline passed. */
-int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mutex, int64_t deadline_ns) KFL_REQUIRES(mutex);
+int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mutex,
+                        int64_t deadline_ns) KFL_REQUIRES(mutex);
 void kfl__condition_signal(struct kfl__condition *condition);
 void kfl__condition_broadcast(struct kfl__condition *condition);
 
@@ -60,8 +61,10 @@ struct KFL_CAPABILITY("robust") kfl__robust {
 };
 _Static_assert(sizeof(struct kfl__robust) == 64, "one place in the state file");
 
-#define KFL_LOCK_OWNER_DIED 1 /* taken; the last owner died inside: mend, then kfl__robust_mended() */
-#define KFL_LOCK_BUSY 2       /* not taken */
+/* Taken; the last owner died inside: mend, then kfl__robust_mended(). */
+#define KFL_LOCK_OWNER_DIED 1
+/* Not taken. */
+#define KFL_LOCK_BUSY 2
 
 /* Robust, shared between processes. Only for memory that nobody uses. */
 int kfl__robust_init(struct kfl__robust *robust);
@@ -69,8 +72,8 @@ int kfl__robust_init(struct kfl__robust *robust);
 /*
  * deadline_ns  on the steady clock; -1 waits for ever.
  * Returns 0, KFL_LOCK_OWNER_DIED, KFL_LOCK_BUSY (the deadline passed; nothing is written to the
- * thread's words), KFL_E_CORRUPT (a word that is no mutex, or not recoverable) or KFL_E_BUG (this thread
- * holds it already).
+ * thread's words), KFL_E_CORRUPT (a word that is no mutex, or not recoverable) or KFL_E_BUG (this
+ * thread holds it already).
  */
 int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns);
 int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank);

@@ -26,14 +26,16 @@ int kfl__map_open(int fd, int64_t place, size_t size, bool writable, void **out_
     assert(size > 0 && place >= 0 && (uint64_t)place % kfl__map_page_size() == 0);
     int errnum = KFL_FAULT("map.open");
     if (errnum == 0) {
-        void *bytes = mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, place);
+        void *bytes =
+            mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, place);
         if (bytes != MAP_FAILED) {
             *out_bytes = bytes;
             return 0;
         }
         errnum = errno;
     }
-    return kfl__file_fail(0, errnum, fd, errnum == ENOMEM ? "map (see vm.max_map_count, ulimit -v)" : "map");
+    return kfl__file_fail(0, errnum, fd,
+                          errnum == ENOMEM ? "map (see vm.max_map_count, ulimit -v)" : "map");
 }
 
 void kfl__map_close(void *bytes, size_t size)

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KFL_MAP_BAD 1 /* a page in the range cannot be read: device error, or beyond the end of the file */
+/* A page in the range cannot be read: device error, or beyond the end of the file. */
+#define KFL_MAP_BAD 1
 
 /* Shared with everybody who has the file. `place` a multiple of the page size, size > 0. */
 int kfl__map_open(int fd, int64_t place, size_t size, bool writable, void **out_bytes);

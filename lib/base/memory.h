@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heap, through one door, so that a test can make the n-th allocation fail ("memory.alloc" in fault.h). */
+/* The heap, through one door, where a test makes the n-th allocation fail ("memory.alloc"). */
 #ifndef KFL_BASE_MEMORY_H
 #define KFL_BASE_MEMORY_H
 

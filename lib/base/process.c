@@ -66,8 +66,8 @@ void kfl__process_self(struct kfl__process *out_process)
     /* A /proc of another namespace shows us under another pid, and others under ours. */
     if (process_read_stat("/proc/self/stat", &stat) && stat.pid == self.pid)
         self.start = stat.start;
-    self.namespace = process_namespace("/proc/self/ns/time") << 32 |
-                     process_namespace("/proc/self/ns/pid");
+    self.namespace =
+        process_namespace("/proc/self/ns/time") << 32 | process_namespace("/proc/self/ns/pid");
     *out_process = self;
 }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* From the kernel. Never fails: falls back to clock and addresses, since nothing secret hangs on it. */
+/* From the kernel, else from clock and addresses: nothing secret hangs on it. Never fails. */
 void kfl__random_bytes(void *bytes, size_t size);
 uint64_t kfl__random64(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping on a word: the futex calls, never the private ones, since the word may lie in a file that
- * several processes map.
+ * Sleeping on a word: the futex calls, never the private ones, since the word may lie in a file
+ * that several processes map.
  */
 #include "base/wait.h"
 
@@ -19,14 +19,16 @@ int kfl__wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
     assert(deadline_ns >= -1);
     /*
-     * "For ever" is a deadline too, in some 292 years: only a wait with a deadline is interrupted by a
-     * signal whose handler was installed with SA_RESTART.
+     * "For ever" is a deadline too, in some 292 years: only a wait with a deadline is interrupted
+     * by a signal whose handler was installed with SA_RESTART.
      */
     if (deadline_ns < 0)
         deadline_ns = INT64_MAX;
-    struct timespec deadline = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    struct timespec deadline = {.tv_sec = deadline_ns / 1000000000,
+                                .tv_nsec = deadline_ns % 1000000000};
     /* Unlike FUTEX_WAIT, this one takes the deadline itself, on the steady clock. */
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL, FUTEX_BITSET_MATCH_ANY) == 0)
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL,
+                FUTEX_BITSET_MATCH_ANY) == 0)
         return 0;
     switch (errno) {
     case EAGAIN:

@@ -21,9 +21,10 @@ END_TEST
 static void *read_empty_words(void *context)
 {
     int *out_wrong = context;
-    *out_wrong = kfl_last_error()[0] != '\0' || kfl_last_error_code() != 0 || kfl_last_error_path()[0] != '\0' ||
-                 kfl_last_error_topic()[0] != '\0' || kfl_last_error_partition() != -1 ||
-                 kfl_last_error_offset() != -1 || kfl_last_error_errno() != 0;
+    *out_wrong = kfl_last_error()[0] != '\0' || kfl_last_error_code() != 0 ||
+                 kfl_last_error_path()[0] != '\0' || kfl_last_error_topic()[0] != '\0' ||
+                 kfl_last_error_partition() != -1 || kfl_last_error_offset() != -1 ||
+                 kfl_last_error_errno() != 0;
     kfl__fail(KFL_E_BUSY, "somebody else's");
     return NULL;
 }
@@ -103,10 +104,10 @@ START_TEST(a_code_is_chosen_from_what_the_system_said)
     static const struct {
         int errnum, code;
     } rows[] = {
-        {ENOSPC, KFL_E_NO_SPACE}, {EDQUOT, KFL_E_NO_SPACE},  {ENOMEM, KFL_E_NOMEM},
-        {EROFS, KFL_E_READ_ONLY}, {EACCES, KFL_E_READ_ONLY}, {EPERM, KFL_E_READ_ONLY},
-        {ENOENT, KFL_E_NOT_FOUND}, {EEXIST, KFL_E_EXISTS},   {EMFILE, KFL_E_IO},
-        {ENFILE, KFL_E_IO},       {EIO, KFL_E_IO},           {EFBIG, KFL_E_IO},
+        {ENOSPC, KFL_E_NO_SPACE},  {EDQUOT, KFL_E_NO_SPACE},  {ENOMEM, KFL_E_NOMEM},
+        {EROFS, KFL_E_READ_ONLY},  {EACCES, KFL_E_READ_ONLY}, {EPERM, KFL_E_READ_ONLY},
+        {ENOENT, KFL_E_NOT_FOUND}, {EEXIST, KFL_E_EXISTS},    {EMFILE, KFL_E_IO},
+        {ENFILE, KFL_E_IO},        {EIO, KFL_E_IO},           {EFBIG, KFL_E_IO},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ck_assert_int_eq(kfl__fail_errno(0, rows[i].errnum, "cannot"), rows[i].code);

@@ -60,9 +60,9 @@ END_TEST
 
 START_TEST(a_plan_that_cannot_be_read_is_refused_and_the_old_one_stands)
 {
-    static const char *const plans[] = {"test.one", "test.one=", "=EIO", "test.one=EIOU", "test.one:0=EIO",
-                                        "test.one:x=EIO", "test.one:=EIO", "test.one=0", "test.one=-5",
-                                        "test.one=EIO,test.two"};
+    static const char *const plans[] = {
+        "test.one",       "test.one=",     "=EIO",       "test.one=EIOU", "test.one:0=EIO",
+        "test.one:x=EIO", "test.one:=EIO", "test.one=0", "test.one=-5",   "test.one=EIO,test.two"};
     kfl__fault_arm("test.one:*=ENOSPC");
     for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
         ck_assert_int_eq(kfl__fault_arm(plans[i]), KFL_E_BAD_VALUE);

@@ -245,7 +245,8 @@ static int write_beyond_a_limit(void *context)
     if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
         return CHILD_CANNOT_TRY;
     int64_t size = 0;
-    if (kfl__file_write_at(fd, bytes, sizeof bytes, 0) != KFL_E_IO || kfl_last_error_errno() != EFBIG)
+    if (kfl__file_write_at(fd, bytes, sizeof bytes, 0) != KFL_E_IO ||
+        kfl_last_error_errno() != EFBIG)
         return 1;
     /* The system wrote a part and was asked again for the rest. */
     return kfl__file_size(fd, &size) == 0 && size == 10000 ? 0 : 2;
@@ -384,7 +385,8 @@ START_TEST(a_small_text_is_read_whole_cut_or_missing)
     ck_assert_str_eq(text, "0123456789");
     ck_assert_int_eq(kfl__file_read_text(temp_dir_file("t"), small, sizeof small), 0);
     ck_assert_str_eq(small, "0123");
-    ck_assert_int_eq(kfl__file_read_text(temp_dir_file("none"), text, sizeof text), KFL_FILE_MISSING);
+    ck_assert_int_eq(kfl__file_read_text(temp_dir_file("none"), text, sizeof text),
+                     KFL_FILE_MISSING);
     ck_assert_int_lt(kfl__file_read_text(temp_dir_path(), text, sizeof text), 0);
     ck_assert_int_eq(kfl__file_read_text("/proc/sys/kernel/random/boot_id", text, sizeof text), 0);
     ck_assert_uint_eq(strlen(text), 37);
@@ -495,12 +497,14 @@ Suite *kfl_suite(void)
              only_a_plain_file_is_opened_as_one, a_dangling_link_is_not_created_through,
              links_are_followed_to_the_store_but_not_below_it, a_file_is_no_directory,
              a_failure_names_operation_path_and_reason);
-    ADD_CASE(suite, "bytes", bytes_come_back_from_where_they_were_written, reading_stops_at_the_end_of_the_file,
+    ADD_CASE(suite, "bytes", bytes_come_back_from_where_they_were_written,
+             reading_stops_at_the_end_of_the_file,
              reserved_room_has_blocks_reads_zero_and_keeps_what_was_there,
-             punched_room_reads_zero_and_the_size_stays, a_write_that_stops_half_way_is_taken_up_again,
-             a_full_disk_is_an_answer);
-    ADD_CASE(suite, "names", a_list_visits_each_name_once_and_can_be_repeated, a_visit_that_fails_stops_the_list,
-             a_file_without_a_name_can_be_told, only_an_empty_directory_is_removed, one_file_has_one_identity,
+             punched_room_reads_zero_and_the_size_stays,
+             a_write_that_stops_half_way_is_taken_up_again, a_full_disk_is_an_answer);
+    ADD_CASE(suite, "names", a_list_visits_each_name_once_and_can_be_repeated,
+             a_visit_that_fails_stops_the_list, a_file_without_a_name_can_be_told,
+             only_an_empty_directory_is_removed, one_file_has_one_identity,
              a_small_text_is_read_whole_cut_or_missing);
 #ifdef KFL_FAULT_POINTS
     ADD_CASE(suite, "faults", each_call_fails_at_the_point_named_after_it,

@@ -127,22 +127,27 @@ KFL_UNCHECKED static int take_in_order(void *context)
 
 START_TEST(a_lower_rank_inside_a_higher_one_aborts)
 {
-    ck_assert_int_eq(child_run_quietly(take_in_order, (int[]){KFL_RANK_APPEND, KFL_RANK_CATALOG, -1}), -SIGABRT);
-    ck_assert_int_eq(child_run_quietly(take_in_order, (int[]){KFL_RANK_GROUP, KFL_RANK_VIEW, KFL_RANK_APPEND, -1}),
+    ck_assert_int_eq(
+        child_run_quietly(take_in_order, (int[]){KFL_RANK_APPEND, KFL_RANK_CATALOG, -1}), -SIGABRT);
+    ck_assert_int_eq(child_run_quietly(take_in_order,
+                                       (int[]){KFL_RANK_GROUP, KFL_RANK_VIEW, KFL_RANK_APPEND, -1}),
                      -SIGABRT);
 }
 END_TEST
 
 START_TEST(rising_and_equal_ranks_may_be_held_together)
 {
-    ck_assert_int_eq(child_run(take_in_order, (int[]){KFL_RANK_STORE, KFL_RANK_GROUP, KFL_RANK_LEAF, -1}), 0);
-    ck_assert_int_eq(child_run(take_in_order, (int[]){KFL_RANK_APPEND, KFL_RANK_APPEND, KFL_RANK_SYNC, -1}), 0);
+    ck_assert_int_eq(
+        child_run(take_in_order, (int[]){KFL_RANK_STORE, KFL_RANK_GROUP, KFL_RANK_LEAF, -1}), 0);
+    ck_assert_int_eq(
+        child_run(take_in_order, (int[]){KFL_RANK_APPEND, KFL_RANK_APPEND, KFL_RANK_SYNC, -1}), 0);
 }
 END_TEST
 
 START_TEST(nothing_is_taken_inside_a_leaf)
 {
-    ck_assert_int_eq(child_run_quietly(take_in_order, (int[]){KFL_RANK_LEAF, KFL_RANK_LEAF, -1}), -SIGABRT);
+    ck_assert_int_eq(child_run_quietly(take_in_order, (int[]){KFL_RANK_LEAF, KFL_RANK_LEAF, -1}),
+                     -SIGABRT);
 }
 END_TEST
 
@@ -296,7 +301,8 @@ START_TEST(the_death_of_an_owner_wakes_who_waits)
     pid_t waiter = child_start(wait_for_lock, counter);
 #ifndef KFL_THREAD_SANITIZER
     /* The word says that somebody waits before the kernel lets him sleep; under that sanitizer he tries. */
-    while (((uint32_t)__atomic_load_n(&counter->robust.mutex.__data.__lock, __ATOMIC_RELAXED) & 0x80000000u) == 0)
+    while (((uint32_t)__atomic_load_n(&counter->robust.mutex.__data.__lock, __ATOMIC_RELAXED) &
+            0x80000000u) == 0)
         sched_yield();
 #endif
     kill(holder, SIGKILL);

@@ -156,7 +156,8 @@ START_TEST(faults_of_maps_are_answers)
     ck_assert_int_eq(kfl__fault_arm("map.open=ENOMEM"), 0);
     ck_assert_int_eq(kfl__map_open(fd, 0, page, false, &bytes), KFL_E_NOMEM);
     ck_assert_int_eq(kfl__map_open(fd, 0, page, false, &bytes), 0);
-    kfl__fault_arm("map.populate:1=EHWPOISON,map.populate:2=EFAULT,map.populate:3=EINVAL,map.populate:4=ENOMEM");
+    kfl__fault_arm(
+        "map.populate:1=EHWPOISON,map.populate:2=EFAULT,map.populate:3=EINVAL,map.populate:4=ENOMEM");
     ck_assert_int_eq(kfl__map_populate_read(bytes, page), KFL_MAP_BAD);
     ck_assert_int_eq(kfl__map_populate_read(bytes, page), KFL_MAP_BAD);
     ck_assert_int_eq(kfl__map_populate_read(bytes, page), 0);
