@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,16 +38,14 @@ struct crash {
 
 extern char **environ;
 
-/* A file without a name that holds the child's input: record i is "o-…:i". */
+/* Memory that is the child's input: record i is "o-…:i". */
 static int make_input(int *out_fd)
 {
-    char path[] = "/tmp/kafkalite-demo-XXXXXX";
-    int fd = mkostemp(path, O_CLOEXEC);
+    int fd = memfd_create("kafkalite-demo", MFD_CLOEXEC);
     if (fd < 0) {
-        say("%s: %s", path, strerror(errno));
+        say("memory for a child's input: %s", strerror(errno));
         return STATUS_FAILED;
     }
-    unlink(path);
     struct text lines = {0};
     for (int i = 0; i < CHILD_RECORDS; i++)
         text_add_format(&lines, "o-%d:%d\n", i % 5000, i);
@@ -60,7 +59,7 @@ static int make_input(int *out_fd)
     int is_whole = done == lines.size && lseek(fd, 0, SEEK_SET) == 0;
     text_free(&lines);
     if (!is_whole) {
-        say("%s: %s", path, strerror(errno));
+        say("memory for a child's input: %s", strerror(errno));
         close(fd);
         return STATUS_FAILED;
     }

@@ -18,13 +18,26 @@ static void print_examples(const char *examples)
     putchar('\n');
 }
 
-static void print_options(const char *title, const struct option_row *rows)
+static int is_named(const char *name, const struct option_row *rows)
+{
+    for (; rows->name != NULL; rows++) {
+        if (strcmp(rows->name, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* The rows but for those that `others` names too: there the verb means something of its own. */
+static void print_options(const char *title, const struct option_row *rows,
+                          const struct option_row *others)
 {
     enum { TEXT_COLUMN = 28 };
     if (rows->name == NULL)
         return;
     printf("\n%s%s%s\n", output_bold(), title, output_plain());
     for (; rows->name != NULL; rows++) {
+        if (is_named(rows->name, others))
+            continue;
         char left[64];
         char letter[8] = "    ";
         if (rows->letter != 0)
@@ -50,8 +63,8 @@ void help_verb(const struct verb *verb)
            verb->text + 1);
     if (verb->alias != NULL)
         printf("Also called: %s %s.\n", verb->noun, verb->alias);
-    print_options("Options", verb->options);
-    print_options("Everywhere", global_options);
+    print_options("Options", verb->options, no_options);
+    print_options("Everywhere", global_options, verb->options);
     if (verb->notes != NULL)
         printf("\n%s\n", verb->notes);
 }
@@ -90,7 +103,7 @@ void help_program(void)
     puts("Kafka's log in a directory. Every verb works while programs have it open.");
     printf("\n%sVerbs%s\n", output_bold(), output_plain());
     print_verbs(NULL);
-    print_options("Everywhere", global_options);
+    print_options("Everywhere", global_options, no_options);
     puts("\nVerbs may be shortened while they stay unique. Verbs that lose records show a\n"
          "plan and need --execute.\n"
          "Status: 0 ok, 1 failed, 2 usage, 3 damage found, 4 no such topic, group or\n"

@@ -32,15 +32,15 @@ int call_stopped(void)
     return stop_signal;
 }
 
-static void catch_signals(void)
+/* What our caller ignores on our behalf (nohup, a shell's background job) stays ignored. */
+static void catch_signal(int number)
 {
-    /* A second signal finds the default in place: nobody has to wait for a verb that does not stop.
-     */
+    /* A second signal finds the default in place: nobody waits for a verb that does not stop. */
     struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
 }
 
 static void die_of(int number)
@@ -308,7 +308,7 @@ static int run(struct call *call, int argc, char **argv)
     call->arguments = argv + first;
     call->argument_count = argc - first;
     if (call->argument_count < verb->least)
-        return call_misused(call, "%s is missing", verb->arguments);
+        return call_misused(call, "it needs %s", verb->arguments);
     if (verb->most >= 0 && call->argument_count > verb->most)
         return call_misused(call, "one argument too many: \"%s\"", call->arguments[verb->most]);
     status = verb->run(call);
@@ -321,7 +321,9 @@ int main(int argc, char **argv)
     struct call call = {0};
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");
-    catch_signals();
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
+    signal(SIGPIPE, SIG_IGN);
     int status = run(&call, argc, argv);
     int broken;
     int output_status = output_finish(&broken);
