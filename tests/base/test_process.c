@@ -154,6 +154,7 @@ Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("process");
     TCase *tcase = tcase_create("process");
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_process_knows_itself);
     tcase_add_test(tcase, a_pid_that_is_used_again_is_another_process);
     tcase_add_test(tcase, a_process_that_waits_to_be_reaped_is_gone);

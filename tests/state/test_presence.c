@@ -474,6 +474,7 @@ Suite *kfl_suite(void)
     Suite *suite = suite_create("presence");
     TCase *tcase = tcase_create("presence");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, who_is_alone_sees_nobody);
     tcase_add_test(tcase, processes_see_each_other_until_they_leave_or_die);
     tcase_add_test(tcase, one_enters_at_a_time_and_a_death_inside_lets_the_next_in);

@@ -253,6 +253,7 @@ Suite *kfl_suite(void)
     Suite *suite = suite_create("state");
     TCase *tcase = tcase_create("binding");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_missing_file_is_stale_and_a_new_one_is_not);
     tcase_add_test(tcase, a_small_store_has_a_small_file_without_holes);
     tcase_add_test(tcase, another_binding_is_stale);
