@@ -137,6 +137,7 @@ int call_failed(int code)
 int call_misused(const struct call *call, const char *format, ...)
 {
     va_list arguments;
+    fflush(stdout);
     fputs("kafkalite: ", stderr);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);

@@ -17,7 +17,7 @@
 #include "target.h"
 
 /* How long a poll sleeps: the bound for a signal that comes just before it. */
-enum { POLL_MS = 500, COMMIT_SECONDS = 1 };
+enum { POLL_MS = 500, POLL_RECORDS = 5000, COMMIT_SECONDS = 1 };
 
 struct consuming {
     struct call *call;
@@ -155,7 +155,7 @@ static int consume(struct consuming *c)
         if (c->timeout_ms >= 0 && c->timeout_ms < wait_ms)
             wait_ms = c->timeout_ms;
         int r = kfl_consumer_poll(c->consumer, (int32_t)wait_ms,
-                                  wanted < 500 ? (int32_t)wanted : 500, &records);
+                                  wanted < POLL_RECORDS ? (int32_t)wanted : POLL_RECORDS, &records);
         double now = moment_steady_seconds();
         if (r > 0) {
             status = show_records(c, records);

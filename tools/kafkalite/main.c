@@ -321,6 +321,8 @@ int main(int argc, char **argv)
     struct call call = {0};
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");
+    /* Verbs flush what they want seen: lines need not go out one by one. */
+    setvbuf(stdout, NULL, _IOFBF, 65536);
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
     signal(SIGPIPE, SIG_IGN);

@@ -294,27 +294,27 @@ static int add_all(struct producing *p, int fd, const char *name, const struct t
     return status;
 }
 
+static int add_file(struct producing *p, const char *name, const struct text *delimiter)
+{
+    if (strcmp(name, "-") == 0)
+        return add_all(p, STDIN_FILENO, "standard input", delimiter);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        say("%s: %s", name, strerror(errno));
+        return STATUS_FAILED;
+    }
+    int status = add_all(p, fd, name, delimiter);
+    close(fd);
+    return status;
+}
+
 static int add_files(struct producing *p, const struct text *delimiter)
 {
-    char *standard_input = "-";
-    char **files = p->call->arguments + 1;
-    int count = p->call->argument_count - 1;
-    if (count == 0) {
-        files = &standard_input;
-        count = 1;
-    }
+    if (p->call->argument_count == 1)
+        return add_file(p, "-", delimiter);
     int status = STATUS_OK;
-    for (int i = 0; i < count && status == STATUS_OK && !call_stopped(); i++) {
-        int is_standard = strcmp(files[i], "-") == 0;
-        int fd = is_standard ? STDIN_FILENO : open(files[i], O_RDONLY | O_CLOEXEC);
-        if (fd < 0) {
-            say("%s: %s", files[i], strerror(errno));
-            return STATUS_FAILED;
-        }
-        status = add_all(p, fd, is_standard ? "standard input" : files[i], delimiter);
-        if (!is_standard)
-            close(fd);
-    }
+    for (int i = 1; i < p->call->argument_count && status == STATUS_OK && !call_stopped(); i++)
+        status = add_file(p, p->call->arguments[i], delimiter);
     return status;
 }
 

@@ -86,7 +86,7 @@ const char *text_of_bytes(int64_t bytes, char buffer[TEXT_NUMBER_SIZE])
 const char *text_of_seconds(double seconds, char buffer[TEXT_NUMBER_SIZE])
 {
     if (seconds < 0.001)
-        snprintf(buffer, TEXT_NUMBER_SIZE, "%.0f µs", seconds * 1e6);
+        snprintf(buffer, TEXT_NUMBER_SIZE, "%.0f %s", seconds * 1e6, output_word("µs", "us"));
     else if (seconds < 1)
         snprintf(buffer, TEXT_NUMBER_SIZE, seconds < 0.01 ? "%.1f ms" : "%.0f ms", seconds * 1e3);
     else
