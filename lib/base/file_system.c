@@ -6,8 +6,10 @@
 #include "base/file_system.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/vfs.h>
 
 #include "base/fault.h"
@@ -68,4 +70,14 @@ int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind)
         return kfl__file_fail(0, errnum, fd, "look at the file system of");
     *out_kind = kind_of_magic((uint32_t)status.f_type);
     return 0;
+}
+
+void kfl__file_system_write_in_place(int fd)
+{
+    /* btrfs heeds it, and for files without bytes only; others refuse a flag that they do not know. */
+    int flags = 0;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+        flags |= FS_NOCOW_FL;
+        (void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+    }
 }

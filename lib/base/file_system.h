@@ -16,5 +16,7 @@ enum kfl__file_system {
     KFL_FILE_SYSTEM_REMOTE,
 };
 int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind);
+/* Ask that an empty file be overwritten in place. Silently nothing where that goes without saying. */
+void kfl__file_system_write_in_place(int fd);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/memory.h"
@@ -257,6 +258,8 @@ int kfl__state_rebuild(int directory, const struct kfl__state_binding *binding,
         r = kfl__fail(KFL_E_EXISTS, STATE_NAME " was made by somebody else: is LOCK intact?");
     if (r < 0)
         goto fail;
+    /* It is mapped for writing on every file system: what was reserved must do for ever. */
+    kfl__file_system_write_in_place(state->fd);
     r = kfl__file_reserve(state->fd, 0, (int64_t)state_head_size());
     if (r == 0)
         r = state_map_head(state);
