@@ -57,8 +57,9 @@ static int batch_shape(const struct kfl__batch_header *header)
         return KFL_BATCH_BAD;
     if (header->unpacked_size < (uint64_t)header->record_count * sizeof(struct kfl__record_head))
         return KFL_BATCH_BAD;
+    /* Without a payload there are no records either: the sizes above have seen to that. */
     if ((header->flags & KFL_BATCH_FLAG_END) != 0 &&
-        (header->flags != KFL_BATCH_FLAG_END || header->record_count != 0 || payload_size != 0))
+        (header->flags != KFL_BATCH_FLAG_END || payload_size != 0))
         return KFL_BATCH_BAD;
     return 0;
 }

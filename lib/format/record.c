@@ -126,11 +126,10 @@ uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uin
     return to;
 }
 
-/* -1 is a missing part; false for a size that is no size, or one that does not fit into what is
- * left. */
+/* -1 is a missing part; any other negative size is, unsigned, more than is ever left. */
 static inline bool record_part_fits(int32_t size, size_t left)
 {
-    return size >= -1 && (size == -1 || (size_t)size <= left);
+    return size == -1 || (size_t)size <= left;
 }
 
 /* Moves over one part that was found to fit; NULL when it is missing. */
@@ -197,10 +196,6 @@ const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64
 bool kfl__headers_check(const void *packed_headers, size_t size, uint32_t count)
 {
     const uint8_t *at = packed_headers;
-    /* The shortest header is a head and a NUL. This also keeps the count within what kfl_record can
-     * tell. */
-    if (size > INT32_MAX || size / (KFL_HEADER_HEAD_SIZE + 1) < count)
-        return false;
     for (; count > 0; count--) {
         if (size < KFL_HEADER_HEAD_SIZE)
             return false;

@@ -78,19 +78,25 @@ static inline int image_verify(const struct image *image, struct kfl__batch_head
 }
 
 /* Writes a header as it is given, with a hash that fits: what a hostile writer would do. */
-static inline void image_forge(struct image *image, struct kfl__batch_header header)
+static inline void image_forge_at(struct image *image, uint64_t place,
+                                  struct kfl__batch_header header)
 {
     struct {
         struct kfl__batch_header header;
         uint64_t payload_hash;
     } hashed = {.header = header};
-    uint64_t payload_size = header.size >= HEADER_SIZE && header.size <= image->size - PLACE
+    uint64_t payload_size = header.size >= HEADER_SIZE && header.size <= image->size - place
                                 ? header.size - HEADER_SIZE
                                 : 0;
-    hashed.header.hash = PLACE;
-    hashed.payload_hash = kfl__hash64(image->bytes + PLACE + HEADER_SIZE, (size_t)payload_size);
+    hashed.header.hash = place;
+    hashed.payload_hash = kfl__hash64(image->bytes + place + HEADER_SIZE, (size_t)payload_size);
     header.hash = kfl__hash64_seeded(&hashed, sizeof hashed, SEED);
-    memcpy(image->bytes + PLACE, &header, sizeof header);
+    memcpy(image->bytes + place, &header, sizeof header);
+}
+
+static inline void image_forge(struct image *image, struct kfl__batch_header header)
+{
+    image_forge_at(image, PLACE, header);
 }
 
 #endif

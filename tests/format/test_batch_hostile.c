@@ -56,6 +56,9 @@ START_TEST(a_header_that_cannot_be_is_bad_though_its_hash_is_right)
     EXPECT(0, durable_distance, BASE_OFFSET);
     EXPECT(KFL_BATCH_BAD, durable_distance, BASE_OFFSET + 1);
     EXPECT(0, durable_distance, KFL_DURABLE_NOT_SAID);
+    good.durable_distance = KFL_DURABLE_NOT_SAID;
+    EXPECT(KFL_BATCH_BAD, base_offset, -1);
+    EXPECT(KFL_BATCH_BAD, base_offset, INT64_MIN);
     EXPECT(KFL_BATCH_BAD, flags, KFL_BATCH_FLAG_END);
     EXPECT(KFL_BATCH_BAD, flags, KFL_BATCH_FLAG_END | KFL_BATCH_FLAG_APPEND_TIME);
     EXPECT(0, flags, KFL_CODEC_LZ4);
@@ -87,6 +90,19 @@ START_TEST(an_end_mark_with_anything_in_it_is_bad)
     good.size = 72;
     EXPECT(KFL_BATCH_BAD, unpacked_size, 24);
     free(image.bytes);
+}
+END_TEST
+
+START_TEST(a_batch_at_a_place_that_is_none_is_bad_though_its_hash_is_right)
+{
+    for (uint64_t place = PLACE; place <= PLACE + 8; place++) {
+        struct image image = image_make(24);
+        struct kfl__batch_header header = {.size = HEADER_SIZE};
+        image_forge_at(&image, place, header);
+        int answer = kfl__batch_verify(image.bytes, place, image.size, SEED, &header);
+        ck_assert_int_eq(answer, place % 8 == 0 ? 0 : KFL_BATCH_BAD);
+        free(image.bytes);
+    }
 }
 END_TEST
 
@@ -249,6 +265,7 @@ Suite *kfl_suite(void)
     TCase *hostile = tcase_create("hostile headers");
     tcase_add_test(hostile, a_header_that_cannot_be_is_bad_though_its_hash_is_right);
     tcase_add_test(hostile, an_end_mark_with_anything_in_it_is_bad);
+    tcase_add_test(hostile, a_batch_at_a_place_that_is_none_is_bad_though_its_hash_is_right);
     tcase_add_test(hostile, a_flag_or_codec_that_is_not_known_is_newer);
     suite_add_tcase(suite, hostile);
     TCase *walks = tcase_create("hostile payloads");
