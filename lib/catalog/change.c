@@ -4,8 +4,10 @@
  *
  * They queue. Whoever finds nobody leading leads: it takes what waits, runs it in one LMDB write
  * transaction, commits, and tells each its result; the next group gathers during that commit. When
- * one of them spoils the transaction, the group is run again, each alone.
+ * one of them spoils the transaction, the others are run again without it, and it alone.
  */
+#include <string.h>
+
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -23,115 +25,99 @@ struct waiting_change {
     struct kfl__words words; /* of a failure, which may have happened in another thread */
 };
 
-static void end_all(struct waiting_change *first, int result)
+/* What `waiting` gets, with this thread's words for it. */
+static void settle(struct waiting_change *waiting, int result)
 {
-    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
-        waiting->result = result;
-        if (result < 0)
-            kfl__error_save(&waiting->words);
-    }
-}
-
-static void end_successful(struct waiting_change *first, int result)
-{
-    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
-        if (waiting->result < 0)
-            continue;
-        waiting->result = result;
+    waiting->result = result;
+    if (result < 0)
         kfl__error_save(&waiting->words);
-    }
 }
 
-static void count_changes(struct kfl__catalog *catalog, const struct waiting_change *first)
+static void count_changes(struct kfl__catalog *catalog, struct waiting_change **group, size_t count)
 {
     kfl__mutex_lock(&catalog->guard);
     catalog->transactions++;
-    for (; first != NULL; first = first->next)
-        catalog->changes += first->result >= 0;
+    for (size_t i = 0; i < count; i++)
+        catalog->changes += group[i]->result >= 0;
     kfl__mutex_unlock(&catalog->guard);
 }
 
 /*
- * Runs all of them in one transaction and writes their results. false: the transaction was given up
- * because of one of them and nothing happened; each has to run alone. A single one is never
- * answered so.
+ * Runs all of them in one transaction and settles them: `count`. Or the index of one that spoiled
+ * it: nothing has happened then, and the others may run without that one. A single one is always
+ * settled.
  */
-static bool run_together(struct kfl__catalog *catalog, struct waiting_change *first)
+static size_t run_together(struct kfl__catalog *catalog, struct waiting_change **group,
+                           size_t count)
 {
-    bool alone = first->next == NULL;
+    assert(count > 0);
     struct kfl__catalog_txn txn;
     int r = kfl__catalog_change_begin(catalog, &txn);
     if (r < 0) {
-        end_all(first, r);
-        return true;
+        for (size_t i = 0; i < count; i++)
+            settle(group[i], r);
+        return count;
     }
     KFL_STEP("catalog.begun");
-    for (struct waiting_change *waiting = first; waiting != NULL; waiting = waiting->next) {
+    for (size_t i = 0; i < count; i++) {
         uint64_t before = txn.changes;
-        waiting->result = waiting->change(&txn, waiting->context);
-        if (txn.failed < 0)
-            waiting->result = txn.failed;
-        if (waiting->result >= 0)
-            continue;
-        kfl__error_save(&waiting->words);
-        if (txn.failed < 0 || txn.changes != before) {
+        r = group[i]->change(&txn, group[i]->context);
+        settle(group[i], txn.failed < 0 ? txn.failed : r);
+        if (txn.failed < 0 || (r < 0 && txn.changes != before)) {
             mdb_txn_abort(txn.mdb);
-            return alone;
+            return count == 1 ? count : i;
         }
     }
     if (txn.changes == 0) {
         mdb_txn_abort(txn.mdb);
-        return true;
+        return count;
     }
     bool full;
     r = kfl__catalog_change_commit(catalog, &txn, &full);
-    if (r == 0)
-        count_changes(catalog, first);
-    else if (full && !alone)
-        return false;
-    else
-        end_successful(first, r);
-    return true;
-}
-
-static void run_group(struct kfl__catalog *catalog, struct waiting_change *first)
-{
-    if (run_together(catalog, first))
-        return;
-    while (first != NULL) {
-        struct waiting_change *next = first->next;
-        first->next = NULL;
-        bool ended = run_together(catalog, first);
-        assert(ended);
-        (void)ended;
-        first->next = next;
-        first = next;
+    if (r == 0) {
+        count_changes(catalog, group, count);
+        return count;
     }
+    if (full && count > 1)
+        return count - 1; /* nobody's fault in particular */
+    for (size_t i = 0; i < count; i++) {
+        if (group[i]->result >= 0)
+            settle(group[i], r);
+    }
+    return count;
 }
 
-static struct waiting_change *take_group(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
-static void stop_leading(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
+static void run_group(struct kfl__catalog *catalog, struct waiting_change **group, size_t count)
+{
+    size_t together = count;
+    while (together > 0) {
+        size_t spoiler = run_together(catalog, group, together);
+        if (spoiler == together)
+            break;
+        struct waiting_change *taken_out = group[spoiler];
+        memmove(group + spoiler, group + spoiler + 1, (count - spoiler - 1) * sizeof *group);
+        group[count - 1] = taken_out;
+        together--;
+    }
+    for (size_t i = together; i < count; i++)
+        run_together(catalog, group + i, 1);
+}
+
+static size_t take_group(struct kfl__catalog *catalog, struct waiting_change **group)
+    KFL_REQUIRES(catalog->guard);
 
 /* Cuts at most GROUP_MAX from the front of the queue. */
-static struct waiting_change *take_group(struct kfl__catalog *catalog)
+static size_t take_group(struct kfl__catalog *catalog, struct waiting_change **group)
 {
-    struct waiting_change *first = catalog->first;
-    struct waiting_change **cut = &first;
-    for (int count = 0; count < GROUP_MAX && *cut != NULL; count++)
-        cut = &(*cut)->next;
-    catalog->first = *cut;
-    if (*cut == NULL)
+    size_t count = 0;
+    while (count < GROUP_MAX && catalog->first != NULL) {
+        group[count++] = catalog->first;
+        catalog->first = catalog->first->next;
+    }
+    if (catalog->first == NULL)
         catalog->end = &catalog->first;
-    *cut = NULL;
-    assert(first != NULL);
-    return first;
-}
-
-static void stop_leading(struct kfl__catalog *catalog)
-{
-    assert(catalog->leading);
-    catalog->leading = false;
-    kfl__condition_broadcast(&catalog->moved);
+    assert(count > 0);
+    return count;
 }
 
 int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change,
@@ -154,13 +140,15 @@ int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *c
         }
         catalog->leading = true;
         catalog->leader = pthread_self();
-        struct waiting_change *group = take_group(catalog);
+        struct waiting_change *group[GROUP_MAX];
+        size_t count = take_group(catalog, group);
         kfl__mutex_unlock(&catalog->guard);
-        run_group(catalog, group);
+        run_group(catalog, group, count);
         kfl__mutex_lock(&catalog->guard);
-        for (struct waiting_change *one = group; one != NULL; one = one->next)
-            one->done = true;
-        stop_leading(catalog);
+        for (size_t i = 0; i < count; i++)
+            group[i]->done = true;
+        catalog->leading = false;
+        kfl__condition_broadcast(&catalog->moved);
     }
     kfl__mutex_unlock(&catalog->guard);
     if (mine.result < 0)

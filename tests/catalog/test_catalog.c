@@ -289,7 +289,8 @@ static void *commit_or_fail(void *context)
 /* Holds the first transaction open until all workers are on their way to join the next one. */
 static int run_wait_for_workers(struct kfl__catalog_txn *txn, void *context)
 {
-    for (int i = 0; i < THREADS; i++)
+    static int arrived; /* a change may run more than once */
+    for (; arrived < THREADS; arrived++)
         while (sem_wait(&about_to_change) != 0)
             ;
     return run_put_offset(txn, context);
@@ -391,13 +392,15 @@ END_TEST
 static void *create_too_much(void *context)
 {
     struct worker *worker = context;
-    static char properties[2000000];
     if (worker->number % 4 != 0)
         return commit_many(context);
+    char *properties = calloc(2000000, 1);
+    ck_assert_ptr_nonnull(properties);
+    memset(properties, 'x', 2000000 - 1);
     sem_post(&about_to_change);
-    memset(properties, 'x', sizeof properties - 1);
     for (int i = 0; i < 5; i++)
         assert_code(create_topic(worker->group, 1, properties, NULL), KFL_E_NO_SPACE);
+    free(properties);
     return NULL;
 }
 
