@@ -37,6 +37,6 @@ struct kfl__words {
     char bytes[1200];
 };
 void kfl__error_save(struct kfl__words *out_words);
-void kfl__error_restore(const struct kfl__words *words);
+void kfl__error_restore(const struct kfl__words *saved);
 
 #endif
