@@ -54,6 +54,15 @@ static enum kfl__file_system kind_of_magic(uint32_t magic)
     }
 }
 
+static int status_of(int fd, int errnum, struct statfs *out_status)
+{
+    while (errnum == 0 && fstatfs(fd, out_status) < 0) {
+        if (errno != EINTR)
+            errnum = errno;
+    }
+    return errnum == 0 ? 0 : kfl__file_fail(0, errnum, fd, "look at the file system of");
+}
+
 int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind)
 {
     int errnum = KFL_FAULT("file.system");
@@ -62,14 +71,19 @@ int kfl__file_system_kind(int fd, enum kfl__file_system *out_kind)
         return 0;
     }
     struct statfs status;
-    while (errnum == 0 && fstatfs(fd, &status) < 0) {
-        if (errno != EINTR)
-            errnum = errno;
-    }
-    if (errnum != 0)
-        return kfl__file_fail(0, errnum, fd, "look at the file system of");
-    *out_kind = kind_of_magic((uint32_t)status.f_type);
-    return 0;
+    int r = status_of(fd, errnum, &status);
+    if (r == 0)
+        *out_kind = kind_of_magic((uint32_t)status.f_type);
+    return r;
+}
+
+int kfl__file_system_free(int fd, int64_t *out_bytes)
+{
+    struct statfs status;
+    int r = status_of(fd, 0, &status);
+    if (r == 0)
+        *out_bytes = (int64_t)status.f_bavail * (int64_t)status.f_bsize;
+    return r;
 }
 
 void kfl__file_system_write_in_place(int fd)

@@ -9,6 +9,7 @@
  */
 #include "catalog/catalog.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/lock.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -24,6 +26,9 @@
 #include "catalog/handle.h"
 #include "catalog/rows.h"
 #include "catalog/store.h"
+
+/* Room for the largest usual transaction: less than that explains a write that fell short. */
+#define NEARLY_FULL ((int64_t)16 << 20)
 
 /* ---- the environment's exchange; all of it by the leader ---- */
 
@@ -164,6 +169,15 @@ int kfl__catalog_change_begin(struct kfl__catalog *catalog, struct kfl__catalog_
     return 0;
 }
 
+/* LMDB calls a write that the disk had room for in part only an I/O error. */
+static bool is_disk_full(struct kfl__catalog *catalog)
+{
+    int fd;
+    int64_t free_bytes;
+    return catalog->environment.env != NULL && mdb_env_get_fd(catalog->environment.env, &fd) == 0 &&
+           kfl__file_system_free(fd, &free_bytes) == 0 && free_bytes < NEARLY_FULL;
+}
+
 int kfl__catalog_change_commit(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn,
                                bool *out_full)
 {
@@ -184,10 +198,15 @@ int kfl__catalog_change_commit(struct kfl__catalog *catalog, struct kfl__catalog
         kfl__error_save(&words);
         catalog->suspect = true;
         bool arrived = false;
-        mend(catalog, &arrived); /* if it fails, the next change tries again */
+        int mended = mend(catalog, &arrived); /* if it fails, the next change tries again */
         if (arrived)
             return 0;
+        if (mended == KFL_E_NO_SPACE)
+            return mended;
+        bool is_full = answer == EIO && is_disk_full(catalog);
         kfl__error_restore(&words);
+        if (is_full)
+            r = kfl__fail(KFL_E_NO_SPACE, "catalog %s: commit: the disk is full", catalog->path);
     }
     return r;
 }
