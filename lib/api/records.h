@@ -32,7 +32,7 @@ int32_t kfl__records_room(const kfl_records *records);
 int kfl__records_take_batch(kfl_records *records, struct kfl__segment *segment, const uint8_t *batch,
                             const struct kfl__batch_header *header, const char *topic, int32_t partition);
 
-/* Let a destructor of the caller's run when the records go (a private copy of bytes). */
-void kfl__records_keep(kfl_records *records, void *block);
+/* A heap block (kfl__alloc) that goes with the records; freed at once when it cannot be kept. 0 or KFL_E_NOMEM. */
+int kfl__records_keep(kfl_records *records, void *block);
 
 #endif

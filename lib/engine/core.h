@@ -21,7 +21,6 @@
 #include "state/state.h"
 
 struct kfl__topic;
-struct kfl__producer_list;
 
 struct kfl__core {
     struct kfl__count count;
@@ -51,8 +50,8 @@ struct kfl__core {
     struct kfl__topic *topic_list;
 
     /* atomic */
-    _Atomic int closing;
-    _Atomic uint64_t life; /* of the state file, as it was joined */
+    _Atomic int closing;    /* 1: calls are refused; 2: also those that were under way */
+    _Atomic int32_t inside; /* calls that use the catalog or wait; the close waits for them */
 
     /* the helper: engine/janitor */
     pthread_t helper;
@@ -68,6 +67,24 @@ static inline int kfl__core_check(const struct kfl__core *core)
     if (KFL_UNLIKELY(atomic_load_explicit(&core->closing, memory_order_relaxed) != 0))
         return kfl__fail(KFL_E_CLOSED, "the store %s is closed", core->path);
     return 0;
+}
+
+/*
+ * The same for a call that may wait or use the catalog: the close waits until it has left. Appends do
+ * without on their fast path, since they look at `closing` under the append lock.
+ */
+static inline int kfl__core_enter(struct kfl__core *core)
+{
+    atomic_fetch_add(&core->inside, 1);
+    int r = kfl__core_check(core);
+    if (KFL_UNLIKELY(r < 0))
+        atomic_fetch_sub(&core->inside, 1);
+    return r;
+}
+
+static inline void kfl__core_leave(struct kfl__core *core)
+{
+    atomic_fetch_sub(&core->inside, 1);
 }
 
 static inline int kfl__core_check_writable(const struct kfl__core *core)

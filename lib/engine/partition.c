@@ -42,27 +42,7 @@ enum {
 
 void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, int64_t *out_end_offset)
 {
-    struct kfl__slot *slot = partition->slot;
-    for (;;) {
-        uint64_t word = atomic_load_explicit(&slot->published, memory_order_acquire);
-        uint64_t before = atomic_load_explicit(&slot->pending_word, memory_order_acquire);
-        int64_t end = atomic_load_explicit(&slot->pending_end_offset, memory_order_acquire);
-        uint64_t after = atomic_load_explicit(&slot->pending_word, memory_order_acquire);
-        if (before == word && after == word) {
-            *out_word = word;
-            *out_end_offset = end;
-            return;
-        }
-        /* Somebody is about to publish, or died there: the older pair stands in the words themselves. */
-        end = atomic_load_explicit(&slot->end_offset, memory_order_acquire);
-        after = atomic_load_explicit(&slot->published, memory_order_acquire);
-        if (after == word && before != word) {
-            *out_word = word;
-            *out_end_offset = end;
-            return;
-        }
-        kfl__relax();
-    }
+    kfl__slot_tail(partition->slot, out_word, out_end_offset);
 }
 
 /* ---- the lock, and what a dead owner left ---- */
@@ -179,36 +159,40 @@ static KFL_UNCHECKED int partition_mend(struct kfl__partition *partition)
     return r;
 }
 
-KFL_UNCHECKED int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns)
+/* What the lock answered: mend what a dead owner left, and see that the slot is still ours. */
+static KFL_UNCHECKED int partition_take(struct kfl__partition *partition, int r)
 {
     struct kfl__slot *slot = partition->slot;
-    int r = kfl__robust_lock(&slot->append, KFL_RANK_APPEND, deadline_ns);
-    if (KFL_LIKELY(r == 0))
-        goto held;
     if (r == KFL_LOCK_BUSY)
         return partition_busy(partition);
     if (r < 0) {
         kfl__state_condemn(partition->core->state);
         return r;
     }
-    r = partition_mend(partition);
-    if (r < 0) {
-        /* The words are as they were: the next one to take the lock tries again. */
-        kfl__robust_mended(&slot->append);
-        atomic_store(&slot->suspect, 1);
-        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
-        return r;
+    if (r == KFL_LOCK_OWNER_DIED) {
+        r = partition_mend(partition);
+        if (r < 0) {
+            /* What is published stands; who appends next copies it into a new file. */
+            kfl__robust_mended(&slot->append);
+            atomic_store(&slot->suspect, 1);
+            kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+            return r;
+        }
     }
-held:
     if (KFL_UNLIKELY(!kfl__slot_is(slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation))) {
         kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
         return partition_gone(partition);
     }
-    if (KFL_UNLIKELY(atomic_load_explicit(&partition->core->closing, memory_order_relaxed) != 0)) {
+    if (KFL_UNLIKELY(atomic_load_explicit(&partition->core->closing, memory_order_relaxed) > 1)) {
         kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
         return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
     }
     return 0;
+}
+
+KFL_UNCHECKED int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns)
+{
+    return partition_take(partition, kfl__robust_lock(&partition->slot->append, KFL_RANK_APPEND, deadline_ns));
 }
 
 KFL_UNCHECKED void kfl__partition_unlock(struct kfl__partition *partition)
@@ -481,6 +465,8 @@ static int partition_append_locked(struct kfl__partition *partition, const struc
                                    const struct kfl__append *how, uint8_t *staging, int64_t *out_base_offset)
 {
     struct kfl__slot *slot = partition->slot;
+    if (KFL_UNLIKELY(load_relaxed(&partition->core->closing) != 0))
+        return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
     if (KFL_UNLIKELY(load_relaxed(&slot->ready) == 0))
         return APPEND_NEEDS_FILL;
     if (KFL_UNLIKELY(load_relaxed(&slot->failed) != 0))
@@ -544,7 +530,7 @@ static int partition_append_locked(struct kfl__partition *partition, const struc
 
 /* Not holding the lock: bring about what an attempt found missing. */
 static int partition_provide(struct kfl__partition *partition, int need, const struct kfl__payload *payload,
-                             const struct kfl__append *how)
+                             const struct kfl__append *how, int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
     switch (need) {
@@ -555,13 +541,27 @@ static int partition_provide(struct kfl__partition *partition, int need, const s
     case APPEND_NEEDS_FLOOR:
         return kfl__partition_raise_floor(partition, load_relaxed(&slot->end_offset) + payload->record_count);
     case APPEND_NEEDS_FILE:
-        return partition_open_for_append(partition, false, how->deadline_ns);
+        return partition_open_for_append(partition, false, deadline_ns);
     default: {
         uint64_t room = kfl__batch_room(payload->size);
-        int r = kfl__partition_prepare(partition, how->settings, room, how->deadline_ns);
-        return r < 0 ? r : partition_open_for_append(partition, true, how->deadline_ns);
+        int r = kfl__partition_prepare(partition, how->settings, room, deadline_ns);
+        return r < 0 ? r : partition_open_for_append(partition, true, deadline_ns);
     }
     }
+}
+
+/* The lock is free nearly always: try before the deadline is worked out. */
+static KFL_UNCHECKED int partition_lock_quickly(struct kfl__partition *partition, int64_t block_ms, int64_t *io_deadline_ns)
+{
+    int r = kfl__robust_trylock(&partition->slot->append, KFL_RANK_APPEND);
+    if (KFL_UNLIKELY(r == KFL_LOCK_BUSY)) {
+        if (*io_deadline_ns == 0)
+            *io_deadline_ns = kfl__clock_deadline_ns(block_ms);
+        r = kfl__robust_lock(&partition->slot->append, KFL_RANK_APPEND, *io_deadline_ns);
+    }
+    if (KFL_LIKELY(r == 0 && kfl__slot_is(partition->slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation)))
+        return 0;
+    return partition_take(partition, r);
 }
 
 /* What is left to do once the lock is given back. */
@@ -592,7 +592,7 @@ static void partition_look_ahead(struct kfl__partition *partition, const struct 
         out_after->flush = end;
 }
 
-static int partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, struct partition_after *after)
+static int partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, const struct partition_after *after)
 {
     if (after->touch != NULL) {
         kfl__segment_touch_ahead(after->touch, after->place, APPEND_TOUCH_AHEAD);
@@ -600,7 +600,14 @@ static int partition_do_after(struct kfl__partition *partition, const struct kfl
     }
     if (after->prepare)
         kfl__janitor_wake(partition->core);
-    return after->flush != 0 && !how->durable ? kfl__sync_wait(partition, after->flush, how->deadline_ns) : 0;
+    if (after->flush == 0 || how->durable)
+        return 0;
+    int r = kfl__core_enter(partition->core);
+    if (r == 0) {
+        r = kfl__sync_wait(partition, after->flush, -1);
+        kfl__core_leave(partition->core);
+    }
+    return r;
 }
 
 int kfl__partition_append(struct kfl__partition *partition, const struct kfl__payload *payload,
@@ -632,9 +639,10 @@ int kfl__partition_append(struct kfl__partition *partition, const struct kfl__pa
         payload = &staged;
     }
 
+    int64_t deadline = 0; /* a look at the clock is for those who have to wait */
     int r;
     for (;;) {
-        r = kfl__partition_lock(partition, how->deadline_ns);
+        r = partition_lock_quickly(partition, how->block_ms, &deadline);
         if (r < 0)
             break;
         r = partition_append_locked(partition, payload, how, staging, out_base_offset);
@@ -643,7 +651,14 @@ int kfl__partition_append(struct kfl__partition *partition, const struct kfl__pa
         kfl__partition_unlock(partition);
         if (r <= 0)
             break;
-        r = partition_provide(partition, r, payload, how);
+        int need = r;
+        r = kfl__core_enter(partition->core);
+        if (r < 0)
+            break;
+        if (deadline == 0)
+            deadline = kfl__clock_deadline_ns(how->block_ms);
+        r = partition_provide(partition, need, payload, how, deadline);
+        kfl__core_leave(partition->core);
         if (r < 0)
             break;
     }

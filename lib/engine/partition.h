@@ -57,7 +57,7 @@ struct kfl__payload {
 struct kfl__append {
     int64_t expected_offset; /* -1: wherever it ends */
     bool durable;            /* acks=all: by pwrite; the caller waits for the sync */
-    int64_t deadline_ns;     /* for locks; -1 for ever */
+    int64_t block_ms;        /* longest wait for locks and room: max.block.ms */
     const struct kfl__settings *settings; /* the topic's */
 };
 

@@ -458,13 +458,40 @@ static int recover_fill_clean(struct kfl__partition *partition, const struct kfl
     const struct kfl__segment_row *last = recover_row(rows, count, row->durable_segment);
     if (last != NULL && last->state == KFL_SEGMENT_ROW_LIVE) {
         int r = recover_active_of_file(partition, last, (uint64_t)row->durable_place, &active);
-        if (r == KFL_E_CORRUPT)
+        if (r == KFL_E_CORRUPT || r == KFL_E_VERSION)
             /* It is told to whoever reads there; appends go on in a new file. */
             active = (struct recover_active){.first_timestamp_ms = -1, .max_timestamp_ms = -1};
         else if (r < 0)
             return r;
     }
     return recover_finish_fill(partition, row, &active, row->durable_offset, row->writer_epoch + 1);
+}
+
+/* Reading only: what can be believed is shown, and stays where it is. */
+static int recover_fill_to_read(struct kfl__partition *partition, const struct kfl__partition_row *row,
+                                const struct kfl__segment_row *rows, int32_t count)
+{
+    struct kfl__tail tail = {
+        .durable_segment = row->durable_segment,
+        .durable_place = (uint64_t)row->durable_place,
+        .durable_offset = row->durable_offset,
+    };
+    struct recover_active active = {.first_timestamp_ms = -1, .max_timestamp_ms = -1};
+    if (!partition->core->detached)
+        return kfl__fail(KFL_E_READ_ONLY, "partition %s/%d was not closed cleanly: open the store for writing once",
+                         partition->topic->name, partition->number);
+    int r = kfl__tail_walk(partition, rows, count, 0, &tail);
+    const struct kfl__segment_row *last = recover_row(rows, count, tail.last_segment);
+    if (r == 0 && last != NULL && last->state != KFL_SEGMENT_ROW_SEALED) {
+        struct kfl__segment_row shown = *last;
+        if (shown.base_offset < 0)
+            shown.base_offset = tail.last_base >= 0 ? tail.last_base : row->durable_offset;
+        r = recover_active_of_file(partition, &shown, tail.last_place, &active);
+    }
+    if (r == 0)
+        r = recover_finish_fill(partition, row, &active, tail.end_offset, row->writer_epoch);
+    kfl__tail_release(&tail);
+    return r;
 }
 
 /* Nobody said that all was durable: walk, copy what can be believed, go on above the floor. */
@@ -541,6 +568,7 @@ int kfl__partition_fill(struct kfl__partition *partition)
         return r;
     r = (look.row.flags & KFL_PARTITION_CLEAN) != 0 || count == 0
             ? recover_fill_clean(partition, &look.row, rows, count)
+        : partition->core->read_only ? recover_fill_to_read(partition, &look.row, rows, count)
             : recover_fill_torn(partition, &look.row, rows, count);
     kfl__free(rows);
     return r;

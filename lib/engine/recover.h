@@ -30,6 +30,7 @@ struct kfl__tail {
     uint32_t epoch;         /* the highest seen */
     int64_t last_segment;   /* the file in which it ends, and where; 0: there is no file */
     uint64_t last_place;
+    int64_t last_base;      /* its first offset, where the walk came from its beginning; else -1 */
     bool last_is_full;      /* an end mark stands there */
     bool anything_behind;   /* bytes that are not believable stand behind */
     int64_t bytes;          /* of batches behind the durable place */

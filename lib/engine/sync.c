@@ -176,9 +176,9 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
             return 0;
         if (atomic_load(&slot->failed) != 0)
             return kfl__sync_fail_again(partition);
-        int r = kfl__core_check(partition->core);
-        if (r < 0)
-            return r;
+        int r;
+        if (atomic_load(&partition->core->closing) > 1)
+            return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
         if (atomic_load(&slot->suspect) != 0 || atomic_load(&slot->life) != atomic_load(&partition->core->shared->life))
             r = kfl__partition_replace_tail(partition);
         else

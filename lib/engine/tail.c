@@ -146,6 +146,7 @@ static int tail_walk_file(struct kfl__tail *tail, struct kfl__walk *walk, struct
     tail->epoch = walk->epoch > tail->epoch ? walk->epoch : tail->epoch;
     tail->last_segment = walk->segment->id;
     tail->last_place = walk->place;
+    tail->last_base = walk->first_offset;
     tail->last_is_full = r == KFL_WALK_END;
     return r;
 }

@@ -247,8 +247,6 @@ static KFL_UNCHECKED int topics_claim_slot(struct kfl__core *core, struct kfl__s
     int r = 0;
     if (kfl__slot_is(slot, look->topic_id, (uint32_t)look->number, look->row.incarnation))
         return 0;
-    if (core->read_only)
-        return kfl__fail(KFL_E_READ_ONLY, "the partition is not in use, and reading only may not change that");
     r = kfl__robust_lock(&core->shared->grow, KFL_RANK_LEAF, -1);
     if (r == KFL_LOCK_OWNER_DIED) {
         kfl__robust_mended(&core->shared->grow);

@@ -150,6 +150,9 @@ static inline void kfl__slot_durable(struct kfl__slot *slot, uint64_t *out_word,
     } while (atomic_load_explicit(&slot->durable_offset, memory_order_acquire) != before);
 }
 
+/* Without a lock: the publishing word and the end that belongs to it. */
+void kfl__slot_tail(struct kfl__slot *slot, uint64_t *out_word, int64_t *out_end_offset);
+
 /* Does the slot still belong to this partition? */
 static inline bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)
 {

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* Consumers: what is assigned, and where it stands. */
+#include "api/consumer.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/wait.h"
+#include "engine/group.h"
+#include "engine/notify.h"
+
+int kfl__consumer_enter(kfl_consumer *consumer)
+{
+    if (consumer == NULL)
+        return kfl__fail(KFL_E_INVALID, "the consumer is NULL");
+    int r = kfl__core_enter(consumer->core);
+    if (r < 0)
+        return r;
+    kfl__mutex_lock(&consumer->lock);
+    return 0;
+}
+
+int kfl__consumer_leave(kfl_consumer *consumer, int r)
+{
+    kfl__mutex_unlock(&consumer->lock);
+    kfl__core_leave(consumer->core);
+    return r;
+}
+
+static void consumer_drop_assigned(struct kfl__assigned *assigned, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        kfl__cursor_close(&assigned[i].cursor);
+        kfl__topic_release(assigned[i].topic);
+    }
+    kfl__free(assigned);
+}
+
+static void consumer_free(kfl_consumer *consumer)
+{
+    consumer_drop_assigned(consumer->assigned, consumer->assigned_count);
+    while (consumer->events != NULL) {
+        kfl_event *next = consumer->events->next;
+        kfl_event_release(consumer->events);
+        consumer->events = next;
+    }
+    kfl__records_pool_release(consumer->pool);
+    kfl_config_destroy(consumer->config);
+    kfl__condition_destroy(&consumer->turn);
+    kfl__mutex_destroy(&consumer->lock);
+    kfl__core_release(consumer->core);
+    kfl__free(consumer);
+}
+
+int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer **out_consumer)
+{
+    int r = kfl__store_check(store);
+    if (r == 0 && out_consumer == NULL)
+        r = kfl__fail(KFL_E_INVALID, "kfl_consumer_open: out_consumer is NULL");
+    if (r == 0)
+        r = kfl__config_check(config, KFL_SCOPE_CONSUMER, true, true);
+    if (r < 0)
+        return r;
+    kfl_consumer *consumer = kfl__alloc(sizeof *consumer);
+    if (consumer == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a consumer: out of memory");
+    r = kfl__mutex_init(&consumer->lock, KFL_RANK_HANDLE);
+    if (r == 0) {
+        r = kfl__condition_init(&consumer->turn);
+        if (r < 0)
+            kfl__mutex_destroy(&consumer->lock);
+    }
+    if (r < 0) {
+        kfl__free(consumer);
+        return r;
+    }
+    consumer->core = store->core;
+    kfl__core_acquire(consumer->core);
+    consumer->last_event = &consumer->events;
+    r = kfl__config_copy(config, &consumer->config);
+    if (r == 0)
+        r = kfl__records_pool_create(&consumer->pool);
+    if (r < 0) {
+        consumer_free(consumer);
+        return r;
+    }
+    consumer->settings = kfl__config_settings(consumer->config);
+    *out_consumer = consumer;
+    return 0;
+}
+
+int kfl_consumer_close(kfl_consumer *consumer)
+{
+    if (consumer == NULL)
+        return 0;
+    if (consumer->core->fork_page[0] == 0)
+        return kfl__fail(KFL_E_FORKED, "the consumer was opened before fork(): the parent closes it");
+    consumer_free(consumer);
+    return 0;
+}
+
+/* ---- where to begin ---- */
+
+int kfl__consumer_reset(kfl_consumer *consumer, struct kfl__partition *partition, int64_t *out_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    switch (consumer->settings->auto_offset_reset) {
+    case KFL_RESET_EARLIEST:
+        *out_offset = atomic_load(&slot->start_offset);
+        return 0;
+    case KFL_RESET_LATEST:
+        *out_offset = atomic_load(&slot->end_offset);
+        return 0;
+    default:
+        kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE,
+                  "partition %s/%d: there is no offset to begin at, and auto.offset.reset=none: seek, or commit one",
+                  partition->topic->name, partition->number);
+        return kfl__fail_at(KFL_E_OFFSET_OUT_OF_RANGE, partition->topic->name, partition->number, -1);
+    }
+}
+
+static int consumer_stored(kfl_consumer *consumer, struct kfl__partition *partition, int64_t *out_offset)
+{
+    struct kfl__group_item item = {.partition = partition};
+    const char *group = consumer->settings->group_id;
+    if (group[0] == '\0')
+        return kfl__consumer_reset(consumer, partition, out_offset);
+    int r = kfl__group_committed(consumer->core, group, &item, 1);
+    if (r < 0)
+        return r;
+    kfl__free((void *)(uintptr_t)item.metadata);
+    if (item.offset >= atomic_load(&partition->slot->start_offset) && item.offset <= atomic_load(&partition->slot->end_offset)) {
+        *out_offset = item.offset;
+        return 0;
+    }
+    return kfl__consumer_reset(consumer, partition, out_offset);
+}
+
+int kfl__consumer_resolve(kfl_consumer *consumer, struct kfl__partition *partition, int64_t offset, int64_t *out_offset)
+{
+    if (offset == KFL_OFFSET_BEGINNING)
+        *out_offset = atomic_load(&partition->slot->start_offset);
+    else if (offset == KFL_OFFSET_END)
+        *out_offset = atomic_load(consumer->settings->read_durable != 0 ? &partition->slot->durable_offset : &partition->slot->end_offset);
+    else if (offset == KFL_OFFSET_STORED)
+        return consumer_stored(consumer, partition, out_offset);
+    else if (offset >= 0)
+        *out_offset = offset;
+    else
+        return kfl__fail(KFL_E_INVALID, "partition %s/%d: %lld is no offset", partition->topic->name, partition->number,
+                         (long long)offset);
+    return 0;
+}
+
+/* ---- assigning ---- */
+
+int kfl__consumer_find(kfl_consumer *consumer, const char *topic, int32_t partition, struct kfl__assigned **out_assigned)
+{
+    if (topic == NULL)
+        return kfl__fail(KFL_E_INVALID, "the topic name is NULL");
+    for (int32_t i = 0; i < consumer->assigned_count; i++)
+        if (consumer->assigned[i].partition->number == partition && strcmp(consumer->assigned[i].topic->name, topic) == 0) {
+            *out_assigned = &consumer->assigned[i];
+            return 0;
+        }
+    kfl__fail(KFL_E_INVALID, "partition %s/%d is not assigned to this consumer", topic, partition);
+    return kfl__fail_at(KFL_E_INVALID, topic, partition, -1);
+}
+
+static int consumer_assign_one(kfl_consumer *consumer, const kfl_partition_offset *wish, struct kfl__assigned *assigned)
+{
+    struct kfl__assigned *before = NULL;
+    int64_t offset;
+    if (wish->topic == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_assign: a topic name is NULL");
+    int r = kfl__topic_find(consumer->core, wish->topic, &assigned->topic);
+    if (r == 0)
+        r = kfl__topic_partition(assigned->topic, wish->partition, &assigned->partition);
+    if (r < 0)
+        return r;
+    for (int32_t i = 0; i < consumer->assigned_count; i++)
+        if (consumer->assigned[i].partition == assigned->partition)
+            before = &consumer->assigned[i];
+    if (before != NULL && wish->offset == KFL_OFFSET_STORED)
+        offset = before->cursor.offset;
+    else
+        r = kfl__consumer_resolve(consumer, assigned->partition, wish->offset, &offset);
+    if (r < 0)
+        return r;
+    kfl__cursor_init(&assigned->cursor, assigned->partition, offset, consumer->settings->read_durable != 0);
+    assigned->paused = before != NULL && before->paused;
+    return 0;
+}
+
+static bool consumer_assigned_twice(const struct kfl__assigned *assigned, int32_t at)
+{
+    for (int32_t i = 0; i < at; i++)
+        if (assigned[i].partition == assigned[at].partition)
+            return true;
+    return false;
+}
+
+int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *partitions, size_t count)
+{
+    if ((partitions == NULL && count > 0) || count > KFL_PARTITIONS_MAX)
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_assign: %zu partitions", count);
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    struct kfl__assigned *assigned = kfl__alloc_array(count == 0 ? 1 : count, sizeof *assigned);
+    if (assigned == NULL)
+        return kfl__consumer_leave(consumer, kfl__fail(KFL_E_NOMEM, "%zu partitions: out of memory", count));
+    int32_t made = 0;
+    for (size_t i = 0; i < count && r == 0; i++) {
+        r = consumer_assign_one(consumer, &partitions[i], &assigned[made]);
+        if (r == 0 && consumer_assigned_twice(assigned, made))
+            r = kfl__fail(KFL_E_INVALID, "partition %s/%d is named twice", partitions[i].topic, partitions[i].partition);
+        made++;
+    }
+    if (r < 0) {
+        consumer_drop_assigned(assigned, made);
+        return kfl__consumer_leave(consumer, r);
+    }
+    consumer_drop_assigned(consumer->assigned, consumer->assigned_count);
+    consumer->assigned = assigned;
+    consumer->assigned_count = made;
+    consumer->first = 0;
+    return kfl__consumer_leave(consumer, 0);
+}
+
+int kfl_consumer_assignment(kfl_consumer *consumer, kfl_offsets **out_offsets)
+{
+    kfl_offsets *offsets = NULL;
+    if (out_offsets == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_assignment: out_offsets is NULL");
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    r = kfl__offsets_create(&offsets);
+    for (int32_t i = 0; i < consumer->assigned_count && r == 0; i++) {
+        kfl_partition_offset offset = {
+            .topic = consumer->assigned[i].topic->name,
+            .partition = consumer->assigned[i].partition->number,
+            .offset = consumer->assigned[i].cursor.offset,
+        };
+        r = kfl__offsets_add(offsets, &offset);
+    }
+    if (r == 0)
+        *out_offsets = offsets;
+    else
+        kfl_offsets_release(offsets);
+    return kfl__consumer_leave(consumer, r);
+}
+
+int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
+{
+    struct kfl__assigned *assigned;
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    r = kfl__consumer_find(consumer, topic, partition, &assigned);
+    if (r == 0)
+        r = kfl__consumer_resolve(consumer, assigned->partition, offset, &offset);
+    if (r == 0)
+        kfl__cursor_seek(&assigned->cursor, offset);
+    return kfl__consumer_leave(consumer, r);
+}
+
+int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t *out_offset)
+{
+    struct kfl__assigned *assigned;
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    r = out_offset == NULL ? kfl__fail(KFL_E_INVALID, "kfl_consumer_position: out_offset is NULL")
+                           : kfl__consumer_find(consumer, topic, partition, &assigned);
+    if (r == 0)
+        *out_offset = assigned->cursor.offset;
+    return kfl__consumer_leave(consumer, r);
+}
+
+static int consumer_set_paused(kfl_consumer *consumer, const char *topic, int32_t partition, bool paused)
+{
+    struct kfl__assigned *assigned;
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    r = kfl__consumer_find(consumer, topic, partition, &assigned);
+    if (r == 0)
+        assigned->paused = paused;
+    kfl__consumer_leave(consumer, 0);
+    if (r == 0 && !paused)
+        kfl__notify_wake_process(consumer->core); /* a poll that waits has more to look at now */
+    return r;
+}
+
+int kfl_consumer_pause(kfl_consumer *consumer, const char *topic, int32_t partition)
+{
+    return consumer_set_paused(consumer, topic, partition, true);
+}
+
+int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32_t partition)
+{
+    return consumer_set_paused(consumer, topic, partition, false);
+}
+
+int kfl_consumer_wakeup(kfl_consumer *consumer)
+{
+    if (consumer == NULL)
+        return kfl__fail(KFL_E_INVALID, "the consumer is NULL");
+    int r = kfl__core_check(consumer->core);
+    if (r < 0)
+        return r;
+    atomic_store(&consumer->woken, 1);
+    kfl__notify_wake_process(consumer->core);
+    return 0;
+}
+
+/* ---- events ---- */
+
+int kfl_consumer_next_event(kfl_consumer *consumer, kfl_event **out_event)
+{
+    if (out_event == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_next_event: out_event is NULL");
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    kfl_event *event = consumer->events;
+    if (event != NULL) {
+        consumer->events = event->next;
+        if (consumer->events == NULL)
+            consumer->last_event = &consumer->events;
+        event->next = NULL;
+        *out_event = event;
+    }
+    return kfl__consumer_leave(consumer, event != NULL);
+}
+
+int32_t kfl_event_kind(const kfl_event *event)
+{
+    return event == NULL ? 0 : event->kind;
+}
+
+const char *kfl_event_topic(const kfl_event *event)
+{
+    return event == NULL ? "" : event->topic;
+}
+
+int32_t kfl_event_partition(const kfl_event *event)
+{
+    return event == NULL ? -1 : event->partition;
+}
+
+int64_t kfl_event_offset(const kfl_event *event)
+{
+    return event == NULL ? -1 : event->offset;
+}
+
+int64_t kfl_event_end_offset(const kfl_event *event)
+{
+    return event == NULL ? -1 : event->end_offset;
+}
+
+const char *kfl_event_text(const kfl_event *event)
+{
+    return event == NULL ? "" : event->text;
+}
+
+void kfl_event_release(kfl_event *event)
+{
+    kfl__free(event);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many records by one call.
+ *
+ * A first pass checks everything and places each row; then each partition's rows become one batch, encoded
+ * straight into the log. Nothing is appended before everything is known to be right.
+ */
+#include <string.h>
+
+#include "api/producer.h"
+#include "base/bytes.h"
+#include "base/memory.h"
+
+#define PACKED_ROWS_ON_STACK 512
+#define PACKED_NONE UINT32_MAX
+
+struct packed_send {
+    kfl_producer *producer;
+    struct kfl__producer_topic *entry;
+    const struct kfl__topic_shape *shape;
+    kfl_packed_row *rows;
+    size_t row_count;
+    const uint8_t *bytes;
+    uint64_t *places; /* where each row's bytes begin */
+    uint32_t *next;   /* the next row of the same partition; PACKED_NONE: none */
+    int64_t now_ms;
+    bool append_time;
+};
+
+/* A run of rows that becomes one batch. */
+struct packed_batch {
+    const struct packed_send *send;
+    uint32_t first, count;
+};
+
+static size_t packed_row_bytes(const kfl_packed_row *row)
+{
+    return (size_t)(row->key_size > 0 ? row->key_size : 0) + (size_t)(row->value_size > 0 ? row->value_size : 0) +
+           (size_t)row->headers_size;
+}
+
+/* In a payload. */
+static size_t packed_row_size(const kfl_packed_row *row)
+{
+    return sizeof(struct kfl__record_head) + packed_row_bytes(row) + (row->header_count > 0 ? sizeof(uint32_t) : 0);
+}
+
+static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
+{
+    const struct packed_batch *batch = payload->context;
+    const struct packed_send *send = batch->send;
+    uint32_t n = batch->first;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const kfl_packed_row *row = &send->rows[n];
+        const uint8_t *from = send->bytes + send->places[n];
+        struct kfl__record_head head = {
+            .key_size = row->key_size,
+            .value_size = row->value_size,
+            .offset_delta = i,
+            .header_count = (uint32_t)row->header_count,
+            .timestamp_delta = send->append_time ? 0 : row->timestamp_ms - payload->max_timestamp_ms,
+        };
+        /* Key and value lie one behind the other on both sides. */
+        size_t size = packed_row_bytes(row) - (size_t)row->headers_size;
+        memcpy(to, &head, sizeof head);
+        to += sizeof head;
+        if (size > 0)
+            memcpy(to, from, size);
+        to += size;
+        if (row->header_count > 0) {
+            kfl__store32(to, (uint32_t)row->headers_size);
+            memcpy(to + sizeof(uint32_t), from + size, (size_t)row->headers_size);
+            to += sizeof(uint32_t) + (size_t)row->headers_size;
+        }
+        n = send->next[n];
+    }
+}
+
+static int packed_bad_row(const struct packed_send *send, size_t n, int code, const char *what)
+{
+    kfl__fail(code, "kfl_producer_send_packed: row %zu of %zu for topic %s: %s", n, send->row_count, send->entry->topic->name, what);
+    return kfl__fail_at(code, send->entry->topic->name, send->rows[n].partition, -1);
+}
+
+static int packed_check_row(const struct packed_send *send, size_t n, size_t place, size_t bytes_size)
+{
+    const struct kfl__settings *settings = send->shape->settings;
+    kfl_packed_row *row = &send->rows[n];
+    if (row->key_size < -1 || row->value_size < -1 || row->header_count < 0 || row->headers_size < 0 ||
+        (row->header_count == 0 && row->headers_size != 0))
+        return packed_bad_row(send, n, KFL_E_INVALID, "a size that cannot be");
+    if (packed_row_bytes(row) > bytes_size - place)
+        return packed_bad_row(send, n, KFL_E_INVALID, "its bytes lie behind the end of the block");
+    if (row->header_count > 0) {
+        const uint8_t *headers = send->bytes + place + packed_row_bytes(row) - (size_t)row->headers_size;
+        if (!kfl__headers_check(headers, (size_t)row->headers_size, (uint32_t)row->header_count))
+            return packed_bad_row(send, n, KFL_E_INVALID_RECORD, "its headers are not as they are to be packed");
+    }
+    if (row->key_size < 0 && (settings->cleanup_policy & KFL_CLEANUP_COMPACT) != 0)
+        return packed_bad_row(send, n, KFL_E_INVALID_RECORD, "the topic is compacted: every record needs a key");
+    if (packed_row_size(row) + sizeof(struct kfl__batch_header) > (uint64_t)settings->max_message_bytes)
+        return packed_bad_row(send, n, KFL_E_MESSAGE_TOO_LARGE, "larger than max.message.bytes");
+    if (row->partition < KFL_PARTITION_ANY || row->partition >= send->shape->partition_count)
+        return packed_bad_row(send, n, KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "the topic has no such partition");
+    if (send->append_time || row->timestamp_ms == KFL_TIMESTAMP_NOW) {
+        row->timestamp_ms = send->now_ms;
+        return 0;
+    }
+    return kfl__producer_check_time(send->entry, send->shape, row->timestamp_ms, send->now_ms);
+}
+
+/* Check every row, then place it and chain it behind the last one of its partition. heads and tails: one a partition. */
+static int packed_plan(struct packed_send *send, size_t bytes_size, uint32_t *heads, uint32_t *tails)
+{
+    kfl_producer *producer = send->producer;
+    int32_t partitions = send->shape->partition_count;
+    size_t place = 0;
+    for (size_t n = 0; n < send->row_count; n++) {
+        int r = packed_check_row(send, n, place, bytes_size);
+        if (r < 0)
+            return r;
+        send->places[n] = place;
+        place += packed_row_bytes(&send->rows[n]);
+    }
+    if (place != bytes_size)
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send_packed: the rows take %zu bytes, the block has %zu", place, bytes_size);
+    for (int32_t i = 0; i < partitions; i++)
+        heads[i] = PACKED_NONE;
+    kfl__mutex_lock(&producer->lock); /* for the partition in favour */
+    for (size_t n = 0; n < send->row_count; n++) {
+        kfl_packed_row *row = &send->rows[n];
+        const void *key = row->key_size >= 0 ? send->bytes + send->places[n] : NULL;
+        row->partition = kfl__partitioner_pick(&send->entry->partitioner, row->partition, key,
+                                               row->key_size > 0 ? (size_t)row->key_size : 0, packed_row_size(row), partitions);
+        row->offset = KFL_OFFSET_PENDING;
+        send->next[n] = PACKED_NONE;
+        if (heads[row->partition] == PACKED_NONE)
+            heads[row->partition] = (uint32_t)n;
+        else
+            send->next[tails[row->partition]] = (uint32_t)n;
+        tails[row->partition] = (uint32_t)n;
+    }
+    kfl__mutex_unlock(&producer->lock);
+    return 0;
+}
+
+/* One batch: as many of the chained rows as a batch may hold. Tells the row behind it. */
+static int packed_append_batch(const struct packed_send *send, int32_t number, uint32_t first, bool wait, uint32_t *out_next)
+{
+    uint64_t most = (uint64_t)send->shape->settings->max_message_bytes - sizeof(struct kfl__batch_header);
+    struct packed_batch batch = {.send = send, .first = first};
+    struct kfl__payload payload = {
+        .flags = send->append_time ? (uint16_t)KFL_BATCH_FLAG_APPEND_TIME : 0,
+        .max_timestamp_ms = -1,
+        .fill = packed_fill,
+        .context = &batch,
+    };
+    uint64_t size = 0;
+    uint32_t n = first;
+    int64_t base;
+    while (n != PACKED_NONE && (batch.count == 0 || size + packed_row_size(&send->rows[n]) <= most)) {
+        size += packed_row_size(&send->rows[n]);
+        if (send->rows[n].timestamp_ms > payload.max_timestamp_ms)
+            payload.max_timestamp_ms = send->rows[n].timestamp_ms;
+        batch.count++;
+        n = send->next[n];
+    }
+    *out_next = n;
+    payload.size = payload.unpacked_size = (uint32_t)size;
+    payload.record_count = batch.count;
+    int r = kfl__producer_append(send->producer, send->entry, send->shape, number, &payload,
+                                 kfl__producer_codec(send->producer, send->shape), -1, wait && n == PACKED_NONE, &base);
+    if (r < 0)
+        return r;
+    n = first;
+    for (uint32_t i = 0; i < batch.count; i++) {
+        send->rows[n].offset = base + i;
+        n = send->next[n];
+    }
+    return 0;
+}
+
+static int packed_run(struct packed_send *send, size_t bytes_size, uint32_t *heads, uint32_t *tails)
+{
+    int r = packed_plan(send, bytes_size, heads, tails);
+    for (int32_t i = 0; r == 0 && i < send->shape->partition_count; i++) {
+        uint32_t n = heads[i];
+        while (r == 0 && n != PACKED_NONE)
+            r = packed_append_batch(send, i, n, true, &n);
+    }
+    return r < 0 ? r : (int)send->row_count;
+}
+
+int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_packed_row *rows, size_t row_count,
+                             const void *bytes, size_t bytes_size)
+{
+    uint64_t places[PACKED_ROWS_ON_STACK];
+    uint32_t next[PACKED_ROWS_ON_STACK], few[2][64];
+    if (producer == NULL || topic == NULL || (rows == NULL && row_count > 0) || (bytes == NULL && bytes_size > 0) ||
+        row_count > INT32_MAX)
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send_packed: an argument that cannot be");
+    struct packed_send send = {.producer = producer, .rows = rows, .row_count = row_count, .bytes = bytes};
+    int r = kfl__core_check(producer->core);
+    if (r == 0)
+        r = kfl__producer_topic(producer, topic, &send.entry);
+    if (r < 0 || row_count == 0)
+        return r;
+    send.shape = kfl__topic_shape(send.entry->topic);
+    send.now_ms = kfl__clock_wall_ms(&producer->core->clock);
+    send.append_time = send.shape->settings->message_timestamp_type == KFL_TIME_APPEND;
+
+    size_t partitions = (size_t)send.shape->partition_count;
+    bool small_rows = row_count <= PACKED_ROWS_ON_STACK, small_heads = partitions <= 64;
+    uint32_t *heads = small_heads ? few[0] : kfl__alloc_array(partitions * 2, sizeof *heads);
+    send.places = small_rows ? places : kfl__alloc_array(row_count, sizeof *places);
+    send.next = small_rows ? next : kfl__alloc_array(row_count, sizeof *next);
+    if (heads == NULL || send.places == NULL || send.next == NULL)
+        r = kfl__fail(KFL_E_NOMEM, "kfl_producer_send_packed: %zu rows: out of memory", row_count);
+    else
+        r = packed_run(&send, bytes_size, heads, small_heads ? few[1] : heads + partitions);
+    if (!small_heads)
+        kfl__free(heads);
+    if (!small_rows) {
+        kfl__free(send.places);
+        kfl__free(send.next);
+    }
+    return r;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Poll.
+ *
+ * Polls of one consumer take turns by a flag, so that the lock is never held while one waits. A poll takes
+ * whole batches, verified, as pointers into the maps; the partition it begins with moves on each time.
+ * Before it sleeps it leaves its bit at each of its partitions and looks once more (engine/notify).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/consumer.h"
+#include "base/memory.h"
+#include "base/wait.h"
+#include "engine/notify.h"
+
+#define POLL_RECORDS_MAX 65536
+#define POLL_SPIN_NS 20000
+#define POLL_LOOK_NS INT64_C(1000000000)
+
+static int poll_push_event(kfl_consumer *consumer, int32_t kind, const struct kfl__assigned *assigned, int64_t offset,
+                           int64_t end_offset, const char *text)
+{
+    kfl_event *event = kfl__alloc(sizeof *event);
+    if (event == NULL)
+        return kfl__fail(KFL_E_NOMEM, "an event: out of memory");
+    event->kind = kind;
+    event->partition = assigned->partition->number;
+    event->offset = offset;
+    event->end_offset = end_offset;
+    snprintf(event->topic, sizeof event->topic, "%s", assigned->topic->name);
+    snprintf(event->text, sizeof event->text, "%s", text);
+    *consumer->last_event = event;
+    consumer->last_event = &event->next;
+    return KFL_E_EVENT;
+}
+
+/* The position is outside the partition: auto.offset.reset says where to go on. */
+static int poll_reset(kfl_consumer *consumer, struct kfl__assigned *assigned)
+{
+    int64_t before = assigned->cursor.offset, after;
+    if (consumer->settings->auto_offset_reset == KFL_RESET_NONE)
+        return KFL_E_OFFSET_OUT_OF_RANGE; /* the cursor has told the story */
+    int r = kfl__consumer_reset(consumer, assigned->partition, &after);
+    if (r < 0)
+        return r;
+    kfl__cursor_seek(&assigned->cursor, after);
+    if (after <= before)
+        return 0;
+    return poll_push_event(consumer, KFL_EVENT_LAPPED, assigned, before, after,
+                           "the records were deleted before they were read");
+}
+
+/* The batch verifies, but what it holds is no record. */
+static int poll_bad_batch(kfl_consumer *consumer, struct kfl__assigned *assigned)
+{
+    struct kfl__cursor *cursor = &assigned->cursor;
+    char text[200];
+    int64_t from = cursor->offset;
+    snprintf(text, sizeof text, "topics/%llu/%d/%020lld.log at %llu: the records of the batch cannot be decoded",
+             (unsigned long long)assigned->topic->id, assigned->partition->number, (long long)cursor->segment->id,
+             (unsigned long long)cursor->place);
+    kfl__cursor_pass(cursor);
+    return poll_push_event(consumer, KFL_EVENT_HOLE, assigned, from, cursor->offset, text);
+}
+
+/* Records of one partition, as far as there is room. 0; KFL_E_EVENT: an event stands behind what was taken; error. */
+static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned, kfl_records *records)
+{
+    struct kfl__cursor *cursor = &assigned->cursor;
+    while (kfl__records_room(records) > 0 &&
+           (kfl__records_bytes(records) < consumer->settings->fetch_max_bytes || kfl_records_count(records) == 0)) {
+        int r = kfl__cursor_batch(cursor);
+        if (KFL_LIKELY(r == KFL_CURSOR_BATCH)) {
+            r = kfl__records_take(records, cursor, assigned->topic->name, assigned->partition->number);
+            if (KFL_LIKELY(r >= 0))
+                continue;
+            return r == KFL_E_CORRUPT ? poll_bad_batch(consumer, assigned) : r;
+        }
+        if (r == KFL_CURSOR_HOLE)
+            return poll_push_event(consumer, KFL_EVENT_HOLE, assigned, cursor->hole_from, cursor->hole_to, cursor->hole_text);
+        if (r == KFL_E_OFFSET_OUT_OF_RANGE) {
+            r = poll_reset(consumer, assigned);
+            if (r == 0)
+                continue;
+        }
+        return r;
+    }
+    return 0;
+}
+
+/* One look at all partitions. The number of records, 0, or an error. */
+static int poll_look(kfl_consumer *consumer, kfl_records *records)
+{
+    int32_t count = consumer->assigned_count;
+    for (int32_t i = 0; i < count; i++) {
+        struct kfl__assigned *assigned = &consumer->assigned[(consumer->first + i) % count];
+        if (assigned->paused)
+            continue;
+        int r = poll_partition(consumer, assigned, records);
+        if (r < 0 && kfl_records_count(records) == 0)
+            return r;
+        if (r < 0 || kfl__records_room(records) == 0)
+            break; /* what was taken comes first; an error is met again, an event waits in the list */
+    }
+    if (count > 0)
+        consumer->first = (consumer->first + 1) % count;
+    return kfl_records_count(records);
+}
+
+/* Might a look find something? Cheap, and never wrong when it says no. */
+static bool poll_anything(kfl_consumer *consumer)
+{
+    for (int32_t i = 0; i < consumer->assigned_count; i++) {
+        const struct kfl__assigned *assigned = &consumer->assigned[i];
+        struct kfl__slot *slot = assigned->partition->slot;
+        int64_t end = atomic_load_explicit(consumer->settings->read_durable != 0 ? &slot->durable_offset : &slot->end_offset,
+                                           memory_order_acquire);
+        if (!assigned->paused && (end > assigned->cursor.offset || atomic_load(&slot->deleted) != 0))
+            return true;
+    }
+    return false;
+}
+
+static void poll_register(kfl_consumer *consumer)
+{
+    for (int32_t i = 0; i < consumer->assigned_count; i++)
+        if (!consumer->assigned[i].paused)
+            kfl__notify_register(consumer->core, consumer->assigned[i].partition->slot);
+}
+
+static int poll_check(kfl_consumer *consumer)
+{
+    if (atomic_load(&consumer->woken) != 0 && atomic_exchange(&consumer->woken, 0) != 0)
+        return kfl__fail(KFL_E_WOKEN, "kfl_consumer_wakeup() was called");
+    return kfl__core_check(consumer->core);
+}
+
+/* Holding the lock, which is given up meanwhile: until there may be something, the deadline, or a reason to stop. */
+static int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
+{
+    _Atomic uint32_t *word = kfl__notify_word(consumer->core);
+    uint32_t value = atomic_load_explicit(word, memory_order_acquire);
+    poll_register(consumer);
+    int r = poll_check(consumer);
+    if (r < 0 || poll_anything(consumer))
+        return r;
+    int64_t now = kfl__clock_steady_ns();
+    if (deadline_ns >= 0 && now >= deadline_ns)
+        return KFL_WAIT_TIMEOUT;
+    int64_t look = now + POLL_LOOK_NS;
+    kfl__mutex_unlock(&consumer->lock);
+    r = kfl__wait(word, value, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+    kfl__mutex_lock(&consumer->lock);
+    return r == KFL_WAIT_TIMEOUT ? 0 : r;
+}
+
+/* It is this caller's turn. */
+static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *records)
+{
+    for (;;) {
+        int r = poll_check(consumer);
+        if (r < 0)
+            return r;
+        if (consumer->events != NULL)
+            return kfl__fail(KFL_E_EVENT, "something happened: ask kfl_consumer_next_event()");
+        r = poll_look(consumer, records);
+        if (r != 0)
+            return r == KFL_E_EVENT ? kfl__fail(KFL_E_EVENT, "something happened: ask kfl_consumer_next_event()") : r;
+        if (deadline_ns == 0)
+            return 0;
+        r = poll_wait(consumer, deadline_ns);
+        if (r != 0)
+            return r == KFL_WAIT_TIMEOUT ? 0 : r;
+    }
+}
+
+int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_t max_records, kfl_records **out_records)
+{
+    kfl_records *records = NULL;
+    if (out_records == NULL || max_records < 0 || max_records > POLL_RECORDS_MAX || timeout_ms < -1)
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_poll: timeout_ms %d, max_records %d (0 .. %d)", timeout_ms, max_records,
+                         POLL_RECORDS_MAX);
+    int r = kfl__consumer_enter(consumer);
+    if (r < 0)
+        return r;
+    int64_t deadline = timeout_ms == 0 ? 0 : kfl__clock_deadline_ns(timeout_ms);
+    if (max_records == 0)
+        max_records = (int32_t)consumer->settings->max_poll_records;
+    while (consumer->polling && r == 0)
+        if (kfl__condition_wait(&consumer->turn, &consumer->lock, deadline) == KFL_WAIT_TIMEOUT)
+            r = KFL_WAIT_TIMEOUT;
+    if (r == 0) {
+        consumer->polling = true;
+        r = kfl__records_create(consumer->pool, max_records, &records);
+        if (r == 0)
+            r = poll_run(consumer, deadline, records);
+        consumer->polling = false;
+        kfl__condition_signal(&consumer->turn);
+        if (r > 0) {
+            *out_records = records;
+            records = NULL;
+        } else if (r == 0) {
+            *out_records = NULL;
+        }
+    } else {
+        *out_records = NULL;
+        r = 0;
+    }
+    kfl_records_release(records);
+    return kfl__consumer_leave(consumer, r);
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Producers: one record a call.
+ *
+ * A send that does not linger takes no lock but the partition's own: what it needs of the producer is
+ * constant, and what it needs of the topic is a shape that is replaced as a whole. Its bytes are copied
+ * once, from the caller into the log. Records without a key take the producer's lock, for the partition in
+ * favour.
+ */
+#include "api/producer.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "engine/janitor.h"
+#include "engine/sync.h"
+#include "format/codec.h"
+
+/* ---- opening and closing ---- */
+
+static int64_t producer_chore(void *context, int64_t now_ns)
+{
+    kfl_producer *producer = context;
+    kfl__mutex_lock(&producer->lock);
+    int64_t due = kfl__linger_run(producer, now_ns);
+    kfl__mutex_unlock(&producer->lock);
+    return due;
+}
+
+static void producer_free(kfl_producer *producer)
+{
+    while (producer->topics != NULL) {
+        struct kfl__producer_topic *entry = producer->topics;
+        producer->topics = entry->next;
+        kfl__linger_destroy(entry);
+        kfl__topic_release(entry->topic);
+        kfl__free(entry);
+    }
+    kfl__free(producer->error_words);
+    kfl_config_destroy(producer->config);
+    kfl__mutex_destroy(&producer->lock);
+    kfl__core_release(producer->core);
+    kfl__free(producer);
+}
+
+int kfl_producer_open(kfl_store *store, const kfl_config *config, kfl_producer **out_producer)
+{
+    int r = kfl__store_check_writable(store);
+    if (r == 0 && out_producer == NULL)
+        r = kfl__fail(KFL_E_INVALID, "kfl_producer_open: out_producer is NULL");
+    if (r == 0)
+        r = kfl__config_check(config, KFL_SCOPE_PRODUCER, kfl__codec_is_built(KFL_CODEC_LZ4), kfl__codec_is_built(KFL_CODEC_ZSTD));
+    if (r < 0)
+        return r;
+    kfl_producer *producer = kfl__alloc(sizeof *producer);
+    if (producer == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a producer: out of memory");
+    r = kfl__mutex_init(&producer->lock, KFL_RANK_HANDLE);
+    if (r < 0) {
+        kfl__free(producer);
+        return r;
+    }
+    producer->core = store->core;
+    kfl__core_acquire(producer->core);
+    r = kfl__config_copy(config, &producer->config);
+    if (r < 0) {
+        producer_free(producer);
+        return r;
+    }
+    producer->settings = kfl__config_settings(producer->config);
+    producer->durable = producer->settings->acks == KFL_ACKS_ALL;
+    if (producer->settings->linger_ms > 0)
+        r = kfl__janitor_add(producer->core, producer_chore, producer);
+    if (r < 0) {
+        producer_free(producer);
+        return r;
+    }
+    *out_producer = producer;
+    return 0;
+}
+
+int kfl_producer_close(kfl_producer *producer)
+{
+    int r = 0;
+    if (producer == NULL)
+        return 0;
+    if (producer->core->fork_page[0] == 0)
+        return kfl__fail(KFL_E_FORKED, "the producer was opened before fork(): the parent closes it");
+    if (producer->settings->linger_ms > 0) {
+        kfl__janitor_remove(producer->core, producer_chore, producer);
+        r = kfl_producer_flush(producer, (int32_t)producer->settings->max_block_ms);
+    }
+    producer_free(producer);
+    return r;
+}
+
+/* ---- topics ---- */
+
+static struct kfl__producer_topic *producer_known(kfl_producer *producer, const char *name)
+{
+    struct kfl__producer_topic *entry = producer->topics;
+    while (entry != NULL && (strcmp(entry->topic->name, name) != 0 || atomic_load(&entry->topic->gone) != 0))
+        entry = entry->next;
+    return entry;
+}
+
+/* A topic that this producer has not sent to, or that was deleted and made anew. Holding the lock. */
+static int producer_learn(kfl_producer *producer, const char *name, struct kfl__producer_topic **out_entry)
+{
+    struct kfl__topic *topic = NULL;
+    int r = kfl__topic_find(producer->core, name, &topic);
+    if (r < 0)
+        return r;
+    struct kfl__producer_topic *entry = kfl__alloc(sizeof *entry);
+    if (entry == NULL) {
+        kfl__topic_release(topic);
+        return kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", name);
+    }
+    entry->topic = topic;
+    kfl__partitioner_init(&entry->partitioner, producer->settings, kfl__random64());
+    entry->next = producer->topics;
+    producer->topics = entry;
+    *out_entry = entry;
+    return 0;
+}
+
+static int producer_find(kfl_producer *producer, const char *name, struct kfl__producer_topic **out_entry)
+{
+    int r = kfl__core_enter(producer->core);
+    if (r < 0)
+        return r;
+    kfl__mutex_lock(&producer->lock);
+    struct kfl__producer_topic *entry = producer_known(producer, name);
+    if (entry != NULL && kfl__topic_current(entry->topic) < 0)
+        entry = NULL; /* deleted: perhaps there is a new one of this name */
+    r = entry != NULL ? 0 : producer_learn(producer, name, &entry);
+    if (r == 0)
+        atomic_store_explicit(&producer->last, entry, memory_order_release);
+    kfl__mutex_unlock(&producer->lock);
+    kfl__core_leave(producer->core);
+    if (r == 0)
+        *out_entry = entry;
+    return r;
+}
+
+int kfl__producer_topic(kfl_producer *producer, const char *name, struct kfl__producer_topic **out_entry)
+{
+    struct kfl__producer_topic *entry = atomic_load_explicit(&producer->last, memory_order_acquire);
+    if (KFL_LIKELY(entry != NULL && strcmp(entry->topic->name, name) == 0 &&
+                   atomic_load_explicit(&producer->core->shared->topics_version, memory_order_acquire) ==
+                       atomic_load_explicit(&entry->topic->seen_version, memory_order_relaxed))) {
+        *out_entry = entry;
+        return 0;
+    }
+    return producer_find(producer, name, out_entry);
+}
+
+/* ---- checking ---- */
+
+int kfl__producer_codec(const kfl_producer *producer, const struct kfl__topic_shape *shape)
+{
+    int32_t type = shape->settings->compression_type;
+    if (type == KFL_COMPRESSION_PRODUCER)
+        type = producer->settings->compression_type;
+    return type == KFL_COMPRESSION_LZ4 ? KFL_CODEC_LZ4 : type == KFL_COMPRESSION_ZSTD ? KFL_CODEC_ZSTD : KFL_CODEC_NONE;
+}
+
+int kfl__producer_check_time(const struct kfl__producer_topic *entry, const struct kfl__topic_shape *shape, int64_t timestamp_ms,
+                             int64_t now_ms)
+{
+    const struct kfl__settings *settings = shape->settings;
+    if (timestamp_ms < 0) {
+        kfl__fail(KFL_E_INVALID_TIMESTAMP, "topic %s: %lld is no time: milliseconds since 1970, or KFL_TIMESTAMP_NOW",
+                  entry->topic->name, (long long)timestamp_ms);
+        return kfl__fail_at(KFL_E_INVALID_TIMESTAMP, entry->topic->name, -1, -1);
+    }
+    if (now_ms - timestamp_ms <= settings->message_timestamp_before_max_ms &&
+        timestamp_ms - now_ms <= settings->message_timestamp_after_max_ms)
+        return 0;
+    kfl__fail(KFL_E_INVALID_TIMESTAMP, "topic %s does not take the time %lld: see message.timestamp.before.max.ms and .after.max.ms",
+              entry->topic->name, (long long)timestamp_ms);
+    return kfl__fail_at(KFL_E_INVALID_TIMESTAMP, entry->topic->name, -1, -1);
+}
+
+static int producer_too_large(const struct kfl__outgoing *outgoing)
+{
+    const char *name = outgoing->entry->topic->name;
+    kfl__fail(KFL_E_MESSAGE_TOO_LARGE, "a record of %zu bytes: topic %s takes at most %lld (max.message.bytes), with %zu of a batch's head",
+              outgoing->size, name, (long long)outgoing->shape->settings->max_message_bytes, sizeof(struct kfl__batch_header));
+    return kfl__fail_at(KFL_E_MESSAGE_TOO_LARGE, name, -1, -1);
+}
+
+static int producer_no_key(const struct kfl__outgoing *outgoing)
+{
+    const char *name = outgoing->entry->topic->name;
+    kfl__fail(KFL_E_INVALID_RECORD, "topic %s is compacted: every record needs a key", name);
+    return kfl__fail_at(KFL_E_INVALID_RECORD, name, -1, -1);
+}
+
+static int producer_set_time(struct kfl__outgoing *outgoing, const struct kfl__clock *clock)
+{
+    const struct kfl__settings *settings = outgoing->shape->settings;
+    int64_t timestamp = outgoing->message.timestamp_ms;
+    if (settings->message_timestamp_type == KFL_TIME_APPEND) {
+        outgoing->message.timestamp_ms = kfl__clock_wall_ms(clock);
+        outgoing->flags = KFL_BATCH_FLAG_APPEND_TIME;
+        return 0;
+    }
+    if (timestamp == KFL_TIMESTAMP_NOW) {
+        outgoing->message.timestamp_ms = kfl__clock_wall_ms(clock);
+        return 0;
+    }
+    if (KFL_LIKELY(timestamp >= 0 && settings->message_timestamp_before_max_ms == INT64_MAX &&
+                   settings->message_timestamp_after_max_ms == INT64_MAX))
+        return 0;
+    return kfl__producer_check_time(outgoing->entry, outgoing->shape, timestamp, kfl__clock_wall_ms(clock));
+}
+
+/* The partition, by number, by key, or in favour now. */
+static int producer_place(kfl_producer *producer, struct kfl__outgoing *outgoing)
+{
+    int32_t count = outgoing->shape->partition_count;
+    const struct kfl__message *message = &outgoing->message;
+    if (outgoing->partition >= 0 && outgoing->partition < count)
+        return 0;
+    if (outgoing->partition != KFL_PARTITION_ANY) {
+        kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s has no partition %d: it has %d, 0 to %d",
+                  outgoing->entry->topic->name, outgoing->partition, count, count - 1);
+        return kfl__fail_at(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, outgoing->entry->topic->name, outgoing->partition, -1);
+    }
+    if (KFL_LIKELY(message->key != NULL && !outgoing->entry->partitioner.ignore_keys)) {
+        outgoing->partition = kfl__partitioner_pick_by_key(outgoing->entry->partitioner.hash, message->key, message->key_size, count);
+        return 0;
+    }
+    kfl__mutex_lock(&producer->lock);
+    outgoing->partition = kfl__partitioner_pick_any(&outgoing->entry->partitioner, outgoing->size, count);
+    kfl__mutex_unlock(&producer->lock);
+    return 0;
+}
+
+static int producer_check(kfl_producer *producer, const char *topic, struct kfl__outgoing *outgoing)
+{
+    if (producer == NULL || topic == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send: %s is NULL", producer == NULL ? "the producer" : "the topic");
+    const struct kfl__message *message = &outgoing->message;
+    if ((message->key == NULL && message->key_size > 0) || (message->value == NULL && message->value_size > 0) ||
+        (message->headers == NULL && message->header_count > 0))
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send: a size without bytes");
+    int r = kfl__core_check(producer->core);
+    if (r == 0)
+        r = kfl__producer_topic(producer, topic, &outgoing->entry);
+    if (r < 0)
+        return r;
+    outgoing->shape = kfl__topic_shape(outgoing->entry->topic);
+    r = kfl__record_size(message, &outgoing->size);
+    if (r < 0)
+        return r;
+    const struct kfl__settings *settings = outgoing->shape->settings;
+    if (KFL_UNLIKELY(outgoing->size + sizeof(struct kfl__batch_header) > (uint64_t)settings->max_message_bytes))
+        return producer_too_large(outgoing);
+    if (KFL_UNLIKELY(message->key == NULL && (settings->cleanup_policy & KFL_CLEANUP_COMPACT) != 0))
+        return producer_no_key(outgoing);
+    r = producer_set_time(outgoing, &producer->core->clock);
+    if (r < 0)
+        return r;
+    outgoing->codec = kfl__producer_codec(producer, outgoing->shape);
+    return producer_place(producer, outgoing);
+}
+
+/* ---- appending ---- */
+
+/* Smaller by the codec, or as it was: out_bytes is owned, and NULL for the latter. */
+static int producer_pack(struct kfl__payload *payload, int codec, uint8_t **out_bytes)
+{
+    size_t bound = kfl__codec_bound(codec, payload->size), packed = 0;
+    uint8_t *plain = payload->bytes == NULL ? kfl__alloc(payload->size) : NULL;
+    uint8_t *bytes = kfl__alloc(bound);
+    int r = bytes == NULL || (payload->bytes == NULL && plain == NULL) ? kfl__fail(KFL_E_NOMEM, "compression: out of memory") : 0;
+    if (r == 0 && plain != NULL)
+        payload->fill(payload, plain);
+    if (r == 0)
+        r = kfl__codec_pack(codec, plain != NULL ? plain : payload->bytes, payload->size, bytes, bound, &packed);
+    kfl__free(plain);
+    if (r < 0 || packed >= payload->size) {
+        kfl__free(bytes);
+        return r;
+    }
+    payload->unpacked_size = payload->size;
+    payload->size = (uint32_t)packed;
+    payload->flags |= (uint16_t)codec;
+    payload->bytes = bytes;
+    payload->hash = kfl__hash64(bytes, packed);
+    *out_bytes = bytes;
+    return 0;
+}
+
+int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *entry, const struct kfl__topic_shape *shape,
+                         int32_t number, struct kfl__payload *payload, int codec, int64_t expected_offset, bool wait,
+                         int64_t *out_offset)
+{
+    struct kfl__append how = {
+        .expected_offset = expected_offset,
+        .durable = producer->durable,
+        .block_ms = producer->settings->max_block_ms,
+        .settings = shape->settings,
+    };
+    struct kfl__partition *partition;
+    uint8_t *packed = NULL;
+    int64_t offset = 0;
+    int r = 0;
+    if (KFL_UNLIKELY(codec != KFL_CODEC_NONE)) {
+        r = producer_pack(payload, codec, &packed);
+        if (r < 0)
+            return r;
+    }
+    r = kfl__topic_partition(entry->topic, number, &partition);
+    if (r == 0)
+        r = kfl__partition_append(partition, payload, &how, &offset);
+    kfl__free(packed);
+    if (KFL_UNLIKELY(r < 0))
+        return r;
+    if (out_offset != NULL)
+        *out_offset = offset;
+    if (KFL_LIKELY(!producer->durable || !wait))
+        return 0;
+    r = kfl__core_enter(producer->core);
+    if (r < 0)
+        return r;
+    r = kfl__sync_wait(partition, offset + payload->record_count, -1);
+    kfl__core_leave(producer->core);
+    return r;
+}
+
+static void producer_fill(const struct kfl__payload *payload, uint8_t *to)
+{
+    kfl__record_encode(to, payload->context, 0, payload->max_timestamp_ms);
+}
+
+static int producer_append_one(kfl_producer *producer, const struct kfl__outgoing *outgoing, int64_t expected_offset,
+                               int64_t *out_offset)
+{
+    struct kfl__payload payload = {
+        .size = (uint32_t)outgoing->size,
+        .unpacked_size = (uint32_t)outgoing->size,
+        .record_count = 1,
+        .flags = outgoing->flags,
+        .max_timestamp_ms = outgoing->message.timestamp_ms,
+        .fill = producer_fill,
+        .context = &outgoing->message,
+    };
+    int r = kfl__producer_append(producer, outgoing->entry, outgoing->shape, outgoing->partition, &payload, outgoing->codec,
+                                 expected_offset, true, out_offset);
+    return r < 0 ? r : outgoing->partition;
+}
+
+int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,
+                      const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
+                      int64_t timestamp_ms, int64_t *out_offset)
+{
+    struct kfl__outgoing outgoing = {
+        .message =
+            {
+                .key = key,
+                .value = value,
+                .key_size = key_size,
+                .value_size = value_size,
+                .headers = headers,
+                .header_count = (uint32_t)header_count,
+                .timestamp_ms = timestamp_ms,
+            },
+        .partition = partition,
+    };
+    if (KFL_UNLIKELY(header_count > UINT32_MAX))
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send: %zu headers", header_count);
+    int r = producer_check(producer, topic, &outgoing);
+    if (KFL_UNLIKELY(r < 0))
+        return r;
+    if (KFL_LIKELY(producer->settings->linger_ms == 0))
+        return producer_append_one(producer, &outgoing, -1, out_offset);
+    r = kfl__linger_add(producer, &outgoing);
+    if (r < 0)
+        return r;
+    if (out_offset != NULL)
+        *out_offset = KFL_OFFSET_PENDING;
+    return outgoing.partition;
+}
+
+int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,
+                         const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
+                         int64_t timestamp_ms, int64_t expected_offset, int64_t *out_offset)
+{
+    struct kfl__outgoing outgoing = {
+        .message =
+            {
+                .key = key,
+                .value = value,
+                .key_size = key_size,
+                .value_size = value_size,
+                .headers = headers,
+                .header_count = (uint32_t)header_count,
+                .timestamp_ms = timestamp_ms,
+            },
+        .partition = partition,
+    };
+    if (header_count > UINT32_MAX || partition < 0 || expected_offset < 0)
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send_if: the partition is a number, and so is the offset that it ends at");
+    int r = producer_check(producer, topic, &outgoing);
+    return r < 0 ? r : producer_append_one(producer, &outgoing, expected_offset, out_offset);
+}
+
+/* ---- flushing ---- */
+
+/* Under the lock: what a lingering batch met, told once. */
+static int producer_take_error(kfl_producer *producer)
+{
+    int r = producer->error;
+    if (r < 0 && producer->error_words != NULL) {
+        kfl__error_restore(producer->error_words);
+        char text[512];
+        strncpy(text, kfl_last_error(), sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        kfl__fail(r, "%lld lingering records are not in the log: %s", (long long)producer->error_lost, text);
+    }
+    producer->error = 0;
+    producer->error_lost = 0;
+    return r;
+}
+
+static int producer_sync_entry(kfl_producer *producer, struct kfl__producer_topic *entry, int64_t deadline_ns)
+{
+    int r = 0;
+    for (int32_t i = 0; i < entry->linger_count && r == 0; i++) {
+        struct kfl__partition *partition;
+        kfl__mutex_lock(&producer->lock);
+        int64_t upto = entry->lingers[i].sync_to;
+        kfl__mutex_unlock(&producer->lock);
+        if (upto == 0)
+            continue;
+        r = kfl__topic_partition(entry->topic, i, &partition);
+        if (r == 0)
+            r = kfl__sync_wait(partition, upto, deadline_ns);
+    }
+    return r;
+}
+
+int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms)
+{
+    if (producer == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_flush: the producer is NULL");
+    int64_t deadline = kfl__clock_deadline_ns(timeout_ms);
+    int r = kfl__core_enter(producer->core);
+    if (r < 0)
+        return r;
+    kfl__mutex_lock(&producer->lock);
+    (void)kfl__linger_run(producer, -1);
+    r = producer_take_error(producer);
+    struct kfl__producer_topic *entry = producer->topics; /* entries stay until the producer closes */
+    kfl__mutex_unlock(&producer->lock);
+    for (; producer->durable && entry != NULL; entry = entry->next) {
+        int synced = producer_sync_entry(producer, entry, deadline);
+        r = r < 0 ? r : synced;
+    }
+    kfl__core_leave(producer->core);
+    return r;
+}

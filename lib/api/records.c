@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a poll gives back.
+ *
+ * Rows point into the maps of segments, of which the result keeps shares, or into what had to be unpacked,
+ * which it owns; topic names are copied, since a topic may be deleted before its records are released. A
+ * released result goes back to its consumer's pool, so that the next poll allocates nothing.
+ */
+#include "api/records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/count.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "engine/topics.h"
+#include "format/codec.h"
+
+struct kfl__records_pool {
+    struct kfl__count count;
+    _Atomic(struct kfl_records *) spare;
+};
+
+struct records_name {
+    struct records_name *next;
+    char name[256];
+};
+
+struct kfl_records {
+    struct kfl__records_pool *pool; /* a share, or NULL */
+    int32_t count, room;
+    int64_t bytes;
+    kfl_record *rows;
+    struct kfl__segment **segments; /* shares */
+    int32_t segment_count, segment_room;
+    void **blocks; /* owned bytes */
+    int32_t block_count, block_room;
+    struct records_name *names;  /* in use, newest first */
+    struct records_name *unused; /* for the next time */
+};
+
+int kfl__records_pool_create(struct kfl__records_pool **out_pool)
+{
+    struct kfl__records_pool *pool = kfl__alloc(sizeof *pool);
+    if (pool == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a consumer: out of memory");
+    kfl__count_init(&pool->count);
+    *out_pool = pool;
+    return 0;
+}
+
+static void records_free(struct kfl_records *records)
+{
+    struct records_name *lists[2] = {records->names, records->unused};
+    for (int i = 0; i < 2; i++)
+        while (lists[i] != NULL) {
+            struct records_name *next = lists[i]->next;
+            kfl__free(lists[i]);
+            lists[i] = next;
+        }
+    kfl__free(records->rows);
+    kfl__free(records->segments);
+    kfl__free(records->blocks);
+    kfl__free(records);
+}
+
+void kfl__records_pool_release(struct kfl__records_pool *pool)
+{
+    if (pool == NULL || !kfl__count_release(&pool->count))
+        return;
+    struct kfl_records *spare = atomic_load(&pool->spare);
+    if (spare != NULL)
+        records_free(spare);
+    kfl__free(pool);
+}
+
+int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl_records **out_records)
+{
+    struct kfl_records *records = pool == NULL ? NULL : atomic_exchange(&pool->spare, NULL);
+    if (records == NULL)
+        records = kfl__alloc(sizeof *records);
+    if (records != NULL && records->room < max_records) {
+        kfl_record *rows = kfl__realloc(records->rows, (size_t)max_records * sizeof *rows);
+        if (rows == NULL) {
+            records_free(records);
+            records = NULL;
+        } else {
+            records->rows = rows;
+            records->room = max_records;
+        }
+    }
+    if (records == NULL)
+        return kfl__fail(KFL_E_NOMEM, "%d records: out of memory", max_records);
+    records->pool = pool;
+    if (pool != NULL)
+        kfl__count_acquire(&pool->count);
+    *out_records = records;
+    return 0;
+}
+
+void kfl_records_release(kfl_records *records)
+{
+    if (records == NULL)
+        return;
+    struct kfl__records_pool *pool = records->pool;
+    for (int32_t i = 0; i < records->segment_count; i++)
+        kfl__segment_release(records->segments[i]);
+    for (int32_t i = 0; i < records->block_count; i++)
+        kfl__free(records->blocks[i]);
+    while (records->names != NULL) {
+        struct records_name *name = records->names;
+        records->names = name->next;
+        name->next = records->unused;
+        records->unused = name;
+    }
+    records->count = records->segment_count = records->block_count = 0;
+    records->bytes = 0;
+    records->pool = NULL;
+    if (pool == NULL) {
+        records_free(records);
+        return;
+    }
+    struct kfl_records *older = atomic_exchange(&pool->spare, records);
+    if (older != NULL)
+        records_free(older);
+    kfl__records_pool_release(pool);
+}
+
+/* ---- taking ---- */
+
+static int records_nomem(void)
+{
+    return kfl__fail(KFL_E_NOMEM, "records: out of memory");
+}
+
+static int records_keep_segment(kfl_records *records, struct kfl__segment *segment)
+{
+    if (segment == NULL || (records->segment_count > 0 && records->segments[records->segment_count - 1] == segment))
+        return 0;
+    if (records->segment_count == records->segment_room) {
+        int32_t room = records->segment_room == 0 ? 4 : records->segment_room * 2;
+        struct kfl__segment **grown = kfl__realloc(records->segments, (size_t)room * sizeof *grown);
+        if (grown == NULL)
+            return records_nomem();
+        records->segments = grown;
+        records->segment_room = room;
+    }
+    kfl__segment_acquire(segment);
+    records->segments[records->segment_count++] = segment;
+    return 0;
+}
+
+int kfl__records_keep(kfl_records *records, void *block)
+{
+    if (records->block_count == records->block_room) {
+        int32_t room = records->block_room == 0 ? 4 : records->block_room * 2;
+        void **grown = kfl__realloc(records->blocks, (size_t)room * sizeof *grown);
+        if (grown == NULL) {
+            kfl__free(block);
+            return records_nomem();
+        }
+        records->blocks = grown;
+        records->block_room = room;
+    }
+    records->blocks[records->block_count++] = block;
+    return 0;
+}
+
+/* The name's copy in this result; the last one asked for is at hand. */
+static const char *records_name(kfl_records *records, const char *topic)
+{
+    struct records_name *name = records->names;
+    if (name != NULL && strcmp(name->name, topic) == 0)
+        return name->name;
+    for (; name != NULL; name = name->next)
+        if (strcmp(name->name, topic) == 0)
+            return name->name;
+    name = records->unused;
+    if (name != NULL)
+        records->unused = name->next;
+    else
+        name = kfl__alloc(sizeof *name);
+    if (name == NULL)
+        return NULL;
+    size_t size = strlen(topic);
+    size = size < sizeof name->name ? size : sizeof name->name - 1;
+    memcpy(name->name, topic, size);
+    name->name[size] = '\0';
+    name->next = records->names;
+    records->names = name;
+    return name->name;
+}
+
+/* The payload as it was before compression; unpacked bytes belong to the result. */
+static int records_unpack(kfl_records *records, const uint8_t *batch, const struct kfl__batch_header *header,
+                          const uint8_t **out_bytes, size_t *out_size)
+{
+    int codec = header->flags & (int)KFL_BATCH_FLAG_CODEC;
+    *out_bytes = batch + sizeof *header;
+    *out_size = header->size - sizeof *header;
+    if (KFL_LIKELY(codec == KFL_CODEC_NONE))
+        return 0;
+    uint8_t *unpacked = kfl__alloc(header->unpacked_size);
+    if (unpacked == NULL)
+        return records_nomem();
+    int r = kfl__codec_unpack(codec, *out_bytes, *out_size, unpacked, header->unpacked_size);
+    if (r < 0) {
+        kfl__free(unpacked);
+        return r;
+    }
+    *out_bytes = unpacked;
+    *out_size = header->unpacked_size;
+    return kfl__records_keep(records, unpacked);
+}
+
+/* Rows from one batch, from `offset` on, while there is room. *out_all: nothing of the batch is left. */
+static int records_decode(kfl_records *records, const uint8_t *batch, const struct kfl__batch_header *header, int64_t offset,
+                          const char *topic, int32_t partition, bool *out_all)
+{
+    struct kfl__batch_cursor cursor;
+    const uint8_t *bytes;
+    size_t size;
+    int32_t before = records->count;
+    int r = records_unpack(records, batch, header, &bytes, &size);
+    if (r < 0)
+        return r;
+    kfl__batch_cursor_init(&cursor, header, bytes, size);
+    *out_all = false;
+    while (records->count < records->room) {
+        kfl_record *row = &records->rows[records->count];
+        r = kfl__batch_next(&cursor, row);
+        if (r <= 0) {
+            *out_all = true;
+            break;
+        }
+        if (row->offset < offset)
+            continue;
+        row->topic = topic;
+        row->partition = partition;
+        row->timestamp_type = (header->flags & KFL_BATCH_FLAG_APPEND_TIME) != 0;
+        row->reserved = 0;
+        records->count++;
+        if (cursor.left == 0) {
+            *out_all = true;
+            break;
+        }
+    }
+    if (r < 0) {
+        records->count = before;
+        return r;
+    }
+    return records->count - before;
+}
+
+int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition)
+{
+    bool all;
+    const char *name = records_name(records, topic);
+    int r = name == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
+    if (r < 0)
+        return r;
+    r = records_decode(records, cursor->segment->bytes + cursor->place, &cursor->header, cursor->offset, name, partition, &all);
+    if (r < 0)
+        return r;
+    records->bytes += cursor->header.size;
+    if (all)
+        kfl__cursor_pass(cursor);
+    else
+        cursor->offset = records->rows[records->count - 1].offset + 1;
+    return r;
+}
+
+int kfl__records_take_batch(kfl_records *records, struct kfl__segment *segment, const uint8_t *batch,
+                            const struct kfl__batch_header *header, const char *topic, int32_t partition)
+{
+    bool all;
+    const char *name = records_name(records, topic);
+    int r = name == NULL ? records_nomem() : records_keep_segment(records, segment);
+    return r < 0 ? r : records_decode(records, batch, header, 0, name, partition, &all);
+}
+
+int64_t kfl__records_bytes(const kfl_records *records)
+{
+    return records->bytes;
+}
+
+int32_t kfl__records_room(const kfl_records *records)
+{
+    return records->room - records->count;
+}
+
+/* ---- what callers see ---- */
+
+int32_t kfl_records_count(const kfl_records *records)
+{
+    return records == NULL ? 0 : records->count;
+}
+
+const kfl_record *kfl_records_get(const kfl_records *records, int32_t index)
+{
+    return records == NULL || index < 0 || index >= records->count ? NULL : &records->rows[index];
+}
+
+size_t kfl_records_stride(const kfl_records *records)
+{
+    (void)records;
+    return sizeof(kfl_record);
+}
+
+int kfl_record_header(const kfl_record *record, int32_t index, kfl_header *out_header)
+{
+    if (record == NULL || out_header == NULL || index < 0 || index >= record->header_count)
+        return kfl__fail(KFL_E_INVALID, "kfl_record_header: no header %d", index);
+    const uint8_t *at = record->packed_headers;
+    for (;; index--) {
+        /* Sizes were checked when the record was decoded. */
+        uint32_t name_size = kfl__load32(at);
+        int32_t value_size = (int32_t)kfl__load32(at + 4);
+        const uint8_t *name = at + KFL_HEADER_HEAD_SIZE;
+        const uint8_t *value = name + name_size + 1;
+        if (index == 0) {
+            out_header->name = (const char *)name;
+            out_header->value = value_size < 0 ? NULL : value;
+            out_header->value_size = value_size < 0 ? 0 : (size_t)value_size;
+            return 0;
+        }
+        at = value + (value_size < 0 ? 0 : value_size);
+    }
+}
+
+/* Where a name stands in order of first appearance; the list is newest first. */
+static int32_t records_topic_index(const kfl_records *records, const char *topic)
+{
+    int32_t behind = 0;
+    bool found = false;
+    for (const struct records_name *name = records->names; name != NULL; name = name->next) {
+        if (found)
+            behind++;
+        if (name->name == topic)
+            found = true;
+    }
+    return behind;
+}
+
+const char *kfl_records_topic(const kfl_records *records, int32_t topic_index)
+{
+    if (records == NULL || topic_index < 0)
+        return NULL;
+    for (const struct records_name *name = records->names; name != NULL; name = name->next)
+        if (records_topic_index(records, name->name) == topic_index)
+            return name->name;
+    return NULL;
+}
+
+int kfl_records_pack(const kfl_records *records, kfl_packed_row *rows, void *bytes, size_t bytes_size, size_t *out_bytes_size)
+{
+    if (records == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_records_pack: records is NULL");
+    size_t size = 0;
+    for (int32_t i = 0; i < records->count; i++)
+        size += records->rows[i].key_size + records->rows[i].value_size + records->rows[i].packed_headers_size;
+    if (out_bytes_size != NULL)
+        *out_bytes_size = size;
+    if (rows == NULL)
+        return records->count;
+    if (size > bytes_size || (bytes == NULL && size > 0))
+        return kfl__fail(KFL_E_INVALID, "kfl_records_pack: %zu bytes are needed, %zu are there", size, bytes_size);
+    uint8_t *to = bytes;
+    const char *topic = NULL;
+    int32_t topic_index = 0;
+    for (int32_t i = 0; i < records->count; i++) {
+        const kfl_record *record = &records->rows[i];
+        if (record->topic != topic) {
+            topic = record->topic;
+            topic_index = records_topic_index(records, topic);
+        }
+        rows[i] = (kfl_packed_row){
+            .offset = record->offset,
+            .timestamp_ms = record->timestamp_ms,
+            .partition = record->partition,
+            .key_size = record->key == NULL ? -1 : (int32_t)record->key_size,
+            .value_size = record->value == NULL ? -1 : (int32_t)record->value_size,
+            .header_count = record->header_count,
+            .headers_size = (int32_t)record->packed_headers_size,
+            .topic_index = topic_index,
+        };
+        if (record->key_size > 0)
+            memcpy(to, record->key, record->key_size);
+        to += record->key_size;
+        if (record->value_size > 0)
+            memcpy(to, record->value, record->value_size);
+        to += record->value_size;
+        if (record->packed_headers_size > 0)
+            memcpy(to, record->packed_headers, record->packed_headers_size);
+        to += record->packed_headers_size;
+    }
+    return records->count;
+}
