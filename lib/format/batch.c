@@ -145,15 +145,15 @@ static inline bool batch_load(const uint8_t *segment, uint64_t place, uint64_t l
     return batch_is_inside(out_header, place, limit);
 }
 
-int kfl__batch_verify(const uint8_t *segment, uint64_t place, uint64_t limit, uint64_t seed,
-                      struct kfl__batch_header *out_header)
+int kfl__batch_verify_at(const uint8_t *batch, uint64_t room, uint64_t place, uint64_t seed,
+                         struct kfl__batch_header *out_header)
 {
     struct batch_hashed hashed;
     struct kfl__batch_header header;
-    if (!batch_load(segment, place, limit, &header))
+    if (place % KFL_BATCH_ALIGNMENT != 0 || !batch_load(batch, 0, room, &header))
         return KFL_BATCH_BAD;
     hashed.header = header;
-    hashed.payload_hash = kfl__hash64(segment + place + sizeof header, header.size - sizeof header);
+    hashed.payload_hash = kfl__hash64(batch + sizeof header, header.size - sizeof header);
     if (batch_hash(&hashed, place, seed) != header.hash)
         return KFL_BATCH_BAD;
 
@@ -161,6 +161,14 @@ int kfl__batch_verify(const uint8_t *segment, uint64_t place, uint64_t limit, ui
     if (answer == 0)
         *out_header = header;
     return answer;
+}
+
+int kfl__batch_verify(const uint8_t *segment, uint64_t place, uint64_t limit, uint64_t seed,
+                      struct kfl__batch_header *out_header)
+{
+    if (place > limit)
+        return KFL_BATCH_BAD;
+    return kfl__batch_verify_at(segment + place, limit - place, place, seed, out_header);
 }
 
 int kfl__batch_peek(const uint8_t *segment, uint64_t place, uint64_t limit,

@@ -62,6 +62,13 @@ int kfl__batch_verify(const uint8_t *segment, uint64_t place, uint64_t limit, ui
                       struct kfl__batch_header *out_header);
 
 /*
+ * The same for a batch that is held in `room` bytes of memory, away from its file; `place` is where
+ * it was there.
+ */
+int kfl__batch_verify_at(const uint8_t *batch, uint64_t room, uint64_t place, uint64_t seed,
+                         struct kfl__batch_header *out_header);
+
+/*
  * The header's fields alone, sizes checked against the limit, no hash: for walks over what was
  * verified before. 0 or KFL_BATCH_BAD.
  */

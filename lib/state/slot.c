@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slot as a new incarnation finds it: numbers 0, or -1 where 0 would say something, locks free.
+ * A slot as a new incarnation finds it, and two words of one moment without a lock.
  *
- * Only for a slot that nobody else uses: a lock that somebody waits for cannot be made anew.
+ * Numbers are 0, or -1 where 0 would say something, and locks free: only for a slot that nobody else
+ * uses, since a lock that somebody waits for cannot be made anew.
  */
 #include "state/slot.h"
 
 #include <string.h>
 
 #include "base/check.h"
+#include "base/wait.h"
 
 void kfl__slot_clear(struct kfl__slot *slot)
 {
@@ -22,4 +24,28 @@ void kfl__slot_clear(struct kfl__slot *slot)
             kfl__robust_init(&slot->prepare);
     assert(r == 0);
     (void)r;
+}
+
+void kfl__slot_tail(struct kfl__slot *slot, uint64_t *out_word, int64_t *out_end_offset)
+{
+    for (;;) {
+        uint64_t word = atomic_load_explicit(&slot->published, memory_order_acquire);
+        uint64_t before = atomic_load_explicit(&slot->pending_word, memory_order_acquire);
+        int64_t end = atomic_load_explicit(&slot->pending_end_offset, memory_order_acquire);
+        uint64_t after = atomic_load_explicit(&slot->pending_word, memory_order_acquire);
+        if (before == word && after == word) {
+            *out_word = word;
+            *out_end_offset = end;
+            return;
+        }
+        /* Somebody is about to publish, or died there: the older pair stands in the words themselves. */
+        end = atomic_load_explicit(&slot->end_offset, memory_order_acquire);
+        after = atomic_load_explicit(&slot->published, memory_order_acquire);
+        if (after == word && before != word) {
+            *out_word = word;
+            *out_end_offset = end;
+            return;
+        }
+        kfl__relax();
+    }
 }
