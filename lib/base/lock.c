@@ -21,33 +21,33 @@
 #include "base/wait.h"
 
 #ifndef NDEBUG
-static _Thread_local int32_t held_by_rank[KFL_RANK_LEAF + 1];
+static _Thread_local struct {
+    uint32_t ranks; /* bit n: at least one of rank n is held */
+    int32_t counts[KFL_RANK_LEAF + 1];
+} held;
 
 int kfl__lock_highest_rank(void)
 {
-    for (int rank = KFL_RANK_LEAF; rank >= 0; rank--) {
-        if (held_by_rank[rank] > 0)
-            return rank;
-    }
-    return -1;
+    return held.ranks == 0 ? -1 : 31 - __builtin_clz(held.ranks);
 }
 
 /* Inside a leaf nothing is taken, not even another leaf. */
 static bool rank_may_be_taken(int rank)
 {
-    int highest = kfl__lock_highest_rank();
-    return highest < rank || (highest == rank && rank != KFL_RANK_LEAF);
+    return held.ranks >> (rank == KFL_RANK_LEAF ? rank : rank + 1) == 0;
 }
 
 static void note_taken(int rank)
 {
-    held_by_rank[rank]++;
+    held.counts[rank]++;
+    held.ranks |= 1u << rank;
 }
 
 static void note_given_back(int rank)
 {
-    assert(held_by_rank[rank] > 0);
-    held_by_rank[rank]--;
+    assert(held.counts[rank] > 0);
+    if (--held.counts[rank] == 0)
+        held.ranks &= ~(1u << rank);
 }
 #else
 int kfl__lock_highest_rank(void)
