@@ -106,18 +106,18 @@ int kfl__environment_open(const char *path, int64_t map_size, bool read_only, ui
     if (answer != 0)
         return kfl__environment_fail(answer, "open", path);
 
+    struct kfl__environment environment = {.env = env};
     MDB_txn *mdb = NULL;
-    MDB_dbi rows = 0;
-    answer = mdb_txn_begin(env, NULL, MDB_RDONLY, &mdb);
-    if (answer == 0)
-        answer = mdb_dbi_open(mdb, NULL, 0, &rows);
-    mdb_txn_abort(mdb);
+    answer = kfl__environment_begin(&environment, true, &mdb);
+    if (answer == 0) {
+        answer = mdb_dbi_open(mdb, NULL, 0, &environment.rows);
+        mdb_txn_abort(mdb);
+    }
     if (answer != 0) {
         mdb_env_close(env);
         return kfl__environment_fail(answer, "open", path);
     }
-    out_environment->env = env;
-    out_environment->rows = rows;
+    *out_environment = environment;
     return 0;
 }
 
