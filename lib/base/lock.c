@@ -214,8 +214,10 @@ static bool robust_is_usable(const struct kfl__robust *robust)
            __atomic_load_n(&robust->mutex.__data.__owner, __ATOMIC_RELAXED) != ROBUST_LOST;
 }
 
-static int lock_robust_until(pthread_mutex_t *mutex, int64_t deadline_ns)
+__attribute__((noinline)) static int lock_robust_until(pthread_mutex_t *mutex, int64_t deadline_ns)
 {
+    if (deadline_ns < 0)
+        return pthread_mutex_lock(mutex);
 #ifdef KFL_THREAD_SANITIZER
     /* It knows of dead owners in this call only, and so would miss the order that a lock makes. */
     int errnum;
@@ -228,23 +230,31 @@ static int lock_robust_until(pthread_mutex_t *mutex, int64_t deadline_ns)
 #endif
 }
 
-int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank)
+/* Inline, since it is the whole of a lock that is free. */
+static inline int try_robust(struct kfl__robust *robust, enum kfl__rank rank)
 {
     assert(rank_may_be_taken((int)rank));
     if (KFL_UNLIKELY(!robust_is_usable(robust)))
         return kfl__fail(KFL_E_CORRUPT,
                          "a shared lock cannot be used: it was overwritten, or never mended");
-    return robust_result(pthread_mutex_trylock(&robust->mutex), rank);
+    int errnum = pthread_mutex_trylock(&robust->mutex);
+    if (KFL_UNLIKELY(errnum != 0))
+        return robust_result(errnum, rank);
+    note_taken((int)rank);
+    return 0;
+}
+
+int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank)
+{
+    return try_robust(robust, rank);
 }
 
 int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns)
 {
     assert(deadline_ns >= -1);
-    int r = kfl__robust_trylock(robust, rank);
+    int r = try_robust(robust, rank);
     if (KFL_LIKELY(r != KFL_LOCK_BUSY))
         return r;
-    if (deadline_ns < 0)
-        return robust_result(pthread_mutex_lock(&robust->mutex), rank);
     return robust_result(lock_robust_until(&robust->mutex, deadline_ns), rank);
 }
 
