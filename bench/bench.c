@@ -27,6 +27,7 @@ static struct {
     char *directory;
     bool quick;
     bool json;
+    bool no_peers;
     int tables; /* printed so far */
 } bench;
 
@@ -145,11 +146,10 @@ static void bench_print_environment(void)
 
 void bench_start(int argc, char **argv, const char *name)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"quick", no_argument, NULL, 'q'},
-                                            {"dir", required_argument, NULL, 'd'},
-                                            {"only", required_argument, NULL, 'o'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},      {"quick", no_argument, NULL, 'q'},
+        {"dir", required_argument, NULL, 'd'}, {"only", required_argument, NULL, 'o'},
+        {"no-peers", no_argument, NULL, 'n'},  {NULL, 0, NULL, 0}};
     const char *parent = getenv("TMPDIR");
     int option;
     bench.name = name;
@@ -162,11 +162,14 @@ void bench_start(int argc, char **argv, const char *name)
             parent = optarg;
         else if (option == 'o')
             bench.only = optarg;
+        else if (option == 'n')
+            bench.no_peers = true;
         else
             exit(2);
     }
     if (optind < argc) {
-        fprintf(stderr, "usage: %s [--quick] [--json] [--dir DIR] [--only TABLE]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--quick] [--json] [--dir DIR] [--only TABLE] [--no-peers]\n",
+                argv[0]);
         exit(2);
     }
     if (parent == NULL || parent[0] == '\0')
@@ -343,6 +346,8 @@ static void bench_print_table(const char *title, const struct bench_row *rows, s
         printf("\n%-36s %8s %8s %8s %8s  %-17s %s\n", title, "ns", "min ns", "/s", "MB/s",
                "ratio (of minima)", "must / goal");
     for (size_t i = 0; i < row_count; i++) {
+        if (rows[i].left_out)
+            continue;
         if (rows[i].role == BENCH_LIMIT)
             limit = &rows[i];
         struct bench_result result = {0};
@@ -363,7 +368,8 @@ void bench_table(const char *title, struct bench_row *rows, size_t row_count)
         return;
     for (size_t i = 0; i < row_count; i++) {
         rows[i].rounds = 0;
-        rows[i].out = rows[i].open != NULL && rows[i].open(&rows[i]) < 0;
+        rows[i].left_out = bench.no_peers && rows[i].role == BENCH_PEER;
+        rows[i].out = rows[i].left_out || (rows[i].open != NULL && rows[i].open(&rows[i]) < 0);
     }
     for (int round = -1; round < rounds && bench_going_on(); round++) {
         for (size_t i = 0; i < row_count; i++) {
@@ -380,7 +386,7 @@ void bench_table(const char *title, struct bench_row *rows, size_t row_count)
         }
     }
     for (size_t i = 0; i < row_count; i++) {
-        if (rows[i].close != NULL)
+        if (rows[i].close != NULL && !rows[i].left_out)
             rows[i].close(&rows[i]);
     }
     bench_print_table(title, rows, row_count);

@@ -45,7 +45,8 @@ struct bench_row {
     /* filled by bench_table() */
     double ns[BENCH_ROUNDS_MAX];
     int rounds;
-    bool out; /* failed: is not run again */
+    bool out;      /* failed: is not run again */
+    bool left_out; /* a peer, and --no-peers */
 };
 
 /* Reads the command line; ends the program on a wrong one. `name` is the program's, e.g. "append".
