@@ -24,8 +24,8 @@ int kfl__environment_open(const char *path, int64_t map_size, bool read_only, ui
 void kfl__environment_close(struct kfl__environment *environment);
 
 /*
- * Begin a transaction: an LMDB result. The slots of dead readers are cleared when there is none left.
- * MDB_MAP_RESIZED is left to the caller, who knows when nobody else is inside.
+ * Begin a transaction: an LMDB result. The slots of dead readers are cleared when there is none
+ * left. MDB_MAP_RESIZED is left to the caller, who knows when nobody else is inside.
  */
 int kfl__environment_begin(struct kfl__environment *environment, bool read_only, MDB_txn **out_mdb);
 /* Another process has grown the file beyond our map. Nobody may be inside. */

@@ -9,8 +9,8 @@
 #include "catalog/catalog.h"
 
 /*
- * Checks the file as the options say. *out_new: there is none, or it never held anything and is out of the way
- * now. KFL_E_NOT_FOUND then, when none may be created.
+ * Checks the file as the options say. *out_new: there is none, or it never held anything and is out
+ * of the way now. KFL_E_NOT_FOUND then, when none may be created.
  */
 int kfl__catalog_files_find(int directory, const char *path,
                             const struct kfl__catalog_options *options, bool *out_new);

@@ -41,8 +41,8 @@ struct kfl__catalog {
 /* Both by the leader. Begin mends first what an earlier commit may have left. */
 int kfl__catalog_change_begin(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn);
 /*
- * Ends the transaction in any case. On failure *out_full tells a map that was full, a clean refusal before
- * anything was written; after all else the environment is suspect.
+ * Ends the transaction in any case. On failure *out_full tells a map that was full, a clean refusal
+ * before anything was written; after all else the environment is suspect.
  */
 int kfl__catalog_change_commit(struct kfl__catalog *catalog, struct kfl__catalog_txn *txn,
                                bool *out_full);

@@ -19,6 +19,8 @@ struct kfl__history_row {
 
 int kfl__history_add(struct kfl__catalog_txn *txn, const struct kfl__history_row *row);
 /* Oldest first. */
-int kfl__history_visit(struct kfl__catalog_txn *txn, int (*visit)(const struct kfl__history_row *row, void *context), void *context);
+int kfl__history_visit(struct kfl__catalog_txn *txn,
+                       int (*visit)(const struct kfl__history_row *row, void *context),
+                       void *context);
 
 #endif

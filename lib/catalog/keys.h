@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How rows are keyed. All rows live in one tree; the first byte of a key names the table. Numbers are
- * big-endian, so that the order of bytes is the order of numbers; a name that something follows ends
- * with a NUL, so that "a" comes before "ab".
+ * How rows are keyed. All rows live in one tree; the first byte of a key names the table. Numbers
+ * are big-endian, so that the order of bytes is the order of numbers; a name that something follows
+ * ends with a NUL, so that "a" comes before "ab".
  */
 #ifndef KFL_CATALOG_KEYS_H
 #define KFL_CATALOG_KEYS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows: a fixed head, a tail of any size, and a hash over key, head and tail. The head begins with a byte
- * that says which version of the row it is. A row that does not verify is KFL_E_CORRUPT; one of a newer
- * version is KFL_E_VERSION.
+ * Rows: a fixed head, a tail of any size, and a hash over key, head and tail. The head begins with
+ * a byte that says which version of the row it is. A row that does not verify is KFL_E_CORRUPT; one
+ * of a newer version is KFL_E_VERSION.
  */
 #ifndef KFL_CATALOG_ROWS_H
 #define KFL_CATALOG_ROWS_H
@@ -20,13 +20,13 @@ struct kfl__catalog_txn {
     MDB_dbi rows;
     const char *path; /* of the file, for messages */
     bool writable;
-    int failed;       /* code of the first put or removal that LMDB refused: the transaction is void */
+    int failed; /* code of the first put or removal that LMDB refused: the transaction is void */
     uint64_t changes; /* puts and removals so far */
 };
 
 /*
- * The head of the store's row. Later formats keep the place of `version` and `format`, so that a library
- * that is too old can tell.
+ * The head of the store's row. Later formats keep the place of `version` and `format`, so that a
+ * library that is too old can tell.
  */
 #define KFL_CATALOG_FORMAT 1
 struct kfl__store_head {
@@ -42,8 +42,8 @@ _Static_assert(sizeof(struct kfl__store_head) == 40, "on disk");
 _Static_assert(offsetof(struct kfl__store_head, format) == 4, "on disk");
 
 /*
- * Which transaction wrote the tree: tells a root that is older than its meta page says, and whether a commit
- * that failed has arrived in spite of that.
+ * Which transaction wrote the tree: tells a root that is older than its meta page says, and whether
+ * a commit that failed has arrived in spite of that.
  */
 struct kfl__stamp_head {
     uint8_t version;
@@ -76,17 +76,19 @@ int kfl__row_head(const struct kfl__catalog_txn *txn, const struct kfl__row *row
 int kfl__row_fail(const struct kfl__catalog_txn *txn, const struct kfl__row *row, const char *what);
 
 /* 0, KFL_ROW_MISSING. */
-int kfl__row_get(struct kfl__catalog_txn *txn, const struct kfl__key *key, struct kfl__row *out_row);
+int kfl__row_get(struct kfl__catalog_txn *txn, const struct kfl__key *key,
+                 struct kfl__row *out_row);
 int kfl__row_put(struct kfl__catalog_txn *txn, const struct kfl__key *key, const void *head,
                  size_t head_size, const void *tail, size_t tail_size);
 /* 0, KFL_ROW_MISSING. */
 int kfl__row_remove(struct kfl__catalog_txn *txn, const struct kfl__key *key);
 
 /* The first row at or behind `key`: 0, KFL_ROW_MISSING. */
-int kfl__rows_seek(struct kfl__catalog_txn *txn, const struct kfl__key *key, struct kfl__row *out_row);
+int kfl__rows_seek(struct kfl__catalog_txn *txn, const struct kfl__key *key,
+                   struct kfl__row *out_row);
 /*
- * Each row whose key begins with `prefix`, in order. The visitor may change rows, also the one it is shown.
- * A result other than 0 stops and is returned.
+ * Each row whose key begins with `prefix`, in order. The visitor may change rows, also the one it
+ * is shown. A result other than 0 stops and is returned.
  */
 typedef int kfl__row_visit(struct kfl__catalog_txn *txn, const struct kfl__row *row, void *context);
 int kfl__rows_visit(struct kfl__catalog_txn *txn, const struct kfl__key *prefix,
