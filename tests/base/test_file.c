@@ -266,7 +266,7 @@ static int fill_a_small_disk(void *context)
     static char bytes[300000];
     if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
         return CHILD_CANNOT_TRY;
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("none", temp_dir_path(), "tmpfs", 0, "size=256k") < 0)
         return CHILD_CANNOT_TRY;
     int fd;

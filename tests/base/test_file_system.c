@@ -30,7 +30,7 @@ static int mount_and_look(void *context)
     const char *const *mounted = context; /* type, options */
     if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
         return CHILD_CANNOT_TRY;
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("none", temp_dir_path(), mounted[0], 0, mounted[1]) < 0)
         return CHILD_CANNOT_TRY;
     enum kfl__file_system kind;

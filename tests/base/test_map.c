@@ -100,6 +100,7 @@ END_TEST
 START_TEST(a_map_that_is_too_large_is_refused)
 {
     void *bytes;
+    /* More than there are addresses. */
     ck_assert_int_eq(kfl__map_open(fd, 0, SIZE_MAX / 2 / page * page, false, &bytes), KFL_E_NOMEM);
     ck_assert_ptr_nonnull(strstr(kfl_last_error(), "vm.max_map_count"));
 }
