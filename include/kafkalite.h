@@ -70,9 +70,9 @@ extern "C" {
 #define KFL_API
 #endif
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Version
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 #define KFL_VERSION_MAJOR 0
 #define KFL_VERSION_MINOR 1
@@ -88,12 +88,12 @@ KFL_API const char *kfl_build_info(void);
 /* The number of the on-disk format that this library writes. */
 KFL_API int kfl_format_version(void);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Errors
  *
  * Where Kafka has an error, the code is its number negated; ours start at -1000. A code never
  * changes its meaning.
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define KFL_ERROR_MAP(X) \
@@ -138,7 +138,6 @@ KFL_API int kfl_format_version(void);
     X(-1020, UNKNOWN_PROPERTY,           "no property of this name") \
     X(-1021, BAD_VALUE,                  "not a value of this property") \
     X(-1022, BUG,                        "the library broke a rule of its own: please report it")
-/* clang-format on */
 
 enum kfl_error {
     KFL_OK = 0,
@@ -147,17 +146,22 @@ enum kfl_error {
 #undef KFL__CODE
     KFL__ERROR_LAST = -2147483647
 };
+/* clang-format on */
 
 /* "KFL_E_NO_SPACE" and "the disk or a quota is full". Borrowed, for ever; never NULL. */
 KFL_API const char *kfl_error_name(int code);
 KFL_API const char *kfl_error_text(int code);
 
 /*
- * What the calling thread's last failed call found out: a sentence without a full stop that says what,
- * where and the remedy. Borrowed until this thread's next failing call; "" when nothing has failed.
+ * What the calling thread's last failed call found out: a sentence without a full stop that says
+ * what, where and the remedy. Borrowed until this thread's next failing call; "" when nothing has
+ * failed.
  */
 KFL_API const char *kfl_last_error(void);
-/* Its parts. "", -1 and 0 where the failure has none. For KFL_E_CONFLICT the offset is the actual end. */
+/*
+ * Its parts. "", -1 and 0 where the failure has none. For KFL_E_CONFLICT the offset is the actual
+ * end.
+ */
 KFL_API int kfl_last_error_code(void);
 KFL_API const char *kfl_last_error_path(void);
 KFL_API const char *kfl_last_error_topic(void);
@@ -165,16 +169,16 @@ KFL_API int32_t kfl_last_error_partition(void);
 KFL_API int64_t kfl_last_error_offset(void);
 KFL_API int kfl_last_error_errno(void);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Properties
  *
- * Everything that can be set is a property with Kafka's name and a string value; docs/configuration.md
- * lists them. A property belongs to one or more of store, topic, producer and consumer; what it is
- * handed to refuses those of others. The NULL config means all defaults.
+ * Everything that can be set is a property with Kafka's name and a string value;
+ * docs/configuration.md lists them. A property belongs to one or more of store, topic, producer and
+ * consumer; what it is handed to refuses those of others. The NULL config means all defaults.
  *
- * A config is used by one thread at a time. Values are copied into it, and what it is handed to copies
- * them again: it may be changed or destroyed as soon as that call has returned.
- * ------------------------------------------------------------------------------------------------ */
+ * A config is used by one thread at a time. Values are copied into it, and what it is handed to
+ * copies them again: it may be changed or destroyed as soon as that call has returned.
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef struct kfl_config kfl_config;
 
@@ -187,32 +191,41 @@ KFL_API void kfl_config_destroy(kfl_config *config);    /* takes NULL */
 KFL_API int kfl_config_set(kfl_config *config, const char *name, const char *value);
 /* The same for numbers; also 0 and 1 for a boolean, and a mode such as 0640. */
 KFL_API int kfl_config_set_int64(kfl_config *config, const char *name, int64_t value);
-/* The value in force, default or set. Borrowed until the property is set or the config destroyed; NULL: no such property. */
+/*
+ * The value in force, default or set. Borrowed until the property is set or the config destroyed;
+ * NULL: no such property.
+ */
 KFL_API const char *kfl_config_get(const kfl_config *config, const char *name);
 /* 1 when it was set to something, 0 when the default stands or there is no such property. */
 KFL_API int kfl_config_is_set(const kfl_config *config, const char *name);
 
-/* The table itself: names by index, NULL behind the last; facts by name, NULL when there is none such. */
+/*
+ * The table itself: names by index, NULL behind the last; facts by name, NULL when there is none
+ * such.
+ */
 KFL_API const char *kfl_property_name(int32_t index);
-KFL_API const char *kfl_property_scope(const char *name);   /* e.g. "topic" or "store,producer" */
-KFL_API const char *kfl_property_type(const char *name);    /* "boolean", "int", "long", "octal", "choice", "list", "string" */
+KFL_API const char *kfl_property_scope(const char *name); /* e.g. "topic" or "store,producer" */
+/* "boolean", "int", "long", "octal", "choice", "list", "string" */
+KFL_API const char *kfl_property_type(const char *name);
 KFL_API const char *kfl_property_default(const char *name);
 KFL_API const char *kfl_property_accepts(const char *name); /* e.g. "14 .. 9223372036854775807" */
 KFL_API const char *kfl_property_text(const char *name);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Store
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef struct kfl_store kfl_store;
 
 /*
- * Open the store in a directory, and create it when there is none (unless create=false or read.only=true).
+ * Open the store in a directory, and create it when there is none (unless create=false or
+ * read.only=true).
  *
- * Takes a few milliseconds whatever the size, also after a crash. The same directory opened again in
- * this process shares what the first open holds.
+ * Takes a few milliseconds whatever the size, also after a crash. The same directory opened again
+ * in this process shares what the first open holds.
  *
- *   path       of the directory; its parent must exist. ":memory:" is a private store that vanishes at close
+ *   path       of the directory; its parent must exist. ":memory:" is a private store that vanishes
+ *              at close
  *   config     store properties, or NULL
  *   out_store  owned: kfl_store_close()
  *
@@ -220,7 +233,8 @@ typedef struct kfl_store kfl_store;
  *           KFL_E_NOT_FOUND       no such directory, or no store in it, and none may be created
  *           KFL_E_VERSION         written by a newer version; nothing was touched
  *           KFL_E_OPTIONS_DIFFER  open in this process with other properties
- *           KFL_E_CORRUPT         the catalog or the state file cannot be used; the text names the remedy
+ *           KFL_E_CORRUPT         the catalog or the state file cannot be used; the text names the
+ *                                 remedy
  *           KFL_E_READ_ONLY       no permission to write: try read.only=true
  *           KFL_E_UNSUPPORTED     a network file system, another PID namespace, too old a kernel
  *           KFL_E_NO_SPACE, KFL_E_IO, KFL_E_NOMEM, KFL_E_INVALID
@@ -228,10 +242,10 @@ typedef struct kfl_store kfl_store;
 KFL_API int kfl_store_open(const char *path, const kfl_config *config, kfl_store **out_store);
 
 /*
- * Close this handle. Wakes everybody who waits in a call on it (KFL_E_CLOSED) and waits for them, at
- * most 10 seconds. Producers and consumers of it that are still open answer KFL_E_CLOSED from then
- * on, must still be closed, and their records released. The last handle of the last process syncs
- * what is not yet durable. Takes NULL.
+ * Close this handle. Wakes everybody who waits in a call on it (KFL_E_CLOSED) and waits for them,
+ * at most 10 seconds. Producers and consumers of it that are still open answer KFL_E_CLOSED from
+ * then on, must still be closed, and their records released. The last handle of the last process
+ * syncs what is not yet durable. Takes NULL.
  */
 KFL_API int kfl_store_close(kfl_store *store);
 
@@ -239,42 +253,59 @@ KFL_API int kfl_store_close(kfl_store *store);
 KFL_API const char *kfl_store_path(const kfl_store *store);
 
 /*
- * Stop the wall clock of this process's store at wall_ms, for tests of what depends on time; -1 lets
- * it run again. Steady time, which time-outs use, is not touched.
+ * Stop the wall clock of this process's store at wall_ms, for tests of what depends on time; -1
+ * lets it run again. Steady time, which time-outs use, is not touched.
  */
 KFL_API int kfl_store_set_clock(kfl_store *store, int64_t wall_ms);
 
-/* Make everything durable that was appended to any topic before the call. KFL_E_TIMEOUT, KFL_E_FAILED. */
+/*
+ * Make everything durable that was appended to any topic before the call. KFL_E_TIMEOUT,
+ * KFL_E_FAILED.
+ */
 KFL_API int kfl_store_sync(kfl_store *store, int32_t timeout_ms);
 
 /*
- * Do what the background helper would do now: sync what is older than flush.ms, prepare segments, note
- * durable places in the catalog, append lingering batches whose time has come. A store opened with
- * background.threads=0 leaves all of it to this call.
+ * Do what the background helper would do now: sync what is older than flush.ms, prepare segments,
+ * note durable places in the catalog, append lingering batches whose time has come. A store opened
+ * with background.threads=0 leaves all of it to this call.
  *
  * Returns 1 while there is more to do after budget_ms, else 0.
  */
 KFL_API int kfl_store_maintain(kfl_store *store, int32_t budget_ms);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Topics
  *
- * A name is 1 to 249 characters of a-z A-Z 0-9 . _ - and neither "." nor ".."; names that differ only
- * in . and _ collide. Everything structural is durable when the call returns.
- * ------------------------------------------------------------------------------------------------ */
+ * A name is 1 to 249 characters of a-z A-Z 0-9 . _ - and neither "." nor ".."; names that differ
+ * only in . and _ collide. Everything structural is durable when the call returns.
+ * ---------------------------------------------------------------------------------------------- */
 
 #define KFL_PARTITIONS_MAX 100000
 
-/* KFL_E_TOPIC_ALREADY_EXISTS, KFL_E_INVALID_TOPIC, KFL_E_INVALID_PARTITIONS, KFL_E_INVALID_CONFIG, KFL_E_READ_ONLY, KFL_E_NO_SPACE */
-KFL_API int kfl_topic_create(kfl_store *store, const char *name, int32_t partition_count, const kfl_config *config);
-/* With its records and every group's offsets for it. Records already polled stay readable until released. */
+/*
+ * KFL_E_TOPIC_ALREADY_EXISTS, KFL_E_INVALID_TOPIC, KFL_E_INVALID_PARTITIONS, KFL_E_INVALID_CONFIG,
+ * KFL_E_READ_ONLY, KFL_E_NO_SPACE
+ */
+KFL_API int kfl_topic_create(kfl_store *store, const char *name, int32_t partition_count,
+                             const kfl_config *config);
+/*
+ * With its records and every group's offsets for it. Records already polled stay readable until
+ * released.
+ */
 KFL_API int kfl_topic_delete(kfl_store *store, const char *name);
-/* Grow to `partition_count`, which must be more than there are. Existing records stay where they are. */
+/*
+ * Grow to `partition_count`, which must be more than there are. Existing records stay where they
+ * are.
+ */
 KFL_API int kfl_topic_add_partitions(kfl_store *store, const char *name, int32_t partition_count);
-/* Sets the properties that are set in `config`; the others stay. A property set to NULL before goes back to its default. */
+/*
+ * Sets the properties that are set in `config`; the others stay. A property set to NULL before goes
+ * back to its default.
+ */
 KFL_API int kfl_topic_alter(kfl_store *store, const char *name, const kfl_config *config);
 /* Like kfl_topic_alter() for one property; value NULL puts the default back. */
-KFL_API int kfl_topic_set(kfl_store *store, const char *name, const char *property, const char *value);
+KFL_API int kfl_topic_set(kfl_store *store, const char *name, const char *property,
+                          const char *value);
 
 /* The number of partitions, or KFL_E_UNKNOWN_TOPIC_OR_PARTITION. */
 KFL_API int kfl_topic_partition_count(kfl_store *store, const char *name);
@@ -285,107 +316,129 @@ KFL_API int kfl_topic_config(kfl_store *store, const char *name, kfl_config **ou
 typedef struct kfl_names kfl_names;
 KFL_API int kfl_topic_list(kfl_store *store, kfl_names **out_names);
 KFL_API int32_t kfl_names_count(const kfl_names *names);
-KFL_API const char *kfl_names_get(const kfl_names *names, int32_t index); /* borrowed; NULL for a bad index */
-KFL_API void kfl_names_release(kfl_names *names);                         /* takes NULL */
+/* borrowed; NULL for a bad index */
+KFL_API const char *kfl_names_get(const kfl_names *names, int32_t index);
+KFL_API void kfl_names_release(kfl_names *names); /* takes NULL */
 
 /* The first offset kept, the next to be given, and below which everything survives a power cut. */
-KFL_API int kfl_topic_start_offset(kfl_store *store, const char *name, int32_t partition, int64_t *out_offset);
-KFL_API int kfl_topic_end_offset(kfl_store *store, const char *name, int32_t partition, int64_t *out_offset);
-KFL_API int kfl_topic_durable_offset(kfl_store *store, const char *name, int32_t partition, int64_t *out_offset);
+KFL_API int kfl_topic_start_offset(kfl_store *store, const char *name, int32_t partition,
+                                   int64_t *out_offset);
+KFL_API int kfl_topic_end_offset(kfl_store *store, const char *name, int32_t partition,
+                                 int64_t *out_offset);
+KFL_API int kfl_topic_durable_offset(kfl_store *store, const char *name, int32_t partition,
+                                     int64_t *out_offset);
 
 /*
  * The first offset whose timestamp is timestamp_ms or later, also when times are out of order.
  * Returns 1 when there is one, 0 when there is none. A negative time is KFL_E_INVALID_TIMESTAMP.
  */
-KFL_API int kfl_topic_offset_for_time(kfl_store *store, const char *name, int32_t partition, int64_t timestamp_ms,
-                                      int64_t *out_offset, int64_t *out_timestamp_ms);
-/* The record with the largest timestamp (the first of several). Returns 1, or 0 for an empty partition. */
-KFL_API int kfl_topic_max_timestamp(kfl_store *store, const char *name, int32_t partition, int64_t *out_offset,
-                                    int64_t *out_timestamp_ms);
+KFL_API int kfl_topic_offset_for_time(kfl_store *store, const char *name, int32_t partition,
+                                      int64_t timestamp_ms, int64_t *out_offset,
+                                      int64_t *out_timestamp_ms);
+/*
+ * The record with the largest timestamp (the first of several). Returns 1, or 0 for an empty
+ * partition.
+ */
+KFL_API int kfl_topic_max_timestamp(kfl_store *store, const char *name, int32_t partition,
+                                    int64_t *out_offset, int64_t *out_timestamp_ms);
 
 /*
  * Wait until everything below `offset` is durable, and bring that about. Waiters share syncs.
- * offset KFL_OFFSET_END: all that is there now. KFL_E_TIMEOUT, KFL_E_FAILED, KFL_E_OFFSET_OUT_OF_RANGE (above the end)
+ * offset KFL_OFFSET_END: all that is there now. KFL_E_TIMEOUT, KFL_E_FAILED,
+ * KFL_E_OFFSET_OUT_OF_RANGE (above the end)
  */
-KFL_API int kfl_topic_wait_durable(kfl_store *store, const char *name, int32_t partition, int64_t offset, int32_t timeout_ms);
+KFL_API int kfl_topic_wait_durable(kfl_store *store, const char *name, int32_t partition,
+                                   int64_t offset, int32_t timeout_ms);
 
 /*
- * Delete the records below before_offset; KFL_OFFSET_END deletes all that are there. The start offset
- * moves to exactly that offset; bytes go when a whole segment lies below it. At or below the start: nothing happens.
- * KFL_E_OFFSET_OUT_OF_RANGE above the end; KFL_E_POLICY_VIOLATION when cleanup.policy lacks "delete".
+ * Delete the records below before_offset; KFL_OFFSET_END deletes all that are there. The start
+ * offset moves to exactly that offset; bytes go when a whole segment lies below it. At or below the
+ * start: nothing happens. KFL_E_OFFSET_OUT_OF_RANGE above the end; KFL_E_POLICY_VIOLATION when
+ * cleanup.policy lacks "delete".
  */
-KFL_API int kfl_topic_delete_records(kfl_store *store, const char *name, int32_t partition, int64_t before_offset,
-                                     int64_t *out_start_offset);
+KFL_API int kfl_topic_delete_records(kfl_store *store, const char *name, int32_t partition,
+                                     int64_t before_offset, int64_t *out_start_offset);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Producing
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 #define KFL_PARTITION_ANY (-1)
-#define KFL_TIMESTAMP_NOW (-1)     /* the wall clock */
-#define KFL_OFFSET_PENDING (-3)    /* the record waits in a batch: flush tells */
-#define KFL_OFFSET_BEGINNING (-2)  /* the start offset */
-#define KFL_OFFSET_END (-1)        /* the end offset */
-#define KFL_OFFSET_STORED (-1000)  /* the group's committed offset */
+#define KFL_TIMESTAMP_NOW (-1)    /* the wall clock */
+#define KFL_OFFSET_PENDING (-3)   /* the record waits in a batch: flush tells */
+#define KFL_OFFSET_BEGINNING (-2) /* the start offset */
+#define KFL_OFFSET_END (-1)       /* the end offset */
+#define KFL_OFFSET_STORED (-1000) /* the group's committed offset */
 
 /* Filled by the caller when sending; read-only when reading. */
 typedef struct kfl_header {
-    const char *name;   /* never NULL; ends with NUL */
-    const void *value;  /* NULL: missing, which differs from empty */
+    const char *name;  /* never NULL; ends with NUL */
+    const void *value; /* NULL: missing, which differs from empty */
     size_t value_size;
 } kfl_header;
 
 typedef struct kfl_producer kfl_producer;
 
 /*
- * A producer with properties of its own (acks, linger.ms, batch.size, compression.type, partitioner,
- * max.block.ms, …). Several threads may share one. Owned: kfl_producer_close().
+ * A producer with properties of its own (acks, linger.ms, batch.size, compression.type,
+ * partitioner, max.block.ms, …). Several threads may share one. Owned: kfl_producer_close().
  */
-KFL_API int kfl_producer_open(kfl_store *store, const kfl_config *config, kfl_producer **out_producer);
-/* Flushes first, at most max.block.ms. Frees in any case; the result tells what the flush met. Takes NULL. */
+KFL_API int kfl_producer_open(kfl_store *store, const kfl_config *config,
+                              kfl_producer **out_producer);
+/*
+ * Flushes first, at most max.block.ms. Frees in any case; the result tells what the flush met.
+ * Takes NULL.
+ */
 KFL_API int kfl_producer_close(kfl_producer *producer);
 
 /*
  * Append one record.
  *
- * Without lingering it is in the log when the call returns, and with acks=all it is durable too. With
- * linger.ms > 0 it joins a batch: the offset is KFL_OFFSET_PENDING, and errors met later are told by
- * kfl_producer_flush().
+ * Without lingering it is in the log when the call returns, and with acks=all it is durable too.
+ * With linger.ms > 0 it joins a batch: the offset is KFL_OFFSET_PENDING, and errors met later are
+ * told by kfl_producer_flush().
  *
- *   partition     a number, or KFL_PARTITION_ANY: by the key (murmur2, as Kafka's Java client), or, without
- *                 a key, the partition in favour now (another one about every batch.size bytes)
- *   key, value    NULL: missing. Not NULL with size 0: empty. A missing value deletes the key in a compacted topic
+ *   partition     a number, or KFL_PARTITION_ANY: by the key (murmur2, as Kafka's Java client), or,
+ *                 without a key, the partition in favour now (another one about every batch.size
+ *                 bytes)
+ *   key, value    NULL: missing. Not NULL with size 0: empty. A missing value deletes the key in a
+ *                 compacted topic
  *   headers       header_count of them, kept in order, duplicates and all; NULL when 0
- *   timestamp_ms  0 or more, or KFL_TIMESTAMP_NOW. Ignored where message.timestamp.type=LogAppendTime
+ *   timestamp_ms  0 or more, or KFL_TIMESTAMP_NOW. Ignored where
+ *                 message.timestamp.type=LogAppendTime
  *   out_offset    may be NULL
  *
  * Returns   the partition that the record went to (0 or more), or
  *           KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_MESSAGE_TOO_LARGE, KFL_E_INVALID_TIMESTAMP,
  *           KFL_E_INVALID_RECORD   no key, and the topic is compacted
- *           KFL_E_BUSY             the partition stayed locked for max.block.ms; the text names the process
+ *           KFL_E_BUSY             the partition stayed locked for max.block.ms; the text names the
+ *                                  process
  *           KFL_E_NO_SPACE, KFL_E_FAILED, KFL_E_CLOSED, KFL_E_FORKED, KFL_E_INVALID
  * Threads   any
  * Cost      no allocation and no system call with acks=0 and 1, but for a new segment
  * Since     0.1
  */
-KFL_API int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partition, const void *key,
-                              size_t key_size, const void *value, size_t value_size, const kfl_header *headers,
-                              size_t header_count, int64_t timestamp_ms, int64_t *out_offset);
+KFL_API int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partition,
+                              const void *key, size_t key_size, const void *value,
+                              size_t value_size, const kfl_header *headers, size_t header_count,
+                              int64_t timestamp_ms, int64_t *out_offset);
 
 /*
  * Append one record only if the partition ends at expected_offset: the check and the append are one
- * step. Never lingers. KFL_E_CONFLICT: it does not; kfl_last_error_offset() is where it ends. A number is
- * needed for the partition.
+ * step. Never lingers. KFL_E_CONFLICT: it does not; kfl_last_error_offset() is where it ends. A
+ * number is needed for the partition.
  */
-KFL_API int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t partition, const void *key,
-                                 size_t key_size, const void *value, size_t value_size, const kfl_header *headers,
-                                 size_t header_count, int64_t timestamp_ms, int64_t expected_offset,
+KFL_API int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t partition,
+                                 const void *key, size_t key_size, const void *value,
+                                 size_t value_size, const kfl_header *headers, size_t header_count,
+                                 int64_t timestamp_ms, int64_t expected_offset,
                                  int64_t *out_offset);
 
 /*
- * One row a record, and one block of bytes: for each row in order its key, its value, its headers. A
- * header is uint32 name size, int32 value size (-1: missing), name, NUL, value; little-endian, unaligned.
- * Filled by the caller when sending (offset is then an output), by kfl_records_pack() when reading.
+ * One row a record, and one block of bytes: for each row in order its key, its value, its headers.
+ * A header is uint32 name size, int32 value size (-1: missing), name, NUL, value; little-endian,
+ * unaligned. Filled by the caller when sending (offset is then an output), by kfl_records_pack()
+ * when reading.
  */
 typedef struct kfl_packed_row {
     int64_t offset;
@@ -399,16 +452,17 @@ typedef struct kfl_packed_row {
 } kfl_packed_row;
 
 /*
- * Append many records by one call. The records of one partition become one batch: consecutive offsets,
- * nothing between them, all or none (split only where a batch would be larger than batch.size or
- * max.message.bytes allow). Never lingers: offsets are told in the rows. A record that is refused
- * refuses the call before anything is appended; an error in the middle (a full disk) leaves offset
- * KFL_OFFSET_PENDING in the rows that were not appended.
+ * Append many records by one call. The records of one partition become one batch: consecutive
+ * offsets, nothing between them, all or none (split only where a batch would be larger than
+ * batch.size or max.message.bytes allow). Never lingers: offsets are told in the rows. A record
+ * that is refused refuses the call before anything is appended; an error in the middle (a full
+ * disk) leaves offset KFL_OFFSET_PENDING in the rows that were not appended.
  *
  * Returns the number of rows appended, which is row_count, or an error as kfl_producer_send().
  */
-KFL_API int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_packed_row *rows, size_t row_count,
-                                     const void *bytes, size_t bytes_size);
+KFL_API int kfl_producer_send_packed(kfl_producer *producer, const char *topic,
+                                     kfl_packed_row *rows, size_t row_count, const void *bytes,
+                                     size_t bytes_size);
 
 /*
  * Append what lingers, and make everything sent by this producer so far as safe as its acks says.
@@ -417,9 +471,9 @@ KFL_API int kfl_producer_send_packed(kfl_producer *producer, const char *topic, 
  */
 KFL_API int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Consuming
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 /* One record, as it lies in the log. Read-only; its bytes stay until the records are released. */
 typedef struct kfl_record {
@@ -428,7 +482,7 @@ typedef struct kfl_record {
     int32_t timestamp_type; /* 0 CreateTime, 1 LogAppendTime */
     int64_t offset;
     int64_t timestamp_ms;
-    const void *key;   /* NULL: missing */
+    const void *key; /* NULL: missing */
     size_t key_size;
     const void *value; /* NULL: missing */
     size_t value_size;
@@ -443,8 +497,8 @@ typedef struct kfl_partition_offset {
     const char *topic;
     int64_t offset;
     int32_t partition;
-    int32_t reserved;      /* 0 */
-    const char *metadata;  /* of a commit: any bytes, at most 4096; NULL when there are none */
+    int32_t reserved;     /* 0 */
+    const char *metadata; /* of a commit: any bytes, at most 4096; NULL when there are none */
     size_t metadata_size;
 } kfl_partition_offset;
 
@@ -453,24 +507,35 @@ typedef struct kfl_records kfl_records;
 typedef struct kfl_event kfl_event;
 typedef struct kfl_offsets kfl_offsets;
 
-/* Properties: group.id, auto.offset.reset, max.poll.records, read.durable, … Owned: kfl_consumer_close(). */
-KFL_API int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer **out_consumer);
+/*
+ * Properties: group.id, auto.offset.reset, max.poll.records, read.durable, … Owned:
+ * kfl_consumer_close().
+ */
+KFL_API int kfl_consumer_open(kfl_store *store, const kfl_config *config,
+                              kfl_consumer **out_consumer);
 /* Commits nothing. Records stay valid. Takes NULL. */
 KFL_API int kfl_consumer_close(kfl_consumer *consumer);
 
 /*
- * Read these partitions from now on, and no others. `offset` of each is where to begin: an offset, KFL_OFFSET_BEGINNING,
- * KFL_OFFSET_END, or KFL_OFFSET_STORED: the group's committed offset, else auto.offset.reset. A
- * partition that was assigned before and is given KFL_OFFSET_STORED keeps its position. count 0 assigns nothing.
+ * Read these partitions from now on, and no others. `offset` of each is where to begin: an offset,
+ * KFL_OFFSET_BEGINNING, KFL_OFFSET_END, or KFL_OFFSET_STORED: the group's committed offset, else
+ * auto.offset.reset. A partition that was assigned before and is given KFL_OFFSET_STORED keeps its
+ * position. count 0 assigns nothing.
  */
-KFL_API int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *partitions, size_t count);
+KFL_API int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *partitions,
+                                size_t count);
 /* What is assigned, with positions. Owned: kfl_offsets_release(). */
 KFL_API int kfl_consumer_assignment(kfl_consumer *consumer, kfl_offsets **out_offsets);
 
-/* The next poll begins there; nothing is committed. `offset` may be KFL_OFFSET_BEGINNING or _END. Not assigned: KFL_E_INVALID. */
-KFL_API int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset);
+/*
+ * The next poll begins there; nothing is committed. `offset` may be KFL_OFFSET_BEGINNING or _END.
+ * Not assigned: KFL_E_INVALID.
+ */
+KFL_API int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition,
+                              int64_t offset);
 /* The offset of the next record to be handed out. */
-KFL_API int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t *out_offset);
+KFL_API int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t partition,
+                                  int64_t *out_offset);
 /* A paused partition hands out nothing and keeps its position. */
 KFL_API int kfl_consumer_pause(kfl_consumer *consumer, const char *topic, int32_t partition);
 KFL_API int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32_t partition);
@@ -478,24 +543,29 @@ KFL_API int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32
 /*
  * Hand out the next records of this consumer's partitions.
  *
- * Returns as soon as one record is there. Positions move past what is handed out; nothing is committed.
+ * Returns as soon as one record is there. Positions move past what is handed out; nothing is
+ * committed.
  *
  *   timeout_ms   longest wait; 0 looks once, -1 waits for ever
  *   max_records  1 .. 65536, or 0: max.poll.records
  *   out_records  counted: kfl_records_release(). NULL when 0 is returned
  *
  * Returns   the number of records, 0 when time ran out, or
- *           KFL_E_EVENT   something happened first: kfl_consumer_next_event() hands it out, in order with the
- *                         records. A hole is told once, and the position then stands behind it
+ *           KFL_E_EVENT   something happened first: kfl_consumer_next_event() hands it out, in
+ *                         order with the records. A hole is told once, and the position then stands
+ *                         behind it
  *           KFL_E_WOKEN   kfl_consumer_wakeup() was called; KFL_E_INTR: a signal arrived
- *           KFL_E_OFFSET_OUT_OF_RANGE   a position is outside its partition and auto.offset.reset=none
- *           KFL_E_CLOSED, KFL_E_FORKED, KFL_E_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile), KFL_E_NOMEM, KFL_E_IO
+ *           KFL_E_OFFSET_OUT_OF_RANGE   a position is outside its partition and
+ *                                       auto.offset.reset=none
+ *           KFL_E_CLOSED, KFL_E_FORKED, KFL_E_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile),
+ *           KFL_E_NOMEM, KFL_E_IO
  * Threads   any; polls of one consumer take turns
  * Lifetime  the bytes stay valid until the release, whatever is polled, deleted or closed meanwhile
  * Cost      copies no key and no value; allocates nothing once warm
  * Since     0.1
  */
-KFL_API int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_t max_records, kfl_records **out_records);
+KFL_API int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_t max_records,
+                              kfl_records **out_records);
 
 /* Makes the poll that waits now, or else the next one, answer KFL_E_WOKEN once. From any thread. */
 KFL_API int kfl_consumer_wakeup(kfl_consumer *consumer);
@@ -503,9 +573,11 @@ KFL_API int kfl_consumer_wakeup(kfl_consumer *consumer);
 /*
  * The oldest event not yet handed out. Returns 1 and an owned event (kfl_event_release()), or 0.
  *
- * KFL_EVENT_HOLE     the records [offset, end_offset) cannot be read: the bytes are damaged; the text says
+ * KFL_EVENT_HOLE     the records [offset, end_offset) cannot be read: the bytes are damaged; the
+ * text says
  *                    where. Reading goes on behind it
- * KFL_EVENT_LAPPED   the records [offset, end_offset) were deleted before this consumer read them, and
+ * KFL_EVENT_LAPPED   the records [offset, end_offset) were deleted before this consumer read them,
+ * and
  *                    auto.offset.reset moved it
  */
 enum { KFL_EVENT_HOLE = 1, KFL_EVENT_LAPPED = 2 };
@@ -520,27 +592,37 @@ KFL_API void kfl_event_release(kfl_event *event);           /* takes NULL */
 
 /* What a poll handed out. */
 KFL_API int32_t kfl_records_count(const kfl_records *records);
-/* Borrowed until the release; NULL for a bad index. Rows lie one after the other, kfl_records_stride() bytes apart. */
+/*
+ * Borrowed until the release; NULL for a bad index. Rows lie one after the other,
+ * kfl_records_stride() bytes apart.
+ */
 KFL_API const kfl_record *kfl_records_get(const kfl_records *records, int32_t index);
 KFL_API size_t kfl_records_stride(const kfl_records *records);
-KFL_API void kfl_records_release(kfl_records *records); /* takes NULL; any thread, also after the store's close */
-/* The index-th header of a record. Returns 0; a bad index is KFL_E_INVALID. Lives as long as the record. */
+/* takes NULL; any thread, also after the store's close */
+KFL_API void kfl_records_release(kfl_records *records);
+/*
+ * The index-th header of a record. Returns 0; a bad index is KFL_E_INVALID. Lives as long as the
+ * record.
+ */
 KFL_API int kfl_record_header(const kfl_record *record, int32_t index, kfl_header *out_header);
 
 /*
- * The whole as rows and bytes, for bindings. With rows NULL only tells the size needed. Returns the row
- * count. bytes_size too small: KFL_E_INVALID. topic_index counts the distinct topics in order of appearance.
+ * The whole as rows and bytes, for bindings. With rows NULL only tells the size needed. Returns the
+ * row count. bytes_size too small: KFL_E_INVALID. topic_index counts the distinct topics in order
+ * of appearance.
  */
-KFL_API int kfl_records_pack(const kfl_records *records, kfl_packed_row *rows, void *bytes, size_t bytes_size,
-                             size_t *out_bytes_size);
-KFL_API const char *kfl_records_topic(const kfl_records *records, int32_t topic_index); /* NULL behind the last */
+KFL_API int kfl_records_pack(const kfl_records *records, kfl_packed_row *rows, void *bytes,
+                             size_t bytes_size, size_t *out_bytes_size);
+/* NULL behind the last */
+KFL_API const char *kfl_records_topic(const kfl_records *records, int32_t topic_index);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Committed offsets
  *
- * A committed offset is the next one to be read, by group, topic and partition. A commit first makes the
- * records below it durable and is durable when it returns; commits made at the same time share the cost.
- * ------------------------------------------------------------------------------------------------ */
+ * A committed offset is the next one to be read, by group, topic and partition. A commit first
+ * makes the records below it durable and is durable when it returns; commits made at the same time
+ * share the cost.
+ * ---------------------------------------------------------------------------------------------- */
 
 /*
  * Commit for the consumer's group. records NULL: the positions of all assigned partitions, that is
@@ -548,33 +630,41 @@ KFL_API const char *kfl_records_topic(const kfl_records *records, int32_t topic_
  * No group.id: KFL_E_INVALID_GROUP_ID.
  */
 KFL_API int kfl_consumer_commit(kfl_consumer *consumer, const kfl_records *records);
-/* Commit these offsets, all or none. An offset above the end is KFL_E_OFFSET_OUT_OF_RANGE; it may lie below an older commit. */
-KFL_API int kfl_consumer_commit_offsets(kfl_consumer *consumer, const kfl_partition_offset *offsets, size_t count);
-/* What is committed for these partitions; offset -1 where nothing is. Owned: kfl_offsets_release(). */
-KFL_API int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *partitions, size_t count,
-                                   kfl_offsets **out_offsets);
+/*
+ * Commit these offsets, all or none. An offset above the end is KFL_E_OFFSET_OUT_OF_RANGE; it may
+ * lie below an older commit.
+ */
+KFL_API int kfl_consumer_commit_offsets(kfl_consumer *consumer, const kfl_partition_offset *offsets,
+                                        size_t count);
+/*
+ * What is committed for these partitions; offset -1 where nothing is. Owned: kfl_offsets_release().
+ */
+KFL_API int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *partitions,
+                                   size_t count, kfl_offsets **out_offsets);
 
 KFL_API int32_t kfl_offsets_count(const kfl_offsets *offsets);
 KFL_API const kfl_partition_offset *kfl_offsets_get(const kfl_offsets *offsets, int32_t index);
 KFL_API void kfl_offsets_release(kfl_offsets *offsets); /* takes NULL */
 
-/* The names of all groups that have committed offsets, sorted; and what one has committed. Owned. */
+/*
+ * The names of all groups that have committed offsets, sorted; and what one has committed. Owned.
+ */
 KFL_API int kfl_group_list(kfl_store *store, kfl_names **out_names);
 KFL_API int kfl_group_offsets(kfl_store *store, const char *group, kfl_offsets **out_offsets);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Looking inside: segments, batches, checks, history
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 /* One file of a partition. */
 typedef struct kfl_segment {
     int64_t segment_id;
-    int64_t base_offset;   /* of its first record; -1: prepared, nothing in it yet */
-    int64_t end_offset;    /* one past its last record */
-    int64_t used_bytes;    /* header and batches */
-    int64_t size_bytes;    /* reserved */
+    int64_t base_offset;      /* of its first record; -1: prepared, nothing in it yet */
+    int64_t end_offset;       /* one past its last record */
+    int64_t used_bytes;       /* header and batches */
+    int64_t size_bytes;       /* reserved */
     int64_t max_timestamp_ms; /* -1: no record */
-    int32_t state;         /* KFL_SEGMENT_… */
+    int32_t state;            /* KFL_SEGMENT_… */
     int32_t reserved;
     const char *path;
 } kfl_segment;
@@ -582,15 +672,16 @@ enum { KFL_SEGMENT_SEALED = 0, KFL_SEGMENT_ACTIVE = 1, KFL_SEGMENT_PREPARED = 2 
 
 typedef struct kfl_segments kfl_segments;
 /* In offset order. Owned: kfl_segments_release(). */
-KFL_API int kfl_segments_list(kfl_store *store, const char *topic, int32_t partition, kfl_segments **out_segments);
+KFL_API int kfl_segments_list(kfl_store *store, const char *topic, int32_t partition,
+                              kfl_segments **out_segments);
 KFL_API int32_t kfl_segments_count(const kfl_segments *segments);
 KFL_API const kfl_segment *kfl_segments_get(const kfl_segments *segments, int32_t index);
 KFL_API void kfl_segments_release(kfl_segments *segments);
 
 /* One batch in a file. */
 typedef struct kfl_batch {
-    int64_t place;         /* in the file, bytes */
-    int64_t size;          /* without padding */
+    int64_t place; /* in the file, bytes */
+    int64_t size;  /* without padding */
     int64_t base_offset;
     int64_t end_offset;
     int64_t base_timestamp_ms;
@@ -598,16 +689,16 @@ typedef struct kfl_batch {
     int64_t durable_offset; /* everything below was durable when this was written; -1: not said */
     uint64_t checksum;
     int32_t record_count;
-    int32_t codec;         /* 0 none, 3 lz4, 4 zstd: Kafka's numbers */
-    int32_t kind;          /* KFL_BATCH_… */
+    int32_t codec; /* 0 none, 3 lz4, 4 zstd: Kafka's numbers */
+    int32_t kind;  /* KFL_BATCH_… */
     uint32_t writer_epoch;
     int64_t next_segment_id; /* of an end mark; else -1 */
 } kfl_batch;
 enum { KFL_BATCH_RECORDS = 0, KFL_BATCH_END_MARK = 1 };
 
 /*
- * Walk one segment file by pread, with no store and no catalog: the path of a .log file. What a live
- * store has not yet published may or may not be seen.
+ * Walk one segment file by pread, with no store and no catalog: the path of a .log file. What a
+ * live store has not yet published may or may not be seen.
  */
 typedef struct kfl_walk kfl_walk;
 KFL_API int kfl_walk_open(const char *path, kfl_walk **out_walk); /* owned: kfl_walk_close() */
@@ -619,32 +710,44 @@ KFL_API int64_t kfl_walk_segment_id(const kfl_walk *walk);
 /* Where the walk stands: behind the last good batch. */
 KFL_API int64_t kfl_walk_place(const kfl_walk *walk);
 /*
- * The next batch: 1 and a borrowed batch, valid until the next call; 0 at the end of what was written;
- * KFL_E_CORRUPT for bytes that are neither: kfl_walk_skip() then looks for the next good batch behind them.
+ * The next batch: 1 and a borrowed batch, valid until the next call; 0 at the end of what was
+ * written; KFL_E_CORRUPT for bytes that are neither: kfl_walk_skip() then looks for the next good
+ * batch behind them.
  */
 KFL_API int kfl_walk_next(kfl_walk *walk, const kfl_batch **out_batch);
-KFL_API int kfl_walk_skip(kfl_walk *walk, int64_t *out_skipped_bytes); /* 1: found one, 0: none behind */
-/* The records of the batch that next handed out. Owned: kfl_records_release(). Returns their number. */
+/* 1: found one, 0: none behind */
+KFL_API int kfl_walk_skip(kfl_walk *walk, int64_t *out_skipped_bytes);
+/*
+ * The records of the batch that next handed out. Owned: kfl_records_release(). Returns their
+ * number.
+ */
 KFL_API int kfl_walk_records(kfl_walk *walk, kfl_records **out_records);
 
 /*
- * Read and check everything of one topic, or of the whole store (topic NULL), by pread, changing nothing.
- * quick=1 looks at headers, manifests and indexes only. Returns the number of findings (0: all is well);
- * owned: kfl_findings_release().
+ * Read and check everything of one topic, or of the whole store (topic NULL), by pread, changing
+ * nothing. quick=1 looks at headers, manifests and indexes only. Returns the number of findings (0:
+ * all is well); owned: kfl_findings_release().
  */
 typedef struct kfl_finding {
     const char *topic;
-    int32_t partition;     /* -1: the catalog or the state file */
-    int32_t kind;          /* KFL_FINDING_… */
-    int64_t offset;        /* first offset concerned, -1 when none */
+    int32_t partition; /* -1: the catalog or the state file */
+    int32_t kind;      /* KFL_FINDING_… */
+    int64_t offset;    /* first offset concerned, -1 when none */
     int64_t end_offset;
     int64_t place;
     const char *path;
     const char *text;
 } kfl_finding;
-enum { KFL_FINDING_DAMAGE = 1, KFL_FINDING_MISSING_FILE = 2, KFL_FINDING_INDEX = 3, KFL_FINDING_ORDER = 4, KFL_FINDING_CATALOG = 5 };
+enum {
+    KFL_FINDING_DAMAGE = 1,
+    KFL_FINDING_MISSING_FILE = 2,
+    KFL_FINDING_INDEX = 3,
+    KFL_FINDING_ORDER = 4,
+    KFL_FINDING_CATALOG = 5
+};
 typedef struct kfl_findings kfl_findings;
-KFL_API int kfl_store_verify(kfl_store *store, const char *topic, int quick, kfl_findings **out_findings);
+KFL_API int kfl_store_verify(kfl_store *store, const char *topic, int quick,
+                             kfl_findings **out_findings);
 KFL_API int32_t kfl_findings_count(const kfl_findings *findings);
 KFL_API const kfl_finding *kfl_findings_get(const kfl_findings *findings, int32_t index);
 /* What was read to find them. */
@@ -656,32 +759,37 @@ KFL_API void kfl_findings_release(kfl_findings *findings);
 typedef struct kfl_history_entry {
     int64_t time_ms;
     int64_t process_id;
-    int32_t kind;           /* KFL_HISTORY_… */
-    int32_t partition;      /* of a recovery; else -1 */
-    const char *topic;      /* of a recovery; else "" */
-    const char *program;    /* its name, at most 15 bytes */
-    const char *text;       /* e.g. "cut 412 bytes behind offset 98101 in 18 ms" */
+    int32_t kind;        /* KFL_HISTORY_… */
+    int32_t partition;   /* of a recovery; else -1 */
+    const char *topic;   /* of a recovery; else "" */
+    const char *program; /* its name, at most 15 bytes */
+    const char *text;    /* e.g. "cut 412 bytes behind offset 98101 in 18 ms" */
 } kfl_history_entry;
-enum { KFL_HISTORY_OPEN = 1, KFL_HISTORY_CLOSE = 2, KFL_HISTORY_RECOVERY = 3, KFL_HISTORY_KILLED = 4 };
+enum {
+    KFL_HISTORY_OPEN = 1,
+    KFL_HISTORY_CLOSE = 2,
+    KFL_HISTORY_RECOVERY = 3,
+    KFL_HISTORY_KILLED = 4
+};
 typedef struct kfl_history kfl_history;
 KFL_API int kfl_history_list(kfl_store *store, kfl_history **out_history);
 KFL_API int32_t kfl_history_count(const kfl_history *history);
 KFL_API const kfl_history_entry *kfl_history_get(const kfl_history *history, int32_t index);
 KFL_API void kfl_history_release(kfl_history *history);
 
-/* ------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------
  * Statistics: names and numbers, one after the other
- * ------------------------------------------------------------------------------------------------ */
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef struct kfl_stats kfl_stats;
 /* A moment's numbers of the whole store, all processes. Owned: kfl_stats_close(). */
 KFL_API int kfl_stats_open(kfl_store *store, kfl_stats **out_stats);
 /*
- * The next one: 1, or 0 behind the last. name e.g. "log_end_offset"; topic "" and partition -1 where
- * it belongs to the store. Borrowed until the close.
+ * The next one: 1, or 0 behind the last. name e.g. "log_end_offset"; topic "" and partition -1
+ * where it belongs to the store. Borrowed until the close.
  */
-KFL_API int kfl_stats_next(kfl_stats *stats, const char **out_name, const char **out_topic, int32_t *out_partition,
-                           int64_t *out_value);
+KFL_API int kfl_stats_next(kfl_stats *stats, const char **out_name, const char **out_topic,
+                           int32_t *out_partition, int64_t *out_value);
 KFL_API void kfl_stats_close(kfl_stats *stats);
 
 #ifdef __cplusplus
