@@ -3,31 +3,9 @@
 #include <check.h>
 #include <sched.h>
 
-#include "base/file.h"
 #include "child.h"
+#include "file_fixture.h"
 #include "suite.h"
-#include "temp_dir.h"
-
-static int dir = -1;
-
-static void make_directory(void)
-{
-    temp_dir_make();
-    ck_assert_int_eq(kfl__file_open_directory(-1, temp_dir_path(), &dir), 0);
-}
-
-static void remove_directory(void)
-{
-    kfl__file_close(dir);
-    temp_dir_remove();
-}
-
-static int create(const char *name)
-{
-    int fd = -1;
-    ck_assert_int_eq(kfl__file_create(dir, name, 0600, &fd), 0);
-    return fd;
-}
 
 static int lock_is_seen(void *context)
 {
