@@ -48,6 +48,24 @@ static int topic_amount(struct call *call, char *topic, struct amount *out_amoun
     return status;
 }
 
+/* A topic that cannot be looked into is listed all the same, with what went wrong in the status. */
+static int add_topic_row(struct call *call, const char *name, json_t *rows)
+{
+    struct amount amount = {0};
+    size_t partitions = 0;
+    char *topic = need(strdup(name));
+    int status = topic_amount(call, topic, &amount, &partitions);
+    json_t *row = need_json(json_pack("{s:s}", "topic", name));
+    free(topic);
+    if (status == STATUS_OK)
+        json_object_update_new(
+            row,
+            need_json(json_pack("{s:I, s:I, s:I}", "partitions", (json_int_t)partitions, "records",
+                                (json_int_t)amount.records, "bytes", (json_int_t)amount.bytes)));
+    json_array_append_new(rows, row);
+    return status;
+}
+
 int run_topics_list(struct call *call)
 {
     static const struct column columns[] = {{"topic", "TOPIC", COLUMN_TEXT},
@@ -55,7 +73,7 @@ int run_topics_list(struct call *call)
                                             {"records", "RECORDS", COLUMN_COUNT},
                                             {"bytes", "SIZE", COLUMN_BYTES},
                                             {NULL, NULL, 0}};
-    int only_names = call_option(call, "names") != NULL;
+    int only_names = call_option(call, "names") != NULL && !output_is_json();
     int status = call_open(call, OPEN_TO_READ);
     if (status != STATUS_OK)
         return status;
@@ -64,25 +82,19 @@ int run_topics_list(struct call *call)
     if (r < 0)
         return call_failed(r);
     json_t *rows = need_json(json_array());
-    for (int32_t i = 0; i < kfl_names_count(names) && status == STATUS_OK; i++) {
-        char *name = need(strdup(kfl_names_get(names, i)));
-        struct amount amount = {0};
-        size_t partitions = 0;
-        if (only_names && !output_is_json())
-            printf("%s\n", name);
+    for (int32_t i = 0; i < kfl_names_count(names); i++) {
+        int one = STATUS_OK;
+        if (only_names)
+            printf("%s\n", kfl_names_get(names, i));
         else
-            status = topic_amount(call, name, &amount, &partitions);
-        json_array_append_new(
-            rows, need_json(json_pack("{s:s, s:I, s:I, s:I}", "topic", name, "partitions",
-                                      (json_int_t)partitions, "records", (json_int_t)amount.records,
-                                      "bytes", (json_int_t)amount.bytes)));
-        free(name);
+            one = add_topic_row(call, kfl_names_get(names, i), rows);
+        status = status == STATUS_OK ? one : status;
     }
     kfl_names_release(names);
-    if (status == STATUS_OK && (!only_names || output_is_json()))
-        output_rows("topics", columns, rows);
-    else
+    if (only_names)
         json_decref(rows);
+    else
+        output_rows("topics", columns, rows);
     return status;
 }
 
