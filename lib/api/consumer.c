@@ -254,7 +254,7 @@ int kfl_consumer_assignment(kfl_consumer *consumer, kfl_offsets **out_offsets)
 
 int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
 {
-    struct kfl__assigned *assigned;
+    struct kfl__assigned *assigned = NULL;
     int r = kfl__consumer_enter(consumer);
     if (r < 0)
         return r;
@@ -268,7 +268,7 @@ int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partiti
 
 int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t *out_offset)
 {
-    struct kfl__assigned *assigned;
+    struct kfl__assigned *assigned = NULL;
     int r = kfl__consumer_enter(consumer);
     if (r < 0)
         return r;
@@ -281,7 +281,7 @@ int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t par
 
 static int consumer_set_paused(kfl_consumer *consumer, const char *topic, int32_t partition, bool paused)
 {
-    struct kfl__assigned *assigned;
+    struct kfl__assigned *assigned = NULL;
     int r = kfl__consumer_enter(consumer);
     if (r < 0)
         return r;

@@ -25,6 +25,7 @@
 #include "engine/clean.h"
 #include "engine/janitor.h"
 #include "engine/notify.h"
+#include "engine/touch.h"
 
 #define STORE_CLOSE_WAIT_MS 10000
 
@@ -74,6 +75,7 @@ void kfl__core_release(struct kfl__core *core)
     if (core == NULL || !kfl__count_release(&core->count))
         return;
     kfl__topics_close(core);
+    kfl__touch_destroy(core);
     kfl__janitor_destroy(core);
     kfl__state_detach(core->state);
     kfl_config_destroy(core->config);
@@ -468,6 +470,7 @@ static int core_shut(struct kfl__core *core)
     atomic_store(&core->closing, 1);
     core_wait_outside(core);
     kfl__janitor_stop(core);
+    kfl__touch_stop(core);
     if (!core->read_only) {
         r = kfl__clean_sync(core);
         int alone = kfl__presence_reenter(&core->presence);

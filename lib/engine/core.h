@@ -21,6 +21,7 @@
 #include "state/state.h"
 
 struct kfl__topic;
+struct touch;
 
 struct kfl__core {
     struct kfl__count count;
@@ -57,6 +58,7 @@ struct kfl__core {
     pthread_t helper;
     bool helper_runs;
     void *janitor;
+    _Atomic(struct touch *) touch; /* engine/touch */
 };
 
 /* 0, KFL_E_FORKED or KFL_E_CLOSED: the first line of every public call. */

@@ -23,9 +23,10 @@
 #include "engine/notify.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
+#include "engine/touch.h"
 
 #define APPEND_STAGING 4096u
-#define APPEND_TOUCH_AHEAD (UINT64_C(256) << 10)
+#define APPEND_TOUCH_LEAST (UINT64_C(32) << 10)
 
 #define load_relaxed(word) atomic_load_explicit(word, memory_order_relaxed)
 #define store_relaxed(word, value) atomic_store_explicit(word, value, memory_order_relaxed)
@@ -296,6 +297,7 @@ static int partition_open_for_append(struct kfl__partition *partition, bool next
         return r;
     }
     if (load_relaxed(&slot->active.id) == id && (partition->writing == NULL || partition->writing->id != id)) {
+        kfl__segment_touch_from(segment, kfl__word_place(load_relaxed(&slot->published)));
         partition_write_to(partition, segment);
         segment = NULL;
     } else if (load_relaxed(&slot->next.id) == id && (partition->writing_next == NULL || partition->writing_next->id != id)) {
@@ -580,8 +582,9 @@ static void partition_look_ahead(struct kfl__partition *partition, const struct 
     struct kfl__segment *segment = partition->writing;
     uint64_t place = kfl__word_place(load_relaxed(&slot->published));
     int64_t end = load_relaxed(&slot->end_offset);
-    if (!by_file && KFL_UNLIKELY(place + APPEND_TOUCH_AHEAD / 2 > load_relaxed(&segment->touched_to)) &&
-        load_relaxed(&segment->touched_to) < segment->size) {
+    uint64_t asked = load_relaxed(&segment->asked_to), touched = load_relaxed(&segment->touched_to);
+    if (!by_file && KFL_UNLIKELY(place + APPEND_TOUCH_LEAST > touched || place + KFL_TOUCH_AHEAD / 2 > asked) &&
+        touched < segment->size) {
         kfl__segment_acquire(segment);
         out_after->touch = segment;
         out_after->place = place;
@@ -595,7 +598,7 @@ static void partition_look_ahead(struct kfl__partition *partition, const struct 
 static int partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, const struct partition_after *after)
 {
     if (after->touch != NULL) {
-        kfl__segment_touch_ahead(after->touch, after->place, APPEND_TOUCH_AHEAD);
+        kfl__touch_look(partition->core, after->touch, after->place);
         kfl__segment_release(after->touch);
     }
     if (after->prepare)

@@ -130,7 +130,7 @@ static void cursor_place(struct kfl__cursor *cursor, int64_t end)
 /* The file cannot be opened: all of it is a hole, unless the list has changed meanwhile (R27). */
 static int cursor_lost_file(struct kfl__cursor *cursor, int r, int64_t end)
 {
-    char what[160];
+    char what[100];
     if (r < 0 && r != KFL_E_CORRUPT)
         return r;
     if (cursor_version(cursor) != cursor->view->manifest_version)

@@ -329,17 +329,22 @@ int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t en
     return 0;
 }
 
-void kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t place, uint64_t ahead)
+bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size)
 {
-    uint64_t touched = atomic_load_explicit(&segment->touched_to, memory_order_relaxed);
-    uint64_t from = touched > place ? touched : place / 4096 * 4096;
-    uint64_t to = from + ahead < segment->size ? from + ahead : segment->size;
+    uint64_t from = atomic_load_explicit(&segment->touched_to, memory_order_relaxed);
+    uint64_t to = from + size < segment->size ? from + size : segment->size;
     if (segment->writing == NULL || from >= to)
-        return;
+        return false;
     /* Whoever moves the mark does the work; a place that a second one finds untouched merely faults. */
-    if (!atomic_compare_exchange_strong(&segment->touched_to, &touched, to))
-        return;
+    if (!atomic_compare_exchange_strong(&segment->touched_to, &from, to))
+        return false;
     (void)kfl__map_populate_write(segment->writing + from, to - from);
+    return true;
+}
+
+void kfl__segment_touch_from(struct kfl__segment *segment, uint64_t place)
+{
+    atomic_store(&segment->touched_to, place / 4096 * 4096);
 }
 
 int kfl__segment_write(struct kfl__segment *segment, const void *bytes, size_t size, uint64_t place)

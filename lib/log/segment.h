@@ -33,6 +33,7 @@ struct kfl__segment {
     /* atomic */
     _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
     _Atomic uint64_t touched_to;     /* the writable map's pages are there up to this place */
+    _Atomic uint64_t asked_to;       /* and were asked for up to this one */
     _Atomic uint32_t offsets_count;  /* entries known to be there; 0: not counted yet */
     _Atomic uint64_t *readable;      /* a bit for each window of 64 KiB whose pages are known to answer */
 };
@@ -87,8 +88,10 @@ int kfl__segment_discard(int directory, int64_t segment_id);
 int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
                        uint64_t *out_bad_to);
 
-/* Let pages of the writable map be there before they are needed: up to `ahead` bytes behind place, in one step. */
-void kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t place, uint64_t ahead);
+/* Let the next `size` bytes of the writable map have their pages. false: there are no more, or somebody else is at it. */
+bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size);
+/* Appends through this map begin at `place`: what lies before needs no pages. */
+void kfl__segment_touch_from(struct kfl__segment *segment, uint64_t place);
 
 /* Where the bytes of a batch at `place` are to be laid, or NULL: lay them in memory and call kfl__segment_write. */
 static inline uint8_t *kfl__segment_lay(struct kfl__segment *segment, uint64_t place)
