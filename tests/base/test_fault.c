@@ -53,6 +53,7 @@ START_TEST(arming_anew_counts_anew)
     kfl__fault_arm("test.one:2=EIO");
     ck_assert_int_eq(KFL_FAULT("test.one"), 0);
     ck_assert_int_eq(KFL_FAULT("test.one"), EIO);
+    kfl__fault_arm("test.one:*=EIO");
     kfl__fault_arm(NULL);
     ck_assert_int_eq(KFL_FAULT("test.one"), 0);
 }
