@@ -454,7 +454,7 @@ typedef struct kfl_packed_row {
 /*
  * Append many records by one call. The records of one partition become one batch: consecutive
  * offsets, nothing between them, all or none (split only where a batch would be larger than
- * batch.size or max.message.bytes allow). Never lingers: offsets are told in the rows. A record
+ * max.message.bytes allows). Never lingers: offsets are told in the rows. A record
  * that is refused refuses the call before anything is appended; an error in the middle (a full
  * disk) leaves offset KFL_OFFSET_PENDING in the rows that were not appended.
  *
