@@ -151,9 +151,10 @@ int kfl_walk_skip(kfl_walk *walk, int64_t *out_skipped_bytes)
 {
     if (walk == NULL)
         return kfl__fail(KFL_E_INVALID, "kfl_walk_skip: the walk is NULL");
+    struct kfl__batch_header header;
     uint64_t before = walk->scan.place;
     walk->standing = false;
-    int r = kfl__scan_search(&walk->scan);
+    int r = kfl__scan_search(&walk->scan, &header);
     if (r >= 0 && out_skipped_bytes != NULL)
         *out_skipped_bytes = (int64_t)(walk->scan.place - before);
     return r;

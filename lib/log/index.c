@@ -88,6 +88,11 @@ static uint32_t index_check(int64_t max_timestamp_ms, uint32_t place_eighth, uin
     return (uint32_t)kfl__hash64_seeded(words, sizeof words, seed);
 }
 
+bool kfl__index_time_holds(const struct kfl__time_signpost *signpost, uint64_t seed)
+{
+    return signpost->check == index_check(signpost->max_timestamp_ms, signpost->place_eighth, seed);
+}
+
 void kfl__index_note_time(struct kfl__index *index, uint32_t n, int64_t max_timestamp_ms, uint64_t place, uint64_t seed)
 {
     assert(n < kfl__index_times_capacity(index));
@@ -149,6 +154,5 @@ bool kfl__index_find_time(const struct kfl__index *index, uint32_t count, int64_
     if (low == 0)
         return false;
     *out_signpost = index_time(index, low - 1);
-    return out_signpost->max_timestamp_ms < timestamp_ms &&
-           out_signpost->check == index_check(out_signpost->max_timestamp_ms, out_signpost->place_eighth, seed);
+    return out_signpost->max_timestamp_ms < timestamp_ms && kfl__index_time_holds(out_signpost, seed);
 }

@@ -60,6 +60,9 @@ static inline void kfl__index_note(struct kfl__index *index, uint32_t n, uint64_
 /* The append lock is held; n is below the capacity. */
 void kfl__index_note_time(struct kfl__index *index, uint32_t n, int64_t max_timestamp_ms, uint64_t place, uint64_t seed);
 
+/* Is the entry what was noted in this segment? */
+bool kfl__index_time_holds(const struct kfl__time_signpost *signpost, uint64_t seed);
+
 /* Number of entries before the first zero one: what a sealed segment's files hold. */
 uint32_t kfl__index_count_places(const struct kfl__index *index);
 uint32_t kfl__index_count_times(const struct kfl__index *index);

@@ -201,7 +201,7 @@ int kfl__scan_step(struct kfl__scan *scan, struct kfl__batch_header *out_header)
     return KFL_SCAN_BATCH;
 }
 
-int kfl__scan_search(struct kfl__scan *scan)
+int kfl__scan_search(struct kfl__scan *scan, struct kfl__batch_header *out_header)
 {
     struct kfl__batch_header header;
     const uint8_t *bytes;
@@ -220,6 +220,7 @@ int kfl__scan_search(struct kfl__scan *scan)
         if (r == 0) {
             scan->place = at;
             scan->what = what;
+            *out_header = header;
             return 1;
         }
     }

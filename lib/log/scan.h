@@ -57,10 +57,10 @@ int kfl__scan_step(struct kfl__scan *scan, struct kfl__batch_header *out_header)
 void kfl__scan_pass(struct kfl__scan *scan, const struct kfl__batch_header *header);
 
 /*
- * Look behind the place of the scan for the next batch or end mark that verifies and can follow, and stand in front of it: 1.
+ * Look behind the place of the scan for the next batch or end mark that verifies and can follow, and stand in front of it: 1 and its header.
  * 0: there is none up to the limit, where the scan then stands.
  */
-int kfl__scan_search(struct kfl__scan *scan);
+int kfl__scan_search(struct kfl__scan *scan, struct kfl__batch_header *out_header);
 /* 1 when there is any byte but zero, or one that cannot be read, from the place of the scan up to the limit. */
 int kfl__scan_anything(struct kfl__scan *scan);
 
