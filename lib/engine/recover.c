@@ -193,7 +193,6 @@ struct recover_commit {
     uint32_t epoch;
     int64_t active_id;   /* out: the file that takes appends; 0: none */
     const char *text;    /* for the history; NULL: nothing worth a line */
-    bool trash_ready;    /* prepared files of a former life go too */
     int64_t trash[KFL_TAIL_PIECES + 64];
     int32_t trash_count;
 };
@@ -228,8 +227,6 @@ static int recover_settle_row(struct kfl__catalog_txn *txn, struct recover_commi
         row.used = (int64_t)tail->durable_place;
         return kfl__segments_put(txn, partition->topic->id, partition->number, &row);
     }
-    if (row.state == KFL_SEGMENT_ROW_READY && !commit->trash_ready && row.segment_id > tail->last_segment)
-        return 0; /* prepared in this boot, not used yet: stays prepared */
     if (commit->trash_count == (int32_t)(sizeof commit->trash / sizeof commit->trash[0]))
         return 0; /* swept at a later recovery */
     row.state = KFL_SEGMENT_ROW_TRASH;
@@ -517,7 +514,6 @@ static int recover_fill_torn(struct kfl__partition *partition, const struct kfl_
         .row_count = count,
         .epoch = (row->writer_epoch > tail.epoch ? row->writer_epoch : tail.epoch) + 1,
         .end_offset = tail.end_offset > row->offset_floor ? tail.end_offset : row->offset_floor,
-        .trash_ready = true,
     };
     const struct kfl__segment_row *last = recover_row(rows, count, tail.last_segment);
     bool nothing = tail.bytes == 0 && !tail.damaged && !tail.anything_behind && !tail.last_is_full;
@@ -649,6 +645,8 @@ static int recover_replace(struct kfl__partition *partition, uint64_t word, int6
     /* First the version: who sees the new word then sees that the list of files is another. */
     atomic_fetch_add(&slot->manifest_version, 1);
     recover_install(slot, &active, end, commit.epoch);
+    /* What was prepared went with the rest: the files of a chain of appends have rising ids. */
+    atomic_store(&slot->next.id, 0);
     kfl__slot_set_durable(slot, atomic_load(&slot->published), end);
     atomic_store(&slot->noted_offset, end);
     atomic_store(&slot->life, atomic_load(&partition->core->shared->life));
