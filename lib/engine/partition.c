@@ -471,9 +471,11 @@ static int partition_append_locked(struct kfl__partition *partition, const struc
         return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
     if (KFL_UNLIKELY(load_relaxed(&slot->ready) == 0))
         return APPEND_NEEDS_FILL;
+    if (KFL_UNLIKELY(load_relaxed(&slot->life) != load_relaxed(&partition->core->shared->life)))
+        return APPEND_NEEDS_MENDING; /* also what a failed sync left: a new life begins with a copy */
     if (KFL_UNLIKELY(load_relaxed(&slot->failed) != 0))
         return kfl__sync_fail_again(partition);
-    if (KFL_UNLIKELY(load_relaxed(&slot->suspect) != 0 || load_relaxed(&slot->life) != load_relaxed(&partition->core->shared->life)))
+    if (KFL_UNLIKELY(load_relaxed(&slot->suspect) != 0))
         return APPEND_NEEDS_MENDING;
 
     int64_t end = load_relaxed(&slot->end_offset);

@@ -316,6 +316,7 @@ static void recover_install(struct kfl__slot *slot, const struct recover_active 
     atomic_store(&slot->sync_target, -1);
     atomic_store(&slot->unsynced_since_ns, 0);
     atomic_store(&slot->suspect, 0);
+    atomic_store(&slot->failed, 0);
 }
 
 static void recover_active_of_copy(const struct recover_copy *copy, struct recover_active *active)
@@ -676,6 +677,10 @@ int kfl__partition_replace_tail(struct kfl__partition *partition)
     uint32_t life = atomic_load(&partition->core->shared->life);
     if (atomic_load(&slot->suspect) == 0 && atomic_load(&slot->life) == life)
         goto out; /* somebody else was first */
+    if (atomic_load(&slot->failed) != 0 && atomic_load(&slot->life) == life) {
+        r = kfl__sync_fail_again(partition); /* while those live who may have built on it */
+        goto out;
+    }
     /* From here on every append turns round at the mark; one that is under way is waited for. */
     atomic_store(&slot->suspect, 1);
     r = kfl__partition_lock(partition, -1);
@@ -684,6 +689,7 @@ int kfl__partition_replace_tail(struct kfl__partition *partition)
     kfl__partition_unlock(partition);
     kfl__partition_tail(partition, &word, &end);
     if (end == atomic_load(&slot->durable_offset) && atomic_load(&slot->sync_target) < 0) {
+        atomic_store(&slot->failed, 0);
         atomic_store(&slot->life, life);
         atomic_store(&slot->suspect, 0);
     } else {

@@ -79,27 +79,39 @@ static int32_t sync_own_files(struct kfl__partition *partition, uint32_t from, s
     return count;
 }
 
+/* What a leader needs, gathered before it takes the mutex: catalog and append lock come before it in rank. */
+struct sync_means {
+    struct kfl__segment *own[SYNC_OWN_MAX]; /* shares */
+    int32_t own_count;
+    struct kfl__view *view; /* a share; NULL while one file holds all that is not durable */
+};
+
+#define SYNC_NEEDS_VIEW 5 /* positive: another file takes the appends by now */
+
 /* All files from the durable one to the one that `word` stands in, the older first. */
-static int sync_files(struct kfl__partition *partition, uint64_t word, struct kfl__segment **own, int32_t own_count)
+static int sync_files(struct kfl__partition *partition, uint64_t word, const struct sync_means *means)
 {
-    struct kfl__view *view = NULL;
     uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
     uint32_t to = kfl__word_ordinal(word);
-    if (from == to && own_count > 0 && (uint32_t)own[own_count - 1]->id == to)
-        return kfl__segment_sync(own[own_count - 1]);
-    int r = kfl__partition_view(partition, &view);
-    for (int32_t i = 0; r >= 0 && i < view->entry_count; i++) {
-        int64_t id = view->entries[i].segment_id;
+    if (from == to && means->own_count > 0 && (uint32_t)means->own[means->own_count - 1]->id == to)
+        return kfl__segment_sync(means->own[means->own_count - 1]);
+    bool found = false;
+    for (int32_t i = 0; means->view != NULL && i < means->view->entry_count; i++)
+        found = found || (uint32_t)means->view->entries[i].segment_id == to;
+    if (!found)
+        return SYNC_NEEDS_VIEW;
+    int r = 0;
+    for (int32_t i = 0; r >= 0 && i < means->view->entry_count; i++) {
+        int64_t id = means->view->entries[i].segment_id;
         /* The chain of appends has rising ids; what compaction made is durable from the start. */
         if ((int32_t)((uint32_t)id - from) < 0 || (int32_t)((uint32_t)id - to) > 0)
             continue;
         struct kfl__segment *segment = NULL;
-        for (int32_t n = 0; n < own_count; n++)
-            if (own[n]->id == id)
-                segment = own[n];
+        for (int32_t n = 0; n < means->own_count; n++)
+            if (means->own[n]->id == id)
+                segment = means->own[n];
         r = segment != NULL ? kfl__segment_sync(segment) : sync_file(partition, id);
     }
-    kfl__view_release(view);
     return r < 0 ? r : 0;
 }
 
@@ -115,7 +127,7 @@ static int sync_failed(struct kfl__partition *partition)
 }
 
 /* Holding the sync mutex. */
-static int sync_lead(struct kfl__partition *partition, struct kfl__segment **own, int32_t own_count)
+static int sync_lead(struct kfl__partition *partition, const struct sync_means *means)
 {
     struct kfl__slot *slot = partition->slot;
     uint64_t word;
@@ -128,10 +140,14 @@ static int sync_lead(struct kfl__partition *partition, struct kfl__segment **own
     atomic_store(&slot->sync_target, end);
     int64_t began = kfl__clock_steady_ns();
     KFL_STEP("sync.noted");
-    int r = sync_files(partition, word, own, own_count);
+    int r = sync_files(partition, word, means);
     KFL_STEP("sync.done");
     if (r < 0)
         return sync_failed(partition);
+    if (r > 0) {
+        atomic_store(&slot->sync_target, -1);
+        return r;
+    }
     kfl__slot_set_durable(slot, word, end);
     atomic_store(&slot->sync_target, -1);
     atomic_fetch_add_explicit(&slot->syncs, 1, memory_order_relaxed);
@@ -140,30 +156,47 @@ static int sync_lead(struct kfl__partition *partition, struct kfl__segment **own
     return 0;
 }
 
-/* Try to lead. 0: led (or somebody's work sufficed); KFL_LOCK_BUSY: somebody else leads. */
-static KFL_UNCHECKED int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
+/* Holding the mutex, which is given back. 0, SYNC_NEEDS_VIEW, or an error; *out_doubt: the last leader died in a sync. */
+static KFL_UNCHECKED int sync_take(struct kfl__partition *partition, int taken, const struct sync_means *means, bool *out_doubt)
 {
     struct kfl__slot *slot = partition->slot;
-    struct kfl__segment *own[SYNC_OWN_MAX];
+    if (taken == KFL_LOCK_OWNER_DIED)
+        kfl__robust_mended(&slot->sync);
+    *out_doubt = atomic_load(&slot->sync_target) >= 0;
+    if (*out_doubt)
+        atomic_store(&slot->suspect, 1);
+    int r = *out_doubt || atomic_load(&slot->failed) != 0 ? 0 : sync_lead(partition, means);
+    kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+    return r;
+}
+
+/* Try to lead. 0: led (or somebody's work sufficed); KFL_LOCK_BUSY: somebody else leads. */
+static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct sync_means means = {.own_count = 0};
+    bool doubt = false;
+    int r;
     if (kfl__robust_owner(&slot->sync) != 0)
         return KFL_LOCK_BUSY; /* a hint that spares the shares */
-    /* The rank of the append lock is lower: shares are taken first. */
-    int32_t own_count = sync_own_files(partition, kfl__word_ordinal(atomic_load(&slot->durable_word)), own, deadline_ns);
-    if (own_count < 0)
+    means.own_count = sync_own_files(partition, kfl__word_ordinal(atomic_load(&slot->durable_word)), means.own, deadline_ns);
+    if (means.own_count < 0)
         return kfl_last_error_code();
-    bool doubt = false;
-    int r = kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC);
-    if (r == 0 || r == KFL_LOCK_OWNER_DIED) {
-        if (r == KFL_LOCK_OWNER_DIED)
-            kfl__robust_mended(&slot->sync);
-        doubt = atomic_load(&slot->sync_target) >= 0;
-        if (doubt)
-            atomic_store(&slot->suspect, 1);
-        r = doubt || atomic_load(&slot->failed) != 0 ? 0 : sync_lead(partition, own, own_count);
-        kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+    for (;;) {
+        r = kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC);
+        if (r == 0 || r == KFL_LOCK_OWNER_DIED)
+            r = sync_take(partition, r, &means, &doubt);
+        if (r != SYNC_NEEDS_VIEW)
+            break;
+        kfl__view_release(means.view);
+        means.view = NULL;
+        r = kfl__partition_view(partition, &means.view);
+        if (r < 0)
+            break;
     }
-    for (int32_t i = 0; i < own_count; i++)
-        kfl__segment_release(own[i]);
+    kfl__view_release(means.view);
+    for (int32_t i = 0; i < means.own_count; i++)
+        kfl__segment_release(means.own[i]);
     return doubt ? kfl__partition_replace_tail(partition) : r;
 }
 
@@ -174,12 +207,13 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
         uint32_t seq = atomic_load_explicit(&slot->durable_seq, memory_order_acquire);
         if (atomic_load_explicit(&slot->durable_offset, memory_order_acquire) >= offset)
             return 0;
-        if (atomic_load(&slot->failed) != 0)
+        bool new_life = atomic_load(&slot->life) != atomic_load(&partition->core->shared->life);
+        if (atomic_load(&slot->failed) != 0 && !new_life)
             return kfl__sync_fail_again(partition);
         int r;
         if (atomic_load(&partition->core->closing) > 1)
             return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
-        if (atomic_load(&slot->suspect) != 0 || atomic_load(&slot->life) != atomic_load(&partition->core->shared->life))
+        if (atomic_load(&slot->suspect) != 0 || new_life)
             r = kfl__partition_replace_tail(partition);
         else
             r = sync_try(partition, deadline_ns);
