@@ -16,13 +16,6 @@ class Endings(tool.ToolTest):
         super().setUp()
         self.create("orders", 3)
 
-    def start(self, *words, **keywords):
-        process = subprocess.Popen(self.arguments(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=tool.environment(), **keywords)
-        self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
-        return process
-
     def test_a_signal_ends_a_wait_quietly(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             self.produce("-p", "0", stdin=b"hello\n")

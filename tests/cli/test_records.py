@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import subprocess
 
 import tool
 
@@ -156,13 +155,12 @@ class Records(tool.ToolTest):
         self.assertEqual(self.consume("--from", "end"), b"")
 
     def test_records_come_while_they_are_waited_for(self):
-        with subprocess.Popen(self.arguments("consume", "orders", "-n", "2"), stdout=subprocess.PIPE,
-                              env=tool.environment()) as reader:
-            self.produce(stdin=b"first\n")
-            self.assertEqual(reader.stdout.readline(), b"first\n")
-            self.produce(stdin=b"second\nthird\n")
-            self.assertEqual(reader.stdout.read(), b"second\n")
-            self.assertEqual(reader.wait(60), 0)
+        reader = self.start("consume", "orders", "-n", "2")
+        self.produce(stdin=b"first\n")
+        self.assertEqual(reader.stdout.readline(), b"first\n")
+        self.produce(stdin=b"second\nthird\n")
+        self.assertEqual(reader.stdout.read(), b"second\n")
+        self.assertEqual(reader.wait(60), 0)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,14 @@ class ToolTest(unittest.TestCase):
         self.assertEqual(done.returncode, status, f"{words}: {self.errors}{done.stdout[:1000]!r}")
         return done.stdout
 
+    def start(self, *words, **keywords):
+        """Starts one verb; whatever happens, it does not outlive the test."""
+        process = subprocess.Popen(self.arguments(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=environment(), **keywords)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
     def lines(self, *words, **keywords):
         return self.run_tool(*words, **keywords).decode().splitlines()
 
