@@ -4,10 +4,10 @@
  * peers.
  *
  * A record has an 8-byte key and the value that its table names. "pages present": before each burst
- * of about a megabyte, untimed, the pages of the partition's files are brought into the page cache
- * and the store does its pending work, as a helper that keeps ahead would; what it leaves to the
- * producer, the faults of the library's own map too, is timed. "as it is": a default store, its
- * helper on the other core, new segments and all.
+ * of about a megabyte, untimed, the pages of the partition's files are brought into the page cache,
+ * and the store's own threads, which touch pages ahead, get a moment; the note counts the faults
+ * that the producer still met. "as it is": a default store, one burst after the other, new segments
+ * and all.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +90,7 @@ static int ours_row_open(struct bench_row *row)
 {
     struct append *append = row->context;
     append->path = bench_path(append->name);
-    if (ours_open(row, append->path, "1", 1, !append->present, &append->ours) < 0)
+    if (ours_open(row, append->path, "1", 1, true, &append->ours) < 0)
         return -1;
     append->pack = ours_pack_create(append->source, OURS_PACK);
     /* Past the first files of a partition, which are small. */

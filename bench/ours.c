@@ -108,11 +108,6 @@ static void ours_touch_file(const kfl_segment *segment)
 int ours_touch(struct bench_row *row, struct ours *ours)
 {
     kfl_segments *segments;
-    for (int r = 1; r > 0;) {
-        r = kfl_store_maintain(ours->store, 100);
-        if (r < 0)
-            return ours_failed(row, "maintain");
-    }
     if (kfl_segments_list(ours->store, OURS_TOPIC, 0, &segments) < 0)
         return ours_failed(row, "segments");
     for (int32_t i = 0; i < kfl_segments_count(segments); i++) {
@@ -123,5 +118,6 @@ int ours_touch(struct bench_row *row, struct ours *ours)
         ours->touched_segment = segment->segment_id;
     }
     kfl_segments_release(segments);
+    usleep(3000);
     return 0;
 }

@@ -42,8 +42,8 @@ struct ours_pack ours_pack_create(const struct bench_source *source, size_t coun
 void ours_pack_destroy(struct ours_pack *pack);
 
 /*
- * Brings every page of the partition's files into the cache through a map of its own, and lets the
- * store do its pending work: what a helper that keeps ahead of the producer would have done.
+ * Brings every page of the partition's files into the cache through a map of its own, and gives the
+ * store's helper threads a moment: they then are ahead of the producer, as they would be of a slower one.
  */
 int ours_touch(struct bench_row *row, struct ours *ours);
 
