@@ -6,6 +6,7 @@ that the test makes with git, and on the files of $KAFKALITE_TEST_DATA, or of ..
 checkout. KFL_TEST_SEED repeats the moments of the kills.
 """
 import collections
+import contextlib
 import lzma
 import os
 import random
@@ -171,11 +172,15 @@ class GitHistory(unittest.TestCase):
         for end in [0] + sorted(chance.randrange(len(log)) for _ in range(kill_count - 1)):
             child = subprocess.Popen([PROGRAM, self.store], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                      stderr=subprocess.PIPE)
-            child.stdin.write(log[:end])
-            child.stdin.flush()
-            time.sleep(chance.random() * 0.01)
+            try:
+                child.stdin.write(log[:end])
+                child.stdin.flush()
+                time.sleep(chance.random() * 0.01)
+            except BrokenPipeError:
+                pass  # it has ended by itself, which it must not: its words tell why
             child.kill()
-            child.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
             message = child.stderr.read().decode()
             child.stderr.close()
             self.assertEqual(child.wait(), -9, message)
