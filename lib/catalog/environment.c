@@ -83,7 +83,8 @@ static int open_with_fitting_map(const char *path, size_t map_size, bool read_on
 {
     size_t size = map_size;
     int answer = open_with_map(path, size, read_only, file_mode, more_flags, out_env);
-    while (answer == ENOMEM && size / 2 >= MAP_SIZE_LEAST) {
+    /* Valgrind answers EINVAL for a map that is too large for it. */
+    while ((answer == ENOMEM || answer == EINVAL) && size / 2 >= MAP_SIZE_LEAST) {
         size /= 2;
         answer = open_with_map(path, size, read_only, file_mode, more_flags, out_env);
     }
