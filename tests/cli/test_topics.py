@@ -150,6 +150,20 @@ class Terminal(tool.ToolTest):
         self.assertNotIn(b"\033", self.run_tool("topics", "describe", "orders"))
         self.assertIn(b"\033", self.run_tool("help", "--color=always"))
 
+    def test_each_verb_has_something_to_show(self):
+        self.create("orders", 2)
+        self.produce("-p", "0", stdin=b"\nhello\n")
+        self.run_tool("consume", "orders", "-g", "billing", "-n", "1")
+        for words, expected in (("topics list", "orders"), ("topics describe --segments", "active"),
+                                ("configs list", "segment.bytes"), ("configs get orders --all", "default"),
+                                ("offsets orders --at now", "TIMESTAMP"), ("trim orders --before -1", "NEW-START"),
+                                ("groups list", "billing"), ("groups describe billing", "Total lag: 1"),
+                                ("stats", "log_end_offset"), ("verify", "PASS"), ("history", "close"),
+                                ("dump orders", "hello"), ("consume orders -e", "hello"),
+                                ("topics delete orders", "no"), ("version", "kafkalite")):
+            with self.subTest(words=words):
+                self.assertIn(expected, self.on_terminal(*words.split()))
+
     def test_a_record_cannot_command_the_terminal(self):
         self.create()
         self.produce(stdin=b"\x1b[2Jgone\x07\n")

@@ -174,6 +174,7 @@ static void add_table_line(struct libscols_table *table, const struct column *co
     struct libscols_line *line = need(scols_table_new_line(table, NULL));
     for (size_t i = 0; columns[i].key != NULL; i++) {
         struct text text = {0};
+        text_add(&text, "", 0);
         add_table_cell(&text, json_object_get(row, columns[i].key), columns[i].kind);
         scols_line_set_data(line, i, text.data);
         const char *color = color_of(text.data);

@@ -152,18 +152,18 @@ static int add_segment_rows(struct call *call, const struct target *target, json
         const kfl_segment *segment = kfl_segments_get(segments, i);
         const char *state =
             segment->state >= 0 && segment->state < 3 ? states[segment->state] : "unknown";
+        int has_records = segment->base_offset >= 0;
+        double full =
+            segment->size_bytes > 0 ? (double)segment->used_bytes / (double)segment->size_bytes : 0;
         json_t *row = need_json(json_pack(
-            "{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:f, s:s}", "topic", target->topic,
+            "{s:s, s:i, s:I, s:s, s:o, s:o, s:I, s:I, s:o, s:f, s:s}", "topic", target->topic,
             "partition", (int)target->partition, "segment", (json_int_t)segment->segment_id,
-            "state", state, "base_offset", (json_int_t)segment->base_offset, "end_offset",
-            (json_int_t)segment->end_offset, "bytes", (json_int_t)segment->used_bytes, "reserved",
-            (json_int_t)segment->size_bytes, "full",
-            segment->size_bytes > 0 ? (double)segment->used_bytes / (double)segment->size_bytes
-                                    : 0.0,
-            "path", segment->path));
-        json_object_set_new(row, "newest",
-                            segment->max_timestamp_ms >= 0 ? json_integer(segment->max_timestamp_ms)
-                                                           : json_null());
+            "state", state, "base_offset",
+            has_records ? json_integer(segment->base_offset) : json_null(), "end_offset",
+            has_records ? json_integer(segment->end_offset) : json_null(), "bytes",
+            (json_int_t)segment->used_bytes, "reserved", (json_int_t)segment->size_bytes, "newest",
+            segment->max_timestamp_ms >= 0 ? json_integer(segment->max_timestamp_ms) : json_null(),
+            "full", full, "path", segment->path));
         json_array_append_new(rows, row);
     }
     kfl_segments_release(segments);
