@@ -15,7 +15,8 @@ class Architecture(unittest.TestCase):
         library = os.path.join(SOURCE, "lib")
         there = {os.path.splitext(os.path.relpath(path, library))[0]
                  for path in glob.glob(os.path.join(library, "*", "*.[ch]"))}
-        self.assertEqual(sorted(set(named)), sorted(there))
+        self.assertEqual(sorted(there - set(named)), [], "files without a row")
+        self.assertEqual(sorted(set(named) - there), [], "rows without a file")
         self.assertEqual(len(set(named)), len(named), "a file stands there twice")
 
 
