@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "engine/topics.h"
 #include "log/walk.h"
@@ -193,7 +194,7 @@ static int cursor_next_file(struct kfl__cursor *cursor)
     return 1;
 }
 
-/* Bytes that should be a batch are none. */
+/* Bytes that should be a batch are none. 0: they cost no record; the place has moved behind them. */
 static int cursor_damage(struct kfl__cursor *cursor, const char *what, uint64_t from)
 {
     struct kfl__batch_header header;
@@ -219,6 +220,8 @@ static int cursor_damage(struct kfl__cursor *cursor, const char *what, uint64_t 
     r = cursor_hole(cursor, to, what);
     if (r != 0)
         cursor_drop(cursor);
+    else
+        cursor->place = cursor->limit; /* only an end mark was hurt */
     return r;
 }
 
@@ -298,9 +301,10 @@ int kfl__cursor_find_batch(struct kfl__cursor *cursor)
         if (!cursor->verified) {
             if (cursor->touched < cursor->place + sizeof cursor->header)
                 r = cursor_touch(cursor, sizeof cursor->header);
-            if (r == 0 && kfl__batch_peek(cursor->segment->bytes, cursor->place, cursor->limit, &cursor->header) == 0 &&
-                cursor->touched < cursor->place + cursor->header.size)
-                r = cursor_touch(cursor, cursor->header.size);
+            /* The hash is taken over as much as the header says, whatever else is wrong with it. */
+            uint64_t said = r == 0 ? kfl__load32(cursor->segment->bytes + cursor->place + offsetof(struct kfl__batch_header, size)) : 0;
+            if (said <= cursor->limit - cursor->place && cursor->touched < cursor->place + said)
+                r = cursor_touch(cursor, said);
             if (r == KFL_SEGMENT_UNREADABLE)
                 continue;
             if (r != 0)
@@ -314,8 +318,6 @@ int kfl__cursor_find_batch(struct kfl__cursor *cursor)
             r = cursor_damage(cursor, "the checksum does not match", cursor->place + KFL_BATCH_ALIGNMENT);
             if (r != 0)
                 return r;
-            if (cursor->segment != NULL && cursor->place + KFL_BATCH_ALIGNMENT <= cursor->limit && !cursor->verified)
-                cursor->place = cursor->limit; /* only an end mark was hurt */
             continue;
         }
         if ((cursor->header.flags & KFL_BATCH_FLAG_END) != 0) {

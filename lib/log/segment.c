@@ -162,7 +162,7 @@ fail:
 
 /* Reads and checks the header; what the file says about itself must agree with what the store expects. */
 static int segment_check_header(int fd, const char *name, int64_t segment_id, const struct kfl__segment_expect *expect,
-                                struct kfl__segment_header *out_header)
+                                bool writable, struct kfl__segment_header *out_header)
 {
     int64_t file_size;
     size_t got = 0;
@@ -184,6 +184,10 @@ static int segment_check_header(int fd, const char *name, int64_t segment_id, co
         (expect->store_id != NULL && (memcmp(out_header->store_id, expect->store_id, 16) != 0 ||
                                       out_header->topic_id != expect->topic_id || out_header->partition != expect->partition)))
         return kfl__fail(KFL_E_CORRUPT, "%s belongs to another store, partition or place: it was moved or copied here", name);
+    /* Reading asks for each page first; a store into pages behind the file's end would be a signal. */
+    if (writable && (uint64_t)file_size < out_header->size)
+        return kfl__fail(KFL_E_CORRUPT, "%s is cut: %lld bytes of %llu are there", name, (long long)file_size,
+                         (unsigned long long)out_header->size);
     return 0;
 }
 
@@ -200,7 +204,7 @@ int kfl__segment_open(int directory, int64_t segment_id, const struct kfl__segme
     int r = kfl__file_open(directory, name, writable, &fd);
     if (r != 0)
         return r;
-    r = segment_check_header(fd, name, segment_id, expect, &header);
+    r = segment_check_header(fd, name, segment_id, expect, writable, &header);
     if (r < 0)
         goto fail;
     r = segment_make(segment_id, header.size, header.seed, &segment);

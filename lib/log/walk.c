@@ -102,13 +102,10 @@ int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit
         int r = kfl__segment_touch(segment, at, reach, &bad_from, &bad_to);
         if (r < 0)
             return r;
-        if (r == KFL_SEGMENT_UNREADABLE && bad_from <= at) {
-            at = kfl__align_up(bad_to, KFL_BATCH_ALIGNMENT);
-            continue;
-        }
-        if (r == KFL_SEGMENT_UNREADABLE && bad_from < upto)
-            upto = bad_from;
-        for (; at < upto && at + sizeof *out_header <= limit; at += KFL_BATCH_ALIGNMENT) {
+        bool bad = r == KFL_SEGMENT_UNREADABLE;
+        /* A header must not reach into the pages that do not answer either. */
+        uint64_t readable = bad ? bad_from : limit;
+        for (; at < upto && at + sizeof *out_header <= readable; at += KFL_BATCH_ALIGNMENT) {
             if (kfl__load32(segment->bytes + at + 8) == 0 ||
                 !walk_plausible(segment->bytes + at, limit - at, least_offset))
                 continue;
@@ -120,6 +117,8 @@ int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit
                 return 1;
             }
         }
+        if (bad && at < bad_to && at + sizeof *out_header > readable)
+            at = kfl__align_up(bad_to, KFL_BATCH_ALIGNMENT);
     }
     return 0;
 }
