@@ -26,6 +26,7 @@
 #include "engine/janitor.h"
 #include "engine/notify.h"
 #include "engine/touch.h"
+#include "format/names.h"
 
 #define STORE_CLOSE_WAIT_MS 10000
 
@@ -138,13 +139,34 @@ static int store_check_file_system(struct kfl__core *core)
     return 0;
 }
 
+static int store_count_entry(const char *name, void *context)
+{
+    (void)name;
+    ++*(int *)context;
+    return 0;
+}
+
 /* Is there a store, or may one be made? Before anything is created. */
 static int store_look(struct kfl__core *core, bool create)
 {
-    int fd = -1;
-    int r = kfl__file_open(core->directory, KFL_CATALOG_FILE, false, &fd);
-    if (r == 0)
+    int fd = -1, folders = 0;
+    int64_t size = 0;
+    int r = kfl__file_open_directory(core->directory, KFL_NAME_TOPICS, &fd);
+    if (r == 0) {
+        r = kfl__file_list(fd, store_count_entry, &folders);
         kfl__file_close(fd);
+    }
+    if (r < 0)
+        return r;
+    r = kfl__file_open(core->directory, KFL_CATALOG_FILE, false, &fd);
+    if (r == 0) {
+        r = kfl__file_size(fd, &size);
+        kfl__file_close(fd);
+    }
+    /* The catalog was there before the first folder: a new one would give out the numbers of old files. */
+    if (r >= 0 && size == 0 && folders > 0)
+        return kfl__fail(KFL_E_CORRUPT, "%s holds records, but its %s is %s: put it back, or move the folder away",
+                         core->path, KFL_CATALOG_FILE, r == KFL_FILE_MISSING ? "missing" : "empty");
     if (r == KFL_FILE_MISSING && !create)
         return kfl__fail(KFL_E_NOT_FOUND, "there is no store in %s", core->path);
     return r < 0 ? r : 0;

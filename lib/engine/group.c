@@ -17,6 +17,7 @@
 struct group_change {
     const char *group;
     const struct kfl__group_item *items;
+    struct kfl__sync_note *notes; /* of each item's partition */
     size_t count;
     int64_t now_ms;
 };
@@ -47,9 +48,11 @@ static int group_put(struct kfl__catalog_txn *txn, void *context)
             .metadata = item->metadata,
             .metadata_size = (uint32_t)item->metadata_size,
         };
-        struct kfl__partition_row partition;
-        /* A topic deleted meanwhile takes no more commits. */
-        int r = kfl__partition_get(txn, item->partition->topic->id, item->partition->number, &partition);
+        /*
+         * A topic deleted meanwhile takes no more commits. With the commit stands what it covers: after a
+         * power cut a damaged record below it is told as damage, and is not cut off as a torn tail.
+         */
+        int r = kfl__sync_put_note(txn, &change->notes[i]);
         if (r == 0)
             r = kfl__offsets_put(txn, change->group, item->partition->topic->id, item->partition->number, &row);
         if (r < 0)
@@ -83,7 +86,14 @@ int kfl__group_commit(struct kfl__core *core, const char *group, const struct kf
         r = kfl__sync_wait(items[i].partition, items[i].offset, -1);
     if (r < 0 || count == 0)
         return r;
-    return kfl__catalog_change_run(core->catalog, group_put, &change);
+    change.notes = kfl__alloc_array(count, sizeof *change.notes);
+    if (change.notes == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a commit of %zu partitions: out of memory", count);
+    for (size_t i = 0; i < count; i++)
+        kfl__sync_note(items[i].partition, &change.notes[i]);
+    r = kfl__catalog_change_run(core->catalog, group_put, &change);
+    kfl__free(change.notes);
+    return r;
 }
 
 static int group_get(struct kfl__catalog_txn *txn, void *context)

@@ -76,36 +76,17 @@ static int janitor_flush(struct janitor_round *round, struct kfl__partition *par
     return kfl__sync_wait(partition, end, kfl__clock_deadline_ns(10000));
 }
 
-struct janitor_note {
-    struct kfl__partition *partition;
-    int64_t offset;
-    uint64_t word;
-};
-
 static int janitor_put_note(struct kfl__catalog_txn *txn, void *context)
 {
-    const struct janitor_note *note = context;
-    struct kfl__partition *partition = note->partition;
-    struct kfl__partition_row row;
-    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
-    if (r < 0 || row.durable_offset >= note->offset)
-        return r;
-    /* The full id: its low half is the word's, and ids only rise. */
-    int64_t id = (row.next_segment_id & ~(int64_t)UINT32_MAX) | kfl__word_ordinal(note->word);
-    if (id >= row.next_segment_id)
-        id -= INT64_C(1) << 32;
-    row.durable_offset = note->offset;
-    row.durable_segment = id;
-    row.durable_place = (int64_t)kfl__word_place(note->word);
-    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+    return kfl__sync_put_note(txn, context);
 }
 
 /* R24: so that the walk after a power cut is short. */
 static int janitor_note(struct kfl__partition *partition)
 {
     struct kfl__slot *slot = partition->slot;
-    struct janitor_note note = {.partition = partition};
-    kfl__slot_durable(slot, &note.word, &note.offset);
+    struct kfl__sync_note note;
+    kfl__sync_note(partition, &note);
     if (note.offset == atomic_load(&slot->noted_offset) || note.word == 0)
         return 0;
     int r = kfl__catalog_change_run(partition->core->catalog, janitor_put_note, &note);

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/wait.h"
+#include "catalog/segments.h"
 #include "engine/topics.h"
 
 #define SYNC_LOOK_NS INT64_C(20000000)
@@ -233,4 +234,38 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
         int64_t look = now + SYNC_LOOK_NS;
         (void)kfl__wait(&slot->durable_seq, seq, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
     }
+}
+
+void kfl__sync_note(struct kfl__partition *partition, struct kfl__sync_note *out_note)
+{
+    out_note->partition = partition;
+    kfl__slot_durable(partition->slot, &out_note->word, &out_note->offset);
+    kfl__partition_active(partition, &out_note->active_id, &out_note->active_base_offset);
+}
+
+int kfl__sync_put_note(struct kfl__catalog_txn *txn, const struct kfl__sync_note *note)
+{
+    struct kfl__partition *partition = note->partition;
+    struct kfl__partition_row row;
+    struct kfl__segment_row segment;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0 || note->word == 0 || row.durable_offset >= note->offset)
+        return r;
+    /* The full id: its low half is the word's, and ids only rise. */
+    int64_t id = (row.next_segment_id & ~(int64_t)UINT32_MAX) | kfl__word_ordinal(note->word);
+    if (id >= row.next_segment_id)
+        id -= INT64_C(1) << 32;
+    row.durable_offset = note->offset;
+    row.durable_segment = id;
+    row.durable_place = (int64_t)kfl__word_place(note->word);
+    r = kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+    if (r < 0 || id != note->active_id)
+        return r;
+    /* With its beginning known, a file that is lost is missed. */
+    r = kfl__segments_get(txn, partition->topic->id, partition->number, id, &segment);
+    if (r < 0 || segment.state != KFL_SEGMENT_ROW_READY)
+        return r;
+    segment.state = KFL_SEGMENT_ROW_LIVE;
+    segment.base_offset = note->active_base_offset;
+    return kfl__segments_put(txn, partition->topic->id, partition->number, &segment);
 }

@@ -15,4 +15,17 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
 /* The story of a partition whose sync failed earlier: KFL_E_FAILED. */
 int kfl__sync_fail_again(struct kfl__partition *partition);
 
+/*
+ * What is durable at one moment, for the catalog (R24): a walk begins there, and what lies below is never
+ * taken for a torn tail. Taken outside of the transaction, put inside; an older note changes nothing.
+ */
+struct kfl__sync_note {
+    struct kfl__partition *partition; /* borrowed */
+    uint64_t word;
+    int64_t offset;
+    int64_t active_id, active_base_offset;
+};
+void kfl__sync_note(struct kfl__partition *partition, struct kfl__sync_note *out_note);
+int kfl__sync_put_note(struct kfl__catalog_txn *txn, const struct kfl__sync_note *note);
+
 #endif
