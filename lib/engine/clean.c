@@ -47,7 +47,7 @@ static int clean_find(struct kfl__core *core, struct kfl__slot *slot, struct kfl
 static bool clean_in_use(const struct kfl__slot *slot)
 {
     return atomic_load(&((struct kfl__slot *)(uintptr_t)slot)->topic_id) != 0 &&
-           atomic_load(&((struct kfl__slot *)(uintptr_t)slot)->ready) != 0 &&
+           atomic_load(&((struct kfl__slot *)(uintptr_t)slot)->ready) == KFL_SLOT_READY &&
            atomic_load(&((struct kfl__slot *)(uintptr_t)slot)->deleted) == 0;
 }
 

@@ -108,7 +108,7 @@ static int janitor_prepare(struct kfl__partition *partition, const struct kfl__s
 static int janitor_visit_partition(struct janitor_round *round, struct kfl__topic *topic, struct kfl__partition *partition)
 {
     struct kfl__slot *slot = partition->slot;
-    if (atomic_load(&slot->ready) == 0 ||
+    if (atomic_load(&slot->ready) != KFL_SLOT_READY ||
         !kfl__slot_is(slot, topic->id, (uint32_t)partition->number, partition->incarnation))
         return 0;
     /* A failure here is met again, and told, by whoever appends or waits: the round goes on. */

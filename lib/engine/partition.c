@@ -38,7 +38,7 @@ enum {
     APPEND_NEEDS_NEXT,     /* full, and nothing (large enough) is prepared */
     APPEND_NEEDS_FLOOR,    /* the next offset is not below the floor */
     APPEND_NEEDS_MENDING,  /* the tail is that of dead processes */
-    APPEND_NEEDS_FILL,     /* the slot is not filled */
+    APPEND_NEEDS_FILL,     /* the slot is not filled, or not recovered */
 };
 
 void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, int64_t *out_end_offset)
@@ -469,7 +469,7 @@ static int partition_append_locked(struct kfl__partition *partition, const struc
     struct kfl__slot *slot = partition->slot;
     if (KFL_UNLIKELY(load_relaxed(&partition->core->closing) != 0))
         return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
-    if (KFL_UNLIKELY(load_relaxed(&slot->ready) == 0))
+    if (KFL_UNLIKELY(load_relaxed(&slot->ready) != KFL_SLOT_READY))
         return APPEND_NEEDS_FILL;
     if (KFL_UNLIKELY(load_relaxed(&slot->life) != load_relaxed(&partition->core->shared->life)))
         return APPEND_NEEDS_MENDING; /* also what a failed sync left: a new life begins with a copy */
@@ -539,7 +539,7 @@ static int partition_provide(struct kfl__partition *partition, int need, const s
     struct kfl__slot *slot = partition->slot;
     switch (need) {
     case APPEND_NEEDS_FILL:
-        return kfl__partition_ready(partition);
+        return kfl__partition_recovered(partition);
     case APPEND_NEEDS_MENDING:
         return kfl__partition_replace_tail(partition);
     case APPEND_NEEDS_FLOOR:

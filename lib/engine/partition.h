@@ -61,8 +61,13 @@ struct kfl__append {
     const struct kfl__settings *settings; /* the topic's */
 };
 
-/* Fill the slot from the catalog at its first use, and recover what needs it (R22). 0 once it is ready. */
+/*
+ * Fill the slot from the catalog at its first use, and recover what needs it (R22). 0 once it can be read,
+ * although the recovery may be owed still because nothing could be written (R23).
+ */
 int kfl__partition_ready(struct kfl__partition *partition);
+/* The same for who writes: 0 once it is recovered. */
+int kfl__partition_recovered(struct kfl__partition *partition);
 
 /*
  * Append one batch: consecutive offsets, visible in one step. KFL_E_CONFLICT, KFL_E_BUSY, KFL_E_NO_SPACE,
@@ -107,8 +112,6 @@ int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset,
 
 /* ---- engine/recover ---- */
 
-/* Under the prepare lock: fill an unready slot. */
-int kfl__partition_fill(struct kfl__partition *partition);
 /* The bytes behind the durable place were written by the dead: copy them into a new, synced file (R7). */
 int kfl__partition_replace_tail(struct kfl__partition *partition);
 

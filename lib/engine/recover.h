@@ -16,21 +16,18 @@ struct kfl__tail_piece {
     uint64_t from, to;
 };
 
-#define KFL_TAIL_PIECES 64
-
 struct kfl__tail {
     /* where it began: known durable */
     int64_t durable_segment;
     uint64_t durable_place;
     int64_t durable_offset;
     /* what is believable behind it */
-    struct kfl__tail_piece pieces[KFL_TAIL_PIECES];
-    int32_t piece_count;
+    struct kfl__tail_piece *pieces; /* owned */
+    int32_t piece_count, piece_room;
     int64_t end_offset;
     uint32_t epoch;         /* the highest seen */
     int64_t last_segment;   /* the file in which it ends, and where; 0: there is no file */
     uint64_t last_place;
-    int64_t last_base;      /* its first offset, where the walk came from its beginning; else -1 */
     bool last_is_full;      /* an end mark stands there */
     bool anything_behind;   /* bytes that are not believable stand behind */
     int64_t bytes;          /* of batches behind the durable place */
@@ -43,6 +40,8 @@ struct kfl__tail {
 /* Walk what lies behind the durable place; `rows` are those that may take part. limit_word: 0, or the publishing word that bounds it. */
 int kfl__tail_walk(struct kfl__partition *partition, const struct kfl__segment_row *rows, int32_t row_count,
                    uint64_t limit_word, struct kfl__tail *tail);
-void kfl__tail_release(struct kfl__tail *tail);
+void kfl__tail_release(struct kfl__tail *tail); /* takes a zeroed one */
+/* Where a file's records begin, by the first batch in it that can be believed: 1; 0: there is none below `limit`, or no file. */
+int kfl__tail_find_base(struct kfl__partition *partition, int64_t segment_id, uint64_t limit, int64_t *out_base_offset);
 
 #endif

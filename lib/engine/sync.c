@@ -166,7 +166,8 @@ static KFL_UNCHECKED int sync_take(struct kfl__partition *partition, int taken, 
     *out_doubt = atomic_load(&slot->sync_target) >= 0;
     if (*out_doubt)
         atomic_store(&slot->suspect, 1);
-    int r = *out_doubt || atomic_load(&slot->failed) != 0 ? 0 : sync_lead(partition, means);
+    bool lead = atomic_load(&slot->suspect) == 0 && atomic_load(&slot->failed) == 0;
+    int r = lead ? sync_lead(partition, means) : 0;
     kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
     return r;
 }
@@ -214,7 +215,9 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
         int r;
         if (atomic_load(&partition->core->closing) > 1)
             return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
-        if (atomic_load(&slot->suspect) != 0 || new_life)
+        if (atomic_load(&slot->ready) != KFL_SLOT_READY)
+            r = kfl__partition_recovered(partition);
+        else if (atomic_load(&slot->suspect) != 0 || new_life)
             r = kfl__partition_replace_tail(partition);
         else
             r = sync_try(partition, deadline_ns);

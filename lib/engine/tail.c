@@ -8,7 +8,9 @@
  * is damage. Nothing is changed here.
  */
 #include "engine/recover.h"
+
 #include "base/file.h"
+#include "base/memory.h"
 #include "engine/topics.h"
 #include "log/walk.h"
 
@@ -40,9 +42,15 @@ static int tail_add_piece(struct kfl__tail *tail, struct kfl__segment *segment, 
         kfl__segment_release(segment);
         return 0;
     }
-    if (tail->piece_count == KFL_TAIL_PIECES) {
-        kfl__segment_release(segment);
-        return kfl__fail(KFL_E_CORRUPT, "more than %d files hold what was not yet synced", KFL_TAIL_PIECES);
+    if (tail->piece_count == tail->piece_room) {
+        int32_t room = tail->piece_room == 0 ? 4 : tail->piece_room * 2;
+        struct kfl__tail_piece *grown = kfl__realloc(tail->pieces, (size_t)room * sizeof *grown);
+        if (grown == NULL) {
+            kfl__segment_release(segment);
+            return kfl__fail(KFL_E_NOMEM, "a tail of %d files: out of memory", room);
+        }
+        tail->pieces = grown;
+        tail->piece_room = room;
     }
     tail->pieces[tail->piece_count++] = (struct kfl__tail_piece){segment, from, to};
     tail->bytes += (int64_t)(to - from);
@@ -53,7 +61,24 @@ void kfl__tail_release(struct kfl__tail *tail)
 {
     for (int32_t i = 0; i < tail->piece_count; i++)
         kfl__segment_release(tail->pieces[i].segment);
-    tail->piece_count = 0;
+    kfl__free(tail->pieces);
+    tail->pieces = NULL;
+    tail->piece_count = tail->piece_room = 0;
+}
+
+int kfl__tail_find_base(struct kfl__partition *partition, int64_t segment_id, uint64_t limit, int64_t *out_base_offset)
+{
+    struct kfl__segment *segment = NULL;
+    struct kfl__batch_header header;
+    uint64_t place;
+    int r = tail_open(partition, segment_id, &segment);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = kfl__walk_search(segment, KFL_SEGMENT_FIRST_PLACE, limit < segment->size ? limit : segment->size, 0, &header, &place);
+    kfl__segment_release(segment);
+    if (r > 0)
+        *out_base_offset = header.base_offset;
+    return r;
 }
 
 /* Behind a gap: does any batch that verifies prove that something above `offset` was durable? Walks from batch to batch. */
@@ -146,7 +171,6 @@ static int tail_walk_file(struct kfl__tail *tail, struct kfl__walk *walk, struct
     tail->epoch = walk->epoch > tail->epoch ? walk->epoch : tail->epoch;
     tail->last_segment = walk->segment->id;
     tail->last_place = walk->place;
-    tail->last_base = walk->first_offset;
     tail->last_is_full = r == KFL_WALK_END;
     return r;
 }
@@ -245,13 +269,11 @@ int kfl__tail_walk(struct kfl__partition *partition, const struct kfl__segment_r
         r = kfl__walk_step(&probe, &first);
         if (r != KFL_WALK_BATCH || (first.base_offset != mark.base_offset && limit_word == 0)) {
             /* Full and nothing behind: what the next file may have held was never synced. */
-            int64_t id = behind->id;
             kfl__segment_release(segment);
             segment = behind;
             if (r < 0)
                 break;
             r = tail_judge_gap(partition, rows, row_count, tail, &walk, &segment);
-            (void)id;
             if (r <= 0)
                 break;
             continue;

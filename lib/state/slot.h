@@ -26,6 +26,10 @@ struct kfl__slot_rolled {
 };
 #define KFL_SLOT_ROLLED 4 /* the newest few: id % 4 */
 
+/* What `ready` says. */
+#define KFL_SLOT_READY 1   /* filled from the catalog and recovered */
+#define KFL_SLOT_TO_READ 2 /* recovery could not be written down: what can be believed is read, appends try again (R23) */
+
 /* What the appenders know of the file that takes appends, and of the one prepared behind it. */
 struct kfl__slot_segment {
     _Atomic int64_t id; /* 0: none */
@@ -38,7 +42,7 @@ struct kfl__slot {
     _Alignas(128) _Atomic uint64_t topic_id; /* 0: free */
     _Atomic uint32_t partition;
     _Atomic uint32_t incarnation;
-    _Atomic uint32_t ready;   /* 1: filled from the catalog and recovered */
+    _Atomic uint32_t ready;   /* 0: not filled yet; else KFL_SLOT_… */
     _Atomic uint32_t deleted; /* 1: the topic is gone */
     _Atomic uint32_t writer_epoch; /* raised by each filling and each repair; guarded by append */
     _Atomic uint32_t repairs;
