@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* When a segment is full. */
+#include "store_fixture.h"
+
+/* kafka:H7 */
+START_TEST(a_segment_rolls_by_size)
+{
+    make_topic("t", 1, WITH("segment.bytes", "65536"));
+    send_many("t", 0, 60, 1000);
+    ck_assert_int_eq(segment_count_of("t", 0), 1);
+    send_many("t", 0, 10, 1000);
+    ck_assert_int_eq(segment_count_of("t", 0), 2);
+    ck_assert_int_eq(stat_of("segment_rolls_total", "t", 0), 2); /* into the first, and out of it */
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(read_on(consumer, 0), 70);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
+/* kafka:H7 */
+START_TEST(a_segment_rolls_by_time)
+{
+    kfl_producer *producer = open_producer(NULL);
+    make_topic("t", 1, WITH("segment.ms", "1000"));
+    send_at(producer, "t", 0, NULL, "v0", 5000);
+    send_at(producer, "t", 0, NULL, "v1", 6000); /* not yet: exactly segment.ms */
+    ck_assert_int_eq(segment_count_of("t", 0), 1);
+    send_at(producer, "t", 0, NULL, "v2", 6001);
+    ck_assert_int_eq(segment_count_of("t", 0), 2);
+    send_at(producer, "t", 0, NULL, "v3", 100); /* an old time rolls nothing */
+    ck_assert_int_eq(segment_count_of("t", 0), 2);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(read_on(consumer, 0), 4);
+    OK(kfl_consumer_close(consumer));
+    OK(kfl_producer_close(producer));
+}
+END_TEST
+
+/* kafka:H7 */
+START_TEST(a_segment_rolls_when_its_index_is_full)
+{
+    make_topic("t", 1, WITH("segment.index.bytes", "4096"));
+    send_many("t", 0, 1024, 0); /* 4 bytes a batch, less what the index needs itself */
+    int32_t before = segment_count_of("t", 0);
+    send_many("t", 0, 1024, 0);
+    ck_assert_int_gt(segment_count_of("t", 0), before);
+    kfl_consumer *consumer = open_consumer(NULL);
+    for (int64_t offset = 0; offset <= 2048; offset += 64) {
+        assign_at(consumer, "t", 0, offset);
+        ck_assert_int_eq(read_on(consumer, offset), 2048);
+    }
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
+/* A batch larger than segment.bytes gets a file of its own. */
+START_TEST(a_batch_larger_than_a_segment_fits)
+{
+    make_topic("t", 1, WITH("segment.bytes", "65536"));
+    send_many("t", 0, 2, 100);
+    send_many("t", 0, 2, 500000);
+    send_many("t", 0, 2, 100);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(read_on(consumer, 0), 6);
+    OK(kfl_consumer_close(consumer));
+    disk_reopen();
+    ck_assert_int_eq(end_of("t", 0), 6);
+}
+END_TEST
+
+Suite *kfl_suite(void)
+{
+    Suite *suite = suite_create("roll");
+    TCase *tests = tcase_create("roll");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, disk_set_up, disk_tear_down);
+    tcase_add_test(tests, a_segment_rolls_by_size);
+    tcase_add_test(tests, a_segment_rolls_by_time);
+    tcase_add_test(tests, a_segment_rolls_when_its_index_is_full);
+    tcase_add_test(tests, a_batch_larger_than_a_segment_fits);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
