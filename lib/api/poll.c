@@ -68,6 +68,7 @@ static int poll_bad_batch(kfl_consumer *consumer, struct kfl__assigned *assigned
 static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned, kfl_records *records)
 {
     struct kfl__cursor *cursor = &assigned->cursor;
+    kfl__cursor_begin(cursor);
     while (kfl__records_room(records) > 0 &&
            (kfl__records_bytes(records) < consumer->settings->fetch_max_bytes || kfl_records_count(records) == 0)) {
         int r = kfl__cursor_batch(cursor);
@@ -92,9 +93,12 @@ static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned
 /* One look at all partitions. The number of records, 0, or an error. */
 static int poll_look(kfl_consumer *consumer, kfl_records *records)
 {
-    int32_t count = consumer->assigned_count;
+    int32_t count = consumer->assigned_count, first = consumer->first;
+    /* Also after an error: a partition that was deleted must not keep the others from being read. */
+    if (count > 0)
+        consumer->first = (first + 1) % count;
     for (int32_t i = 0; i < count; i++) {
-        struct kfl__assigned *assigned = &consumer->assigned[(consumer->first + i) % count];
+        struct kfl__assigned *assigned = &consumer->assigned[(first + i) % count];
         if (assigned->paused)
             continue;
         int r = poll_partition(consumer, assigned, records);
@@ -103,8 +107,6 @@ static int poll_look(kfl_consumer *consumer, kfl_records *records)
         if (r < 0 || kfl__records_room(records) == 0)
             break; /* what was taken comes first; an error is met again, an event waits in the list */
     }
-    if (count > 0)
-        consumer->first = (consumer->first + 1) % count;
     return kfl_records_count(records);
 }
 

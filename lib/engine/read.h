@@ -31,6 +31,19 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset);
 /* Gives back what it holds; takes a zeroed one. */
 void kfl__cursor_close(struct kfl__cursor *cursor);
 
+/* A reading begins: what was deleted since the last one is not handed out any more. */
+static inline void kfl__cursor_begin(struct kfl__cursor *cursor)
+{
+    const struct kfl__partition *partition = cursor->partition;
+    struct kfl__slot *slot = partition->slot;
+    if (KFL_UNLIKELY(cursor->offset < atomic_load_explicit(&slot->start_offset, memory_order_acquire) ||
+                     atomic_load_explicit(&slot->deleted, memory_order_relaxed) != 0 ||
+                     atomic_load_explicit(&slot->incarnation, memory_order_relaxed) != partition->incarnation)) {
+        cursor->verified = false;
+        cursor->touched = 0;
+    }
+}
+
 #define KFL_CURSOR_BATCH 1
 #define KFL_CURSOR_HOLE 2
 /*

@@ -39,9 +39,12 @@ static void topic_destroy(struct kfl__topic *topic)
 }
 
 /* Holding the registry: take over what the row says. */
-static int topic_reshape(struct kfl__topic *topic, const char *properties, int32_t partition_count)
+static int topic_reshape(struct kfl__topic *topic, const struct kfl__topic_row *row, const char *properties)
 {
+    int32_t partition_count = row->partition_count;
     struct kfl__topic_shape *old = atomic_load(&topic->shape);
+    if (old != NULL && old->version == row->version)
+        return 0; /* another topic changed: shapes are kept, so there must be no more of them than changes */
     struct kfl__topic_shape *shape = kfl__alloc(sizeof *shape + (size_t)partition_count * sizeof shape->partitions[0]);
     if (shape == NULL)
         return kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", topic->name);
@@ -51,6 +54,7 @@ static int topic_reshape(struct kfl__topic *topic, const char *properties, int32
         return r;
     }
     shape->settings = kfl__config_settings(shape->config);
+    shape->version = row->version;
     shape->partition_count = partition_count;
     shape->older = old;
     for (int32_t i = 0; old != NULL && i < old->partition_count && i < partition_count; i++)
@@ -116,7 +120,7 @@ static int topics_add(struct kfl__core *core, const struct topics_look *look, ui
     memcpy(topic->name, look->row.name, topic->name_size);
     kfl__count_init(&topic->count); /* the list's share */
     atomic_init(&topic->seen_version, version);
-    int r = topic_reshape(topic, look->properties, look->row.partition_count);
+    int r = topic_reshape(topic, &look->row, look->properties);
     if (r < 0) {
         topic_destroy(topic);
         return r;
@@ -147,6 +151,8 @@ static int topics_find(struct kfl__core *core, const char *name, uint64_t topic_
         if (r != KFL_E_UNKNOWN_TOPIC_OR_PARTITION || name == NULL)
             return r;
     }
+    /* Not listed, or deleted; by now another thread may have listed what is there instead. */
+    r = 0;
     kfl__mutex_lock(&core->registry);
     topic = topics_listed(core, name, topic_id);
     if (topic == NULL) {
@@ -213,7 +219,7 @@ int kfl__topic_refresh(struct kfl__topic *topic)
                 ? kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", topic->name)
                 : kfl__catalog_look(core->catalog, topics_get_row, &look);
     if (r == 0)
-        r = topic_reshape(topic, look.properties, look.row.partition_count);
+        r = topic_reshape(topic, &look.row, look.properties);
     if (r == 0)
         atomic_store(&topic->seen_version, version);
     if (r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION && atomic_load(&topic->gone) == 0) {
@@ -334,7 +340,8 @@ int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct k
 struct topics_change {
     const char *name;
     int32_t partition_count;
-    char *properties;
+    const kfl_config *config; /* of an alteration */
+    char *properties;         /* of a creation */
     struct kfl__topic_row row;
     uint64_t topic_id;
 };
@@ -351,10 +358,25 @@ static int topics_run_grow(struct kfl__catalog_txn *txn, void *context)
     return kfl__topics_grow(txn, change->name, change->partition_count);
 }
 
+/* What is set joins what the row has, within the transaction: changes made at the same time add up. */
 static int topics_run_alter(struct kfl__catalog_txn *txn, void *context)
 {
     struct topics_change *change = context;
-    return kfl__topics_alter(txn, change->name, change->properties);
+    struct kfl__topic_row row;
+    kfl_config *config = NULL;
+    char *properties = NULL;
+    int r = kfl__topics_find(txn, change->name, &row);
+    if (r == 0)
+        r = kfl__config_decode(row.properties == NULL ? "" : row.properties, &config);
+    if (r == 0)
+        r = kfl__config_merge(config, change->config);
+    if (r == 0)
+        r = kfl__config_encode(config, &properties);
+    if (r == 0)
+        r = kfl__topics_alter(txn, change->name, properties);
+    kfl_config_destroy(config);
+    kfl__free(properties);
+    return r;
 }
 
 static int topics_run_delete(struct kfl__catalog_txn *txn, void *context)
@@ -420,27 +442,14 @@ int kfl__topics_add_partitions(struct kfl__core *core, const char *name, int32_t
 
 int kfl__topics_configure(struct kfl__core *core, const char *name, const kfl_config *changes)
 {
-    struct topics_look look = {.name = name};
-    struct topics_change change = {.name = name};
-    kfl_config *config = NULL;
+    struct topics_change change = {.name = name, .config = changes};
     int r = kfl__topic_name_check(name);
     if (r == 0)
         r = topics_check_config(changes);
     if (r == 0)
-        r = kfl__catalog_look(core->catalog, topics_get_row, &look);
-    if (r == 0)
-        r = kfl__config_decode(look.properties, &config);
-    if (r == 0)
-        r = kfl__config_merge(config, changes);
-    if (r == 0)
-        r = kfl__config_encode(config, &change.properties);
-    if (r == 0)
         r = kfl__catalog_change_run(core->catalog, topics_run_alter, &change);
     if (r == 0)
         topics_changed(core);
-    kfl_config_destroy(config);
-    kfl__free(look.properties);
-    kfl__free(change.properties);
     return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
 }
 

@@ -14,6 +14,7 @@
 /* What may change of a topic; replaced as a whole, kept until the topic goes. */
 struct kfl__topic_shape {
     struct kfl__topic_shape *older;
+    uint64_t version; /* of the topic's row */
     kfl_config *config;
     const struct kfl__settings *settings;
     int32_t partition_count;

@@ -161,37 +161,46 @@ static int trim_run_delete(struct kfl__catalog_txn *txn, void *context)
     return r;
 }
 
-static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+/* One transaction's worth: as many files as it takes. */
+static int trim_delete_some(struct trim_delete *delete, int64_t *out_start_offset)
 {
+    struct kfl__partition *partition = delete->partition;
     struct kfl__slot *slot = partition->slot;
-    struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
-    struct kfl__segment_row *rows = NULL;
-    int32_t count = 0;
-    int64_t base;
-    kfl__partition_active(partition, &delete.active, &base);
-    int r = kfl__segments_rows(partition, &rows, &count);
-    if (r < 0)
-        return r;
-    for (int32_t i = 0; i < count; i++)
-        if (rows[i].segment_id == delete.active && rows[i].base_offset < 0)
-            rows[i].base_offset = base;
-    delete.rows = rows;
-    delete.row_count = count;
-    r = kfl__catalog_change_run(partition->core->catalog, trim_run_delete, &delete);
+    int r = kfl__catalog_change_run(partition->core->catalog, trim_run_delete, delete);
     KFL_STEP("trim.committed");
     if (r == 0)
         r = kfl__partition_lock(partition, -1);
-    if (r == 0) {
-        if (atomic_load(&slot->start_offset) < delete.start_offset)
-            atomic_store_explicit(&slot->start_offset, delete.start_offset, memory_order_release);
-        if (delete.count > 0)
-            atomic_fetch_add(&slot->manifest_version, 1);
-        kfl__partition_unlock(partition);
-        *out_start_offset = delete.start_offset;
-        kfl__segments_discard(partition, delete.ids, delete.count);
-        kfl__notify_raise(partition->core, slot);
-    }
-    kfl__free(rows);
+    if (r < 0)
+        return r;
+    if (atomic_load(&slot->start_offset) < delete->start_offset)
+        atomic_store_explicit(&slot->start_offset, delete->start_offset, memory_order_release);
+    if (delete->count > 0)
+        atomic_fetch_add(&slot->manifest_version, 1);
+    kfl__partition_unlock(partition);
+    *out_start_offset = delete->start_offset;
+    kfl__segments_discard(partition, delete->ids, delete->count);
+    kfl__notify_raise(partition->core, slot);
+    return 0;
+}
+
+static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    int r;
+    struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
+    do {
+        struct kfl__segment_row *rows = NULL;
+        int64_t base;
+        kfl__partition_active(partition, &delete.active, &base);
+        r = kfl__segments_rows(partition, &rows, &delete.row_count);
+        if (r < 0)
+            return r;
+        for (int32_t i = 0; i < delete.row_count; i++)
+            if (rows[i].segment_id == delete.active && rows[i].base_offset < 0)
+                rows[i].base_offset = base;
+        delete.rows = rows;
+        r = trim_delete_some(&delete, out_start_offset);
+        kfl__free(rows);
+    } while (r == 0 && delete.count == TRIM_FILES);
     return r;
 }
 
