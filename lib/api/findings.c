@@ -64,7 +64,8 @@ int32_t kfl_findings_count(const kfl_findings *findings)
 
 const kfl_finding *kfl_findings_get(const kfl_findings *findings, int32_t index)
 {
-    return findings == NULL || index < 0 || index >= findings->count ? NULL : &findings->rows[index];
+    return findings == NULL || index < 0 || index >= findings->count ? NULL
+                                                                     : &findings->rows[index];
 }
 
 int64_t kfl_findings_checked_records(const kfl_findings *findings)

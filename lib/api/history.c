@@ -85,7 +85,8 @@ int32_t kfl_history_count(const kfl_history *history)
 
 const kfl_history_entry *kfl_history_get(const kfl_history *history, int32_t index)
 {
-    return history == NULL || index < 0 || index >= history->count ? NULL : &history->entries[index];
+    return history == NULL || index < 0 || index >= history->count ? NULL
+                                                                   : &history->entries[index];
 }
 
 void kfl_history_release(kfl_history *history)

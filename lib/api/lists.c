@@ -19,7 +19,8 @@ struct kfl_names {
 };
 
 struct kfl_offsets {
-    kfl_partition_offset *rows; /* the topic of each is the block; its metadata lies behind the name */
+    kfl_partition_offset
+        *rows; /* the topic of each is the block; its metadata lies behind the name */
     int32_t count, room;
 };
 

@@ -27,7 +27,8 @@ static int manifest_add_row(const struct kfl__segment_row *row, void *context)
 {
     struct manifest_look *look = context;
     struct kfl__manifest *manifest = look->manifest;
-    if (row->state != KFL_SEGMENT_ROW_READY && row->state != KFL_SEGMENT_ROW_LIVE && row->state != KFL_SEGMENT_ROW_SEALED)
+    if (row->state != KFL_SEGMENT_ROW_READY && row->state != KFL_SEGMENT_ROW_LIVE &&
+        row->state != KFL_SEGMENT_ROW_SEALED)
         return 0;
     if (manifest->count == look->room) {
         int32_t room = look->room == 0 ? 16 : look->room * 2;
@@ -55,12 +56,14 @@ static int manifest_get_all(struct kfl__catalog_txn *txn, void *context)
     if (r == 0)
         r = kfl__segments_visit(txn, look->topic_id, look->number, manifest_add_row, look);
     if (r == 0)
-        r = kfl__offsets_highest(txn, look->topic_id, look->number, &look->manifest->committed_offset);
+        r = kfl__offsets_highest(txn, look->topic_id, look->number,
+                                 &look->manifest->committed_offset);
     return r;
 }
 
 /* The partition's slot, if somebody has filled it. */
-static int manifest_find_slot(struct kfl__core *core, const struct manifest_look *look, struct kfl__slot **out_slot)
+static int manifest_find_slot(struct kfl__core *core, const struct manifest_look *look,
+                              struct kfl__slot **out_slot)
 {
     const struct kfl__partition_row *row = &look->manifest->partition;
     struct kfl__slot *slot;
@@ -81,22 +84,26 @@ static void manifest_find_active(struct kfl__manifest *manifest, uint64_t word)
     manifest->active = -1;
     for (int32_t i = 0; word != 0 && i < manifest->count; i++) {
         struct kfl__segment_row *row = &manifest->rows[i];
-        if ((uint32_t)row->segment_id != kfl__word_ordinal(word) || row->state == KFL_SEGMENT_ROW_SEALED)
+        if ((uint32_t)row->segment_id != kfl__word_ordinal(word) ||
+            row->state == KFL_SEGMENT_ROW_SEALED)
             continue;
         if (row->base_offset < 0)
             /* Between the word and what follows it the older words still stand. */
-            row->base_offset = atomic_load(&slot->active.id) == row->segment_id ? atomic_load(&slot->active_base_offset)
-                                                                                : atomic_load(&slot->pending_end_offset);
+            row->base_offset = atomic_load(&slot->active.id) == row->segment_id
+                                   ? atomic_load(&slot->active_base_offset)
+                                   : atomic_load(&slot->pending_end_offset);
         manifest->active = i;
         manifest->active_place = kfl__word_place(word);
     }
 }
 
-static bool manifest_stands_before(const struct kfl__segment_row *a, const struct kfl__segment_row *b)
+static bool manifest_stands_before(const struct kfl__segment_row *a,
+                                   const struct kfl__segment_row *b)
 {
     if ((a->base_offset < 0) != (b->base_offset < 0))
         return b->base_offset < 0;
-    return a->base_offset != b->base_offset ? a->base_offset < b->base_offset : a->segment_id < b->segment_id;
+    return a->base_offset != b->base_offset ? a->base_offset < b->base_offset
+                                            : a->segment_id < b->segment_id;
 }
 
 /* Ids mostly rise with offsets: what was mended is put into its place. */
@@ -134,7 +141,8 @@ static void manifest_read_words(struct kfl__manifest *manifest, uint64_t *out_wo
     kfl__slot_tail(slot, out_word, &manifest->end_offset);
 }
 
-int kfl__manifest_read(struct kfl__core *core, uint64_t topic_id, int32_t number, struct kfl__manifest *out_manifest)
+int kfl__manifest_read(struct kfl__core *core, uint64_t topic_id, int32_t number,
+                       struct kfl__manifest *out_manifest)
 {
     struct kfl__manifest manifest = {.active = -1, .committed_offset = -1};
     struct manifest_look look = {.topic_id = topic_id, .number = number, .manifest = &manifest};
@@ -168,7 +176,8 @@ void kfl__manifest_release(struct kfl__manifest *manifest)
     manifest->count = manifest->prepared = 0;
 }
 
-enum kfl__manifest_extent kfl__manifest_extent(const struct kfl__manifest *manifest, int32_t i, uint64_t *out_used)
+enum kfl__manifest_extent kfl__manifest_extent(const struct kfl__manifest *manifest, int32_t i,
+                                               uint64_t *out_used)
 {
     const struct kfl__segment_row *row = &manifest->rows[i];
     const struct kfl__partition_row *partition = &manifest->partition;
@@ -189,8 +198,8 @@ enum kfl__manifest_extent kfl__manifest_extent(const struct kfl__manifest *manif
     return KFL_MANIFEST_END_MARK;
 }
 
-int kfl__manifest_path(const struct kfl__core *core, uint64_t topic_id, int32_t number, int64_t segment_id,
-                       enum kfl__name_kind kind, char **out_path)
+int kfl__manifest_path(const struct kfl__core *core, uint64_t topic_id, int32_t number,
+                       int64_t segment_id, enum kfl__name_kind kind, char **out_path)
 {
     char name[KFL_NAME_SIZE];
     size_t size = strlen(core->path) + sizeof name + 64;
@@ -198,7 +207,8 @@ int kfl__manifest_path(const struct kfl__core *core, uint64_t topic_id, int32_t 
     if (path == NULL)
         return kfl__fail(KFL_E_NOMEM, "a path in %s: out of memory", core->path);
     kfl__name_encode(name, segment_id, kind);
-    snprintf(path, size, "%s/%s/%llu/%d/%s", core->path, KFL_NAME_TOPICS, (unsigned long long)topic_id, number, name);
+    snprintf(path, size, "%s/%s/%llu/%d/%s", core->path, KFL_NAME_TOPICS,
+             (unsigned long long)topic_id, number, name);
     *out_path = path;
     return 0;
 }
@@ -216,7 +226,8 @@ static int manifest_add_topic(const struct kfl__topic_row *row, void *context)
     struct manifest_topics *list = context;
     if (list->count == list->room) {
         int32_t room = list->room == 0 ? 16 : list->room * 2;
-        struct kfl__manifest_topic *grown = kfl__realloc(list->topics, (size_t)room * sizeof *grown);
+        struct kfl__manifest_topic *grown =
+            kfl__realloc(list->topics, (size_t)room * sizeof *grown);
         if (grown == NULL)
             return kfl__fail(KFL_E_NOMEM, "a list of %d topics: out of memory", room);
         list->topics = grown;
@@ -240,8 +251,8 @@ static int manifest_get_topics(struct kfl__catalog_txn *txn, void *context)
     return r < 0 ? r : manifest_add_topic(&row, list);
 }
 
-int kfl__manifest_topics(struct kfl__core *core, const char *name, struct kfl__manifest_topic **out_topics,
-                         int32_t *out_count)
+int kfl__manifest_topics(struct kfl__core *core, const char *name,
+                         struct kfl__manifest_topic **out_topics, int32_t *out_count)
 {
     struct manifest_topics list = {.name = name};
     int r = kfl__catalog_look(core->catalog, manifest_get_topics, &list);

@@ -71,20 +71,23 @@ static int segments_fill(const struct kfl__manifest *manifest, int32_t i, kfl_se
     }
     segment->end_offset = row->end_offset;
     if (row->end_offset < 0)
-        segment->end_offset = i + 1 < manifest->count ? manifest->rows[i + 1].base_offset : manifest->end_offset;
+        segment->end_offset =
+            i + 1 < manifest->count ? manifest->rows[i + 1].base_offset : manifest->end_offset;
     if (extent == KFL_MANIFEST_UNKNOWN) {
         segment->used_bytes = row->size;
         return 0;
     }
     if (extent == KFL_MANIFEST_END_MARK && slot != NULL && segments_of_roll(slot, segment))
         return 0;
-    if (extent == KFL_MANIFEST_END_MARK || (row->max_timestamp_ms < 0 && used > sizeof(struct kfl__segment_header)))
+    if (extent == KFL_MANIFEST_END_MARK ||
+        (row->max_timestamp_ms < 0 && used > sizeof(struct kfl__segment_header)))
         return segments_measure(segment, extent == KFL_MANIFEST_BYTES ? used : (uint64_t)row->size);
     return 0;
 }
 
-static int segments_take(const struct kfl__core *core, const struct kfl__topic *topic, int32_t number,
-                         const struct kfl__manifest *manifest, kfl_segments *segments)
+static int segments_take(const struct kfl__core *core, const struct kfl__topic *topic,
+                         int32_t number, const struct kfl__manifest *manifest,
+                         kfl_segments *segments)
 {
     int32_t count = manifest->count + manifest->prepared;
     segments->rows = kfl__alloc_array((size_t)count + 1, sizeof *segments->rows);
@@ -115,7 +118,8 @@ static int segments_take(const struct kfl__core *core, const struct kfl__topic *
     return 0;
 }
 
-static int segments_list(kfl_store *store, const char *topic_name, int32_t number, kfl_segments *segments)
+static int segments_list(kfl_store *store, const char *topic_name, int32_t number,
+                         kfl_segments *segments)
 {
     struct kfl__partition *partition;
     struct kfl__manifest manifest = {0};
@@ -131,7 +135,8 @@ static int segments_list(kfl_store *store, const char *topic_name, int32_t numbe
     return r;
 }
 
-int kfl_segments_list(kfl_store *store, const char *topic, int32_t partition, kfl_segments **out_segments)
+int kfl_segments_list(kfl_store *store, const char *topic, int32_t partition,
+                      kfl_segments **out_segments)
 {
     int r = kfl__store_check(store);
     if (r == 0 && (topic == NULL || out_segments == NULL))
@@ -159,7 +164,8 @@ int32_t kfl_segments_count(const kfl_segments *segments)
 
 const kfl_segment *kfl_segments_get(const kfl_segments *segments, int32_t index)
 {
-    return segments == NULL || index < 0 || index >= segments->count ? NULL : &segments->rows[index];
+    return segments == NULL || index < 0 || index >= segments->count ? NULL
+                                                                     : &segments->rows[index];
 }
 
 void kfl_segments_release(kfl_segments *segments)

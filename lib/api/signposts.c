@@ -53,8 +53,8 @@ static int signposts_load(struct kfl__signposts *signposts, int fd)
     if (r < 0)
         return r;
     /* Larger than one place for each possible batch: no index of ours. */
-    if (size < (int64_t)sizeof(struct kfl__time_signpost) || size % (int64_t)sizeof(uint32_t) != 0 ||
-        size > KFL_SEGMENT_SIZE_MAX / 8) {
+    if (size < (int64_t)sizeof(struct kfl__time_signpost) ||
+        size % (int64_t)sizeof(uint32_t) != 0 || size > KFL_SEGMENT_SIZE_MAX / 8) {
         signposts->odd = true;
         return 0;
     }
@@ -95,12 +95,19 @@ void kfl__signposts_close(struct kfl__signposts *signposts)
     signposts->count = 0;
 }
 
+/* One that leads farther than the next one does is wrong wherever it leads. */
+static bool signposts_rise(const struct kfl__signposts *signposts, uint32_t n)
+{
+    return n + 1 == signposts->count ||
+           signposts_place(signposts, n) < signposts_place(signposts, n + 1);
+}
+
 void kfl__signposts_meet(struct kfl__signposts *signposts, uint64_t place, int64_t max_timestamp_ms)
 {
     for (; signposts->at < signposts->count; signposts->at++) {
         struct kfl__time_signpost signpost = signposts_get(signposts, signposts->at);
         uint64_t leads_to = (uint64_t)signpost.place_eighth * KFL_BATCH_ALIGNMENT;
-        if (leads_to > place)
+        if (leads_to > place && signposts_rise(signposts, signposts->at))
             return;
         bool right = leads_to == place;
         if (right && signposts->kind == KFL_NAME_TIMES)
@@ -119,7 +126,8 @@ void kfl__signposts_skip(struct kfl__signposts *signposts, uint64_t place)
 
 void kfl__signposts_end(struct kfl__signposts *signposts, uint64_t limit)
 {
-    for (; signposts->at < signposts->count && signposts_place(signposts, signposts->at) < limit; signposts->at++)
+    for (; signposts->at < signposts->count && signposts_place(signposts, signposts->at) < limit;
+         signposts->at++)
         signposts->wrong++;
 }
 
@@ -132,7 +140,8 @@ void kfl__signposts_glance(struct kfl__signposts *signposts, uint64_t limit)
         if (place >= limit)
             break;
         signposts->wrong += place < sizeof(struct kfl__segment_header) || place <= before ||
-                            (signposts->kind == KFL_NAME_TIMES && !kfl__index_time_holds(&signpost, signposts->seed));
+                            (signposts->kind == KFL_NAME_TIMES &&
+                             !kfl__index_time_holds(&signpost, signposts->seed));
         before = place;
     }
 }

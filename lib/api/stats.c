@@ -55,7 +55,7 @@ static const char *const stats_names[STATS_ALL] = {
 };
 
 struct stats_partition {
-    int32_t topic;     /* which of stats->topics */
+    int32_t topic; /* which of stats->topics */
     int32_t number;
     int64_t values[STATS_OF_PARTITION];
 };
@@ -78,7 +78,8 @@ static int64_t stats_size(const struct kfl__manifest *manifest)
         if (kfl__manifest_extent(manifest, i, &used) != KFL_MANIFEST_BYTES) {
             /* Full but not sealed yet: what its roll noted, or else all of it. */
             struct kfl__slot_rolled *rolled =
-                manifest->slot == NULL ? NULL : &manifest->slot->rolled[row->segment_id % KFL_SLOT_ROLLED];
+                manifest->slot == NULL ? NULL
+                                       : &manifest->slot->rolled[row->segment_id % KFL_SLOT_ROLLED];
             bool known = rolled != NULL && atomic_load(&rolled->id) == row->segment_id;
             used = (uint64_t)(known ? atomic_load(&rolled->used) : row->size);
         }
@@ -99,7 +100,8 @@ static void stats_read_slot(struct kfl__slot *slot, int64_t *values)
 }
 
 /* One partition; a topic that was deleted meanwhile is left out. */
-static int stats_read_partition(kfl_stats *stats, struct kfl__core *core, int32_t topic, int32_t number)
+static int stats_read_partition(kfl_stats *stats, struct kfl__core *core, int32_t topic,
+                                int32_t number)
 {
     struct stats_partition *partition = &stats->partitions[stats->partition_count];
     struct kfl__manifest manifest;
@@ -141,7 +143,8 @@ static int stats_read(kfl_stats *stats, struct kfl__core *core)
     if (r == 0)
         stats->partitions = kfl__alloc_array((size_t)count + 1, sizeof *stats->partitions);
     if (r == 0 && stats->partitions == NULL)
-        r = kfl__fail(KFL_E_NOMEM, "statistics of %lld partitions: out of memory", (long long)count);
+        r = kfl__fail(KFL_E_NOMEM, "statistics of %lld partitions: out of memory",
+                      (long long)count);
     for (int32_t i = 0; r == 0 && i < stats->topic_count; i++)
         for (int32_t n = 0; r == 0 && n < stats->topics[i].partition_count; n++)
             r = stats_read_partition(stats, core, i, n);
@@ -166,7 +169,8 @@ int kfl_stats_open(kfl_store *store, kfl_stats **out_stats)
     if (r < 0)
         return r;
     kfl_stats *stats = kfl__alloc(sizeof *stats);
-    r = stats == NULL ? kfl__fail(KFL_E_NOMEM, "statistics: out of memory") : stats_read(stats, store->core);
+    r = stats == NULL ? kfl__fail(KFL_E_NOMEM, "statistics: out of memory")
+                      : stats_read(stats, store->core);
     kfl__core_leave(store->core);
     if (r < 0) {
         kfl_stats_close(stats);
@@ -176,10 +180,11 @@ int kfl_stats_open(kfl_store *store, kfl_stats **out_stats)
     return 0;
 }
 
-int kfl_stats_next(kfl_stats *stats, const char **out_name, const char **out_topic, int32_t *out_partition,
-                   int64_t *out_value)
+int kfl_stats_next(kfl_stats *stats, const char **out_name, const char **out_topic,
+                   int32_t *out_partition, int64_t *out_value)
 {
-    if (stats == NULL || out_name == NULL || out_topic == NULL || out_partition == NULL || out_value == NULL)
+    if (stats == NULL || out_name == NULL || out_topic == NULL || out_partition == NULL ||
+        out_value == NULL)
         return kfl__fail(KFL_E_INVALID, "kfl_stats_next: stats or an output parameter is NULL");
     int64_t at = stats->next;
     if (at < STATS_OF_STORE) {

@@ -47,7 +47,8 @@ static int verify_add(struct verify *v, kfl_finding *finding, enum kfl__name_kin
     finding->topic = v->topic != NULL ? v->topic->name : "";
     finding->partition = v->topic != NULL ? v->number : -1;
     if (v->topic != NULL && v->row >= 0) {
-        int r = kfl__manifest_path(v->core, v->topic->id, v->number, v->manifest.rows[v->row].segment_id, file, &path);
+        int r = kfl__manifest_path(v->core, v->topic->id, v->number,
+                                   v->manifest.rows[v->row].segment_id, file, &path);
         if (r < 0)
             return r;
     }
@@ -58,15 +59,16 @@ static int verify_add(struct verify *v, kfl_finding *finding, enum kfl__name_kin
 }
 
 /* Offsets and place -1: none is concerned. */
-static int KFL_PRINTF(6, 7) verify_tell(struct verify *v, int32_t kind, int64_t offset, int64_t end_offset, int64_t place,
-                                        const char *format, ...)
+static int KFL_PRINTF(6, 7) verify_tell(struct verify *v, int32_t kind, int64_t offset,
+                                        int64_t end_offset, int64_t place, const char *format, ...)
 {
     char text[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    kfl_finding finding = {.kind = kind, .offset = offset, .end_offset = end_offset, .place = place, .text = text};
+    kfl_finding finding = {
+        .kind = kind, .offset = offset, .end_offset = end_offset, .place = place, .text = text};
     return verify_add(v, &finding, KFL_NAME_LOG);
 }
 
@@ -92,11 +94,13 @@ static int verify_tell_file(struct verify *v, int32_t kind, const char *text)
 static int verify_tell_signposts(struct verify *v, const struct kfl__signposts *signposts)
 {
     char text[160];
-    kfl_finding finding = {.kind = KFL_FINDING_INDEX, .offset = -1, .end_offset = -1, .place = -1, .text = text};
+    kfl_finding finding = {
+        .kind = KFL_FINDING_INDEX, .offset = -1, .end_offset = -1, .place = -1, .text = text};
     if (signposts->odd)
         snprintf(text, sizeof text, "this is no index: readers do without it, more slowly");
     else if (signposts->wrong > 0)
-        snprintf(text, sizeof text, "%u of %u signposts lead astray: readers do without them, more slowly",
+        snprintf(text, sizeof text,
+                 "%u of %u signposts lead astray: readers do without them, more slowly",
                  signposts->wrong, signposts->count);
     else
         return 0;
@@ -104,9 +108,11 @@ static int verify_tell_signposts(struct verify *v, const struct kfl__signposts *
 }
 
 /* A missing one is no fault. */
-static int verify_read_signposts(struct verify *v, enum kfl__name_kind kind, struct kfl__signposts *out_signposts)
+static int verify_read_signposts(struct verify *v, enum kfl__name_kind kind,
+                                 struct kfl__signposts *out_signposts)
 {
-    int r = kfl__signposts_read(v->folder, v->manifest.rows[v->row].segment_id, kind, v->scan.header.seed, out_signposts);
+    int r = kfl__signposts_read(v->folder, v->manifest.rows[v->row].segment_id, kind,
+                                v->scan.header.seed, out_signposts);
     return r < 0 ? r : 0;
 }
 
@@ -137,8 +143,8 @@ static int verify_batch(struct verify *v, const struct kfl__batch_header *header
     kfl__findings_count_batch(v->findings, header->record_count, header->size);
     int r = kfl__scan_records(&v->scan, header, &first);
     if (r == KFL_E_CORRUPT)
-        r = verify_tell(v, KFL_FINDING_DAMAGE, header->base_offset, kfl__batch_end_offset(header), (int64_t)place,
-                        "the batch verifies, but what it holds is no record");
+        r = verify_tell(v, KFL_FINDING_DAMAGE, header->base_offset, kfl__batch_end_offset(header),
+                        (int64_t)place, "the batch verifies, but what it holds is no record");
     return r == KFL_E_UNSUPPORTED ? 0 : r; /* this build cannot unpack it; its hash was right */
 }
 
@@ -154,10 +160,11 @@ static int verify_hole(struct verify *v, const char *what)
     int64_t to = found > 0 ? header.base_offset : verify_file_end(v);
     kfl__signposts_skip(&v->offsets, v->scan.place);
     kfl__signposts_skip(&v->times, v->scan.place);
-    int r = to > from
-                ? verify_tell(v, KFL_FINDING_DAMAGE, from, to, (int64_t)place,
-                              "%s: the records %" PRId64 " to %" PRId64 " cannot be read", what, from, to - 1)
-                : verify_tell(v, KFL_FINDING_DAMAGE, -1, -1, (int64_t)place, "%s: no record is lost by it", what);
+    int r = to > from ? verify_tell(v, KFL_FINDING_DAMAGE, from, to, (int64_t)place,
+                                    "%s: the records %" PRId64 " to %" PRId64 " cannot be read",
+                                    what, from, to - 1)
+                      : verify_tell(v, KFL_FINDING_DAMAGE, -1, -1, (int64_t)place,
+                                    "%s: no record is lost by it", what);
     return r < 0 ? r : found;
 }
 
@@ -168,12 +175,16 @@ static int verify_end_mark(struct verify *v, const struct kfl__batch_header *mar
     int64_t named = mark->max_timestamp_ms;
     for (int32_t i = 0; i < manifest->count; i++)
         if (manifest->rows[i].segment_id == named && i != v->row + 1)
-            return verify_tell(v, KFL_FINDING_ORDER, mark->base_offset, mark->base_offset, (int64_t)v->scan.place,
-                               "the end mark names segment %" PRId64 ", which the catalog does not list behind this one", named);
+            return verify_tell(v, KFL_FINDING_ORDER, mark->base_offset, mark->base_offset,
+                               (int64_t)v->scan.place,
+                               "the end mark names segment %" PRId64
+                               ", which the catalog does not list behind this one",
+                               named);
     if (v->row + 1 < manifest->count && manifest->rows[v->row + 1].base_offset < mark->base_offset)
-        return verify_tell(v, KFL_FINDING_ORDER, mark->base_offset, mark->base_offset, (int64_t)v->scan.place,
-                           "the file ends at offset %" PRId64 ", the next one begins at %" PRId64, mark->base_offset,
-                           manifest->rows[v->row + 1].base_offset);
+        return verify_tell(v, KFL_FINDING_ORDER, mark->base_offset, mark->base_offset,
+                           (int64_t)v->scan.place,
+                           "the file ends at offset %" PRId64 ", the next one begins at %" PRId64,
+                           mark->base_offset, manifest->rows[v->row + 1].base_offset);
     return 0;
 }
 
@@ -184,12 +195,15 @@ static int verify_walk_end(struct verify *v, enum kfl__manifest_extent extent, u
     int64_t end = row->state == KFL_SEGMENT_ROW_SEALED ? row->end_offset : -1;
     int r = 0;
     if (v->scan.place != limit && extent == KFL_MANIFEST_BYTES)
-        r = verify_hole(v, v->scan.file_size < limit ? "the file was cut" : "less than a batch is left");
+        r = verify_hole(v, v->scan.file_size < limit ? "the file was cut"
+                                                     : "less than a batch is left");
     else if (extent == KFL_MANIFEST_END_MARK)
-        r = verify_hole(v, v->scan.file_size < v->scan.header.size ? "the file was cut" : "there is no end mark");
+        r = verify_hole(v, v->scan.file_size < v->scan.header.size ? "the file was cut"
+                                                                   : "there is no end mark");
     if (r >= 0 && end >= 0 && v->scan.next_offset > end)
         r = verify_tell(v, KFL_FINDING_ORDER, end, v->scan.next_offset, -1,
-                        "the file's records end at offset %" PRId64 ", the catalog says %" PRId64, v->scan.next_offset, end);
+                        "the file's records end at offset %" PRId64 ", the catalog says %" PRId64,
+                        v->scan.next_offset, end);
     return r < 0 ? r : 0;
 }
 
@@ -208,17 +222,23 @@ static int verify_walk(struct verify *v, enum kfl__manifest_extent extent, uint6
         if (r == KFL_SCAN_END)
             return extent == KFL_MANIFEST_END_MARK
                        ? verify_end_mark(v, &header)
-                       : verify_tell(v, KFL_FINDING_ORDER, header.base_offset, header.base_offset, (int64_t)place,
+                       : verify_tell(v, KFL_FINDING_ORDER, header.base_offset, header.base_offset,
+                                     (int64_t)place,
                                      "an end mark stands where the catalog says that more follows");
         if (r == KFL_SCAN_BATCH) {
             r = verify_batch(v, &header, place);
         } else if (r == KFL_SCAN_ORDER) {
-            r = verify_tell(v, KFL_FINDING_ORDER, header.base_offset, kfl__batch_end_offset(&header), (int64_t)place,
-                            "a batch of offset %" PRId64 " and epoch %u behind offset %" PRId64 " and epoch %u",
-                            header.base_offset, header.writer_epoch, v->scan.next_offset, v->scan.epoch);
+            r = verify_tell(
+                v, KFL_FINDING_ORDER, header.base_offset, kfl__batch_end_offset(&header),
+                (int64_t)place,
+                "a batch of offset %" PRId64 " and epoch %u behind offset %" PRId64 " and epoch %u",
+                header.base_offset, header.writer_epoch, v->scan.next_offset, v->scan.epoch);
             kfl__scan_pass(&v->scan, &header);
+            if (r == 0)
+                r = verify_batch(v, &header, place);
         } else if (r > 0) {
-            r = verify_hole(v, r == KFL_SCAN_NEWER ? "it was written by a newer library" : v->scan.what);
+            r = verify_hole(v, r == KFL_SCAN_NEWER ? "it was written by a newer library"
+                                                   : v->scan.what);
             if (r == 0)
                 return 0; /* told up to the end of the file */
         }
@@ -233,15 +253,18 @@ static int verify_header(struct verify *v)
 {
     const struct kfl__segment_row *row = &v->manifest.rows[v->row];
     const struct kfl__segment_header *header = &v->scan.header;
-    if (memcmp(header->store_id, v->core->store_id, sizeof header->store_id) != 0 || header->topic_id != v->topic->id ||
-        header->partition != (uint32_t)v->number || header->segment_id != (uint64_t)row->segment_id) {
-        int r = verify_tell_file(v, KFL_FINDING_DAMAGE,
-                                 "it belongs to another store, partition or place: it was moved or copied here");
+    if (memcmp(header->store_id, v->core->store_id, sizeof header->store_id) != 0 ||
+        header->topic_id != v->topic->id || header->partition != (uint32_t)v->number ||
+        header->segment_id != (uint64_t)row->segment_id) {
+        int r = verify_tell_file(
+            v, KFL_FINDING_DAMAGE,
+            "it belongs to another store, partition or place: it was moved or copied here");
         return r < 0 ? r : 1;
     }
     if (header->seed != row->seed || header->size != (uint64_t)row->size ||
         strcmp(header->topic_name, v->topic->name) != 0)
-        return verify_tell(v, KFL_FINDING_CATALOG, -1, -1, 0, "header and catalog do not agree on seed, size or topic name");
+        return verify_tell(v, KFL_FINDING_CATALOG, -1, -1, 0,
+                           "header and catalog do not agree on seed, size or topic name");
     return 0;
 }
 
@@ -249,7 +272,8 @@ static int verify_look_again(struct kfl__catalog_txn *txn, void *context)
 {
     const struct verify *v = context;
     struct kfl__segment_row row;
-    int r = kfl__segments_get(txn, v->topic->id, v->number, v->manifest.rows[v->row].segment_id, &row);
+    int r =
+        kfl__segments_get(txn, v->topic->id, v->number, v->manifest.rows[v->row].segment_id, &row);
     if (r == KFL_E_NOT_FOUND || r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
         return 0;
     return r < 0 ? r : row.state != KFL_SEGMENT_ROW_TRASH;
@@ -275,22 +299,26 @@ static int verify_content(struct verify *v)
         limit = scan->header.size;
     if (row->base_offset < v->next_offset)
         r = verify_tell(v, KFL_FINDING_ORDER, row->base_offset, v->next_offset, -1,
-                        "begins at offset %" PRId64 ", but the file before it ends at %" PRId64, row->base_offset, v->next_offset);
-    /* A cut that costs records is told with them. */
-    if (r == 0 && is_cut && (v->quick || scan->file_size >= limit))
-        r = verify_tell(v, KFL_FINDING_DAMAGE, -1, -1, (int64_t)scan->file_size, "the file was cut: %" PRIu64 " bytes of %" PRIu64,
-                        scan->file_size, scan->header.size);
+                        "begins at offset %" PRId64 ", but the file before it ends at %" PRId64,
+                        row->base_offset, v->next_offset);
     if (r == 0)
         r = verify_read_signposts(v, KFL_NAME_OFFSETS, &v->offsets);
     if (r == 0)
         r = verify_read_signposts(v, KFL_NAME_TIMES, &v->times);
+    int32_t told = kfl_findings_count(v->findings);
     if (r == 0 && !v->quick && extent != KFL_MANIFEST_UNKNOWN) {
         kfl__scan_begin(scan, sizeof scan->header, limit, row->base_offset);
         r = verify_walk(v, extent, limit);
     }
+    /* A cut that costs records was told with them. */
+    if (r == 0 && is_cut && (scan->file_size >= limit || kfl_findings_count(v->findings) == told))
+        r = verify_tell(v, KFL_FINDING_DAMAGE, -1, -1, (int64_t)scan->file_size,
+                        "the file was cut: %" PRIu64 " bytes of %" PRIu64, scan->file_size,
+                        scan->header.size);
     if (r == 0 && extent != KFL_MANIFEST_UNKNOWN)
         r = verify_end_signposts(v, v->quick ? limit : scan->place);
-    v->next_offset = verify_file_end(v) > scan->next_offset ? verify_file_end(v) : scan->next_offset;
+    v->next_offset =
+        verify_file_end(v) > scan->next_offset ? verify_file_end(v) : scan->next_offset;
     return r;
 }
 
@@ -335,7 +363,9 @@ static int verify_open_folder(struct verify *v)
         int r = kfl__file_open_directory(i == 0 ? v->core->directory : parent, names[i], &fd);
         kfl__file_close(parent);
         if (r != 0)
-            return r == KFL_FILE_MISSING || r == KFL_E_CORRUPT ? 0 : r; /* its files are told as missing */
+            return r == KFL_FILE_MISSING || r == KFL_E_CORRUPT
+                       ? 0
+                       : r; /* its files are told as missing */
         parent = fd;
     }
     v->folder = parent;
@@ -350,14 +380,17 @@ static int verify_numbers(struct verify *v)
     int64_t end = m->slot != NULL ? m->end_offset : m->partition.offset_floor;
     int r = 0;
     v->row = -1;
-    if (m->start_offset > end || m->durable_offset > end || (m->slot != NULL && m->start_offset > m->durable_offset))
+    if (m->start_offset > end || m->durable_offset > end ||
+        (m->slot != NULL && m->start_offset > m->durable_offset))
         r = verify_tell(v, KFL_FINDING_CATALOG, m->start_offset, end, -1,
-                        "start %" PRId64 ", durable %" PRId64 " and end %" PRId64 " are not in order", m->start_offset,
-                        m->durable_offset, end);
+                        "start %" PRId64 ", durable %" PRId64 " and end %" PRId64
+                        " are not in order",
+                        m->start_offset, m->durable_offset, end);
     if (r == 0 && m->committed_offset > end)
         r = verify_tell(v, KFL_FINDING_CATALOG, m->committed_offset, m->committed_offset, -1,
-                        "a group has committed offset %" PRId64 ", but the partition ends at %" PRId64, m->committed_offset,
-                        end);
+                        "a group has committed offset %" PRId64
+                        ", but the partition ends at %" PRId64,
+                        m->committed_offset, end);
     return r;
 }
 

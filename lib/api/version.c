@@ -47,8 +47,9 @@ const char *kfl_version_string(void)
 
 const char *kfl_build_info(void)
 {
-    return "kafkalite " KFL_VERSION_STRING ", " VERSION_COMPILER ", codecs none" VERSION_LZ4 VERSION_ZSTD
-           ", " VERSION_ASSERTIONS VERSION_FAULTS ", hash XXH3";
+    return "kafkalite " KFL_VERSION_STRING ", " VERSION_COMPILER
+           ", codecs none" VERSION_LZ4 VERSION_ZSTD ", " VERSION_ASSERTIONS VERSION_FAULTS
+           ", hash XXH3";
 }
 
 int kfl_format_version(void)

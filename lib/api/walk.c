@@ -70,11 +70,11 @@ int64_t kfl_walk_place(const kfl_walk *walk)
 
 static int walk_damage(const kfl_walk *walk, const char *what)
 {
-    kfl__fail(KFL_E_CORRUPT, "%s at %llu, behind offset %lld: %s", walk->path, (unsigned long long)walk->scan.place,
-              (long long)walk->scan.next_offset, what);
+    kfl__fail(KFL_E_CORRUPT, "%s at %llu, behind offset %lld: %s", walk->path,
+              (unsigned long long)walk->scan.place, (long long)walk->scan.next_offset, what);
     kfl__fail_in(KFL_E_CORRUPT, walk->path);
-    return kfl__fail_at(KFL_E_CORRUPT, walk->scan.header.topic_name, (int32_t)walk->scan.header.partition,
-                        walk->scan.next_offset);
+    return kfl__fail_at(KFL_E_CORRUPT, walk->scan.header.topic_name,
+                        (int32_t)walk->scan.header.partition, walk->scan.next_offset);
 }
 
 /* Bytes that are no batch: the end of what was written, or damage. */
@@ -141,7 +141,8 @@ int kfl_walk_next(kfl_walk *walk, const kfl_batch **out_batch)
     case KFL_SCAN_ORDER:
         return walk_damage(walk, "a batch that cannot follow the one before it");
     case KFL_SCAN_NEWER:
-        return kfl__fail(KFL_E_VERSION, "%s at %llu: written by a newer library", walk->path, (unsigned long long)place);
+        return kfl__fail(KFL_E_VERSION, "%s at %llu: written by a newer library", walk->path,
+                         (unsigned long long)place);
     default:
         return r < 0 ? r : walk_end(walk);
     }
@@ -164,7 +165,8 @@ int kfl_walk_records(kfl_walk *walk, kfl_records **out_records)
 {
     kfl_records *records = NULL;
     if (walk == NULL || out_records == NULL || !walk->standing)
-        return kfl__fail(KFL_E_INVALID, "kfl_walk_records: there is no batch of records to take them from");
+        return kfl__fail(KFL_E_INVALID,
+                         "kfl_walk_records: there is no batch of records to take them from");
     const struct kfl__batch_header *header = &walk->header;
     uint8_t *block = kfl__alloc(header->size);
     if (block == NULL)

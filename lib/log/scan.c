@@ -28,14 +28,17 @@ static int scan_check_header(struct kfl__scan *scan, const char *name)
         r = kfl__file_read_at(scan->fd, &scan->header, sizeof scan->header, 0, &got);
     if (r < 0)
         return r;
-    r = got < sizeof scan->header ? KFL_HEADER_BAD : kfl__segment_header_check(&scan->header, (uint64_t)size);
+    r = got < sizeof scan->header ? KFL_HEADER_BAD
+                                  : kfl__segment_header_check(&scan->header, (uint64_t)size);
     if (r == KFL_HEADER_NEWER) {
-        kfl__fail(KFL_E_VERSION, "%s is of format %u, newer than this library's %d: use a newer library", name,
+        kfl__fail(KFL_E_VERSION,
+                  "%s is of format %u, newer than this library's %d: use a newer library", name,
                   scan->header.format, KFL_FORMAT_VERSION);
         return kfl__fail_in(KFL_E_VERSION, name);
     }
     if (r == KFL_HEADER_BAD) {
-        kfl__fail(KFL_E_CORRUPT, "%s has no segment header that can be believed (%lld bytes)", name, (long long)size);
+        kfl__fail(KFL_E_CORRUPT, "%s has no segment header that can be believed (%lld bytes)", name,
+                  (long long)size);
         return kfl__fail_in(KFL_E_CORRUPT, name);
     }
     scan->file_size = (uint64_t)size;
@@ -96,7 +99,8 @@ static void scan_read_pages(struct kfl__scan *scan)
     for (uint64_t at = scan->from, to; at < end; at = to) {
         size_t got = 0;
         to = (at / SCAN_PAGE + 1) * SCAN_PAGE < end ? (at / SCAN_PAGE + 1) * SCAN_PAGE : end;
-        if (kfl__file_read_at(scan->fd, scan->window + (at - scan->from), to - at, (int64_t)at, &got) < 0)
+        if (kfl__file_read_at(scan->fd, scan->window + (at - scan->from), to - at, (int64_t)at,
+                              &got) < 0)
             scan_note_bad(scan, at, to, "the device cannot read it");
         else if (got < to - at)
             scan_note_bad(scan, at + got, to, "the file was cut");
@@ -104,10 +108,12 @@ static void scan_read_pages(struct kfl__scan *scan)
 }
 
 /* Have [from, from + size), which lies below the limit, in the window; *out_bytes points at it. */
-static int scan_load(struct kfl__scan *scan, uint64_t from, uint64_t size, const uint8_t **out_bytes)
+static int scan_load(struct kfl__scan *scan, uint64_t from, uint64_t size,
+                     const uint8_t **out_bytes)
 {
     assert(from <= scan->limit && size <= scan->limit - from);
-    if (from >= scan->from && from - scan->from <= scan->size && size <= scan->size - (from - scan->from)) {
+    if (from >= scan->from && from - scan->from <= scan->size &&
+        size <= scan->size - (from - scan->from)) {
         *out_bytes = scan->window + (from - scan->from);
         return 0;
     }
@@ -117,7 +123,8 @@ static int scan_load(struct kfl__scan *scan, uint64_t from, uint64_t size, const
     if (scan->room < size) {
         uint8_t *grown = kfl__realloc(scan->window, size);
         if (grown == NULL)
-            return kfl__fail(KFL_E_NOMEM, "%llu bytes of a segment: out of memory", (unsigned long long)size);
+            return kfl__fail(KFL_E_NOMEM, "%llu bytes of a segment: out of memory",
+                             (unsigned long long)size);
         scan->window = grown;
         scan->room = size;
     }
@@ -134,7 +141,8 @@ static int scan_load(struct kfl__scan *scan, uint64_t from, uint64_t size, const
 }
 
 /* `said` is the size that stands in the header. */
-static const char *scan_reason(const struct kfl__scan *scan, uint64_t place, uint64_t size, uint64_t said)
+static const char *scan_reason(const struct kfl__scan *scan, uint64_t place, uint64_t size,
+                               uint64_t said)
 {
     if (scan->bad_from < scan->bad_to && place < scan->bad_to && scan->bad_from < place + size)
         return scan->bad_what;
@@ -212,7 +220,8 @@ int kfl__scan_search(struct kfl__scan *scan, struct kfl__batch_header *out_heade
         if (r < 0)
             return r;
         /* Most bytes are no header: hashing at each place would take for ever. */
-        if (kfl__batch_peek(bytes, 0, scan->limit - at, &header) != 0 || !scan_follows(scan, &header))
+        if (kfl__batch_peek(bytes, 0, scan->limit - at, &header) != 0 ||
+            !scan_follows(scan, &header))
             continue;
         r = scan_verify(scan, at, &header, &bytes);
         if (r < 0)
@@ -249,7 +258,8 @@ int kfl__scan_anything(struct kfl__scan *scan)
 
 /* ---- records ---- */
 
-static int scan_unpack(struct kfl__scan *scan, const struct kfl__batch_header *header, const uint8_t **out_bytes)
+static int scan_unpack(struct kfl__scan *scan, const struct kfl__batch_header *header,
+                       const uint8_t **out_bytes)
 {
     int codec = header->flags & (int)KFL_BATCH_FLAG_CODEC;
     const uint8_t *payload = scan->batch + sizeof *header;
@@ -262,13 +272,16 @@ static int scan_unpack(struct kfl__scan *scan, const struct kfl__batch_header *h
         scan->unpacked = kfl__alloc(header->unpacked_size);
         scan->unpacked_room = scan->unpacked == NULL ? 0 : header->unpacked_size;
         if (scan->unpacked == NULL)
-            return kfl__fail(KFL_E_NOMEM, "a batch of %u bytes: out of memory", header->unpacked_size);
+            return kfl__fail(KFL_E_NOMEM, "a batch of %u bytes: out of memory",
+                             header->unpacked_size);
     }
     *out_bytes = scan->unpacked;
-    return kfl__codec_unpack(codec, payload, header->size - sizeof *header, scan->unpacked, header->unpacked_size);
+    return kfl__codec_unpack(codec, payload, header->size - sizeof *header, scan->unpacked,
+                             header->unpacked_size);
 }
 
-int kfl__scan_records(struct kfl__scan *scan, const struct kfl__batch_header *header, int64_t *out_first_timestamp_ms)
+int kfl__scan_records(struct kfl__scan *scan, const struct kfl__batch_header *header,
+                      int64_t *out_first_timestamp_ms)
 {
     struct kfl__batch_cursor cursor;
     const uint8_t *bytes = NULL;

@@ -46,10 +46,12 @@ void kfl__scan_close(struct kfl__scan *scan); /* takes one that was zeroed */
 /* Walk [place, limit) from here on. A limit behind the end of the file is the file's end. */
 void kfl__scan_begin(struct kfl__scan *scan, uint64_t place, uint64_t limit, int64_t next_offset);
 
-#define KFL_SCAN_BATCH 1 /* *out_header is a batch of records, which the scan has passed; scan->batch are its bytes */
-#define KFL_SCAN_END 2   /* an end mark; the scan stays in front of it */
-#define KFL_SCAN_BAD 3   /* no batch stands here, scan->what says why; the scan stays */
-#define KFL_SCAN_ORDER 4 /* it verifies, but its offset or its writer epoch cannot follow; the scan stays */
+#define KFL_SCAN_BATCH                                                                             \
+    1 /* *out_header is a batch of records, which the scan has passed; scan->batch are its bytes */
+#define KFL_SCAN_END 2 /* an end mark; the scan stays in front of it */
+#define KFL_SCAN_BAD 3 /* no batch stands here, scan->what says why; the scan stays */
+#define KFL_SCAN_ORDER                                                                             \
+    4 /* it verifies, but its offset or its writer epoch cannot follow; the scan stays */
 #define KFL_SCAN_NEWER 5 /* it verifies, and is written by a newer library; the scan stays */
 /* One of these, 0 where nothing is left up to the limit, or an error of this process (KFL_E_NOMEM). */
 int kfl__scan_step(struct kfl__scan *scan, struct kfl__batch_header *out_header);
@@ -68,6 +70,7 @@ int kfl__scan_anything(struct kfl__scan *scan);
  * Decode the records of the batch that the last step passed. 0 and the first one's timestamp (-1: there is none);
  * KFL_E_CORRUPT (no text), KFL_E_UNSUPPORTED (a codec that this build lacks), KFL_E_NOMEM.
  */
-int kfl__scan_records(struct kfl__scan *scan, const struct kfl__batch_header *header, int64_t *out_first_timestamp_ms);
+int kfl__scan_records(struct kfl__scan *scan, const struct kfl__batch_header *header,
+                      int64_t *out_first_timestamp_ms);
 
 #endif

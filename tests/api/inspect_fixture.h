@@ -59,7 +59,8 @@ static inline void inspect_reopen(void)
 }
 
 /* Segments of 64 KiB. */
-static inline void inspect_topic(const char *name, int32_t partition_count, const char *property, const char *value)
+static inline void inspect_topic(const char *name, int32_t partition_count, const char *property,
+                                 const char *value)
 {
     kfl_config *config;
     OK(kfl_config_create(&config));
@@ -82,24 +83,26 @@ static inline void inspect_send(const char *topic, int32_t partition, int count,
         int64_t end, offset;
         OK(kfl_topic_end_offset(store, topic, partition, &end));
         int size = snprintf(key, sizeof key, "k%" PRId64, end);
-        OK(kfl_producer_send(producer, topic, partition, key, (size_t)size, value, value_size, NULL, 0, NOW_MS + end,
-                             &offset));
+        OK(kfl_producer_send(producer, topic, partition, key, (size_t)size, value, value_size, NULL,
+                             0, NOW_MS + end, &offset));
         ck_assert_int_eq(offset, end);
     }
     OK(kfl_producer_close(producer));
     free(value);
 }
 
-/* The i-th file of a partition: its row, whose path stays until the next call. */
+/* The i-th file of a partition: its row, whose path stays for the next 15 calls. */
 static inline kfl_segment inspect_segment(const char *topic, int32_t partition, int32_t index)
 {
-    static char path[1024];
+    static char paths[16][1024];
+    static unsigned next;
+    char *path = paths[next++ % 16];
     kfl_segments *segments;
     OK(kfl_segments_list(store, topic, partition, &segments));
     const kfl_segment *row = kfl_segments_get(segments, index);
     ck_assert_ptr_nonnull(row);
     kfl_segment segment = *row;
-    snprintf(path, sizeof path, "%s", row->path);
+    snprintf(path, sizeof paths[0], "%s", row->path);
     segment.path = path;
     kfl_segments_release(segments);
     return segment;

@@ -63,8 +63,11 @@ START_TEST(topic_and_metadata_are_copied)
     char topic[16] = "orders", metadata[4] = {'a', 0, 'b', 0};
     ck_assert_int_eq(kfl__offsets_create(&offsets), 0);
     for (int32_t i = 0; i < 50; i++) {
-        kfl_partition_offset offset = {
-            .topic = topic, .partition = i, .offset = 100 + i, .metadata = metadata, .metadata_size = 3};
+        kfl_partition_offset offset = {.topic = topic,
+                                       .partition = i,
+                                       .offset = 100 + i,
+                                       .metadata = metadata,
+                                       .metadata_size = 3};
         ck_assert_int_eq(kfl__offsets_add(offsets, &offset), 0);
     }
     memset(topic, 'x', sizeof topic);
@@ -86,7 +89,8 @@ START_TEST(empty_metadata_is_not_missing_metadata)
 {
     kfl_offsets *offsets;
     ck_assert_int_eq(kfl__offsets_create(&offsets), 0);
-    ck_assert_int_eq(kfl__offsets_add(offsets, &(kfl_partition_offset){.topic = "t", .metadata = ""}), 0);
+    ck_assert_int_eq(
+        kfl__offsets_add(offsets, &(kfl_partition_offset){.topic = "t", .metadata = ""}), 0);
     ck_assert_int_eq(kfl__offsets_add(offsets, &(kfl_partition_offset){.topic = "t"}), 0);
     ck_assert_ptr_nonnull(kfl_offsets_get(offsets, 0)->metadata);
     ck_assert_uint_eq(kfl_offsets_get(offsets, 0)->metadata_size, 0);

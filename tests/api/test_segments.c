@@ -121,7 +121,8 @@ START_TEST(nonsense_is_refused)
     ck_assert_int_eq(kfl_segments_list(store, NULL, 0, &segments), KFL_E_INVALID);
     ck_assert_int_eq(kfl_segments_list(store, "t", 0, NULL), KFL_E_INVALID);
     ck_assert_int_eq(kfl_segments_list(store, "t", 1, &segments), KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
-    ck_assert_int_eq(kfl_segments_list(store, "t", -1, &segments), KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(kfl_segments_list(store, "t", -1, &segments),
+                     KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
     ck_assert_int_eq(kfl_segments_list(store, "u", 0, &segments), KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
     ck_assert_int_eq(kfl_segments_count(NULL), 0);
     ck_assert_ptr_null(kfl_segments_get(NULL, 0));

@@ -14,7 +14,8 @@ static int64_t stat_of(const char *name, const char *topic, int32_t partition)
     int r;
     OK(kfl_stats_open(store, &stats));
     while ((r = kfl_stats_next(stats, &told_name, &told_topic, &told_partition, &value)) == 1) {
-        if (strcmp(told_name, name) != 0 || strcmp(told_topic, topic) != 0 || told_partition != partition)
+        if (strcmp(told_name, name) != 0 || strcmp(told_topic, topic) != 0 ||
+            told_partition != partition)
             continue;
         ck_assert_int_eq(found, -1);
         found = value;
@@ -82,7 +83,8 @@ START_TEST(the_size_is_that_of_the_files)
             size += kfl_segments_get(segments, i)->used_bytes;
     kfl_segments_release(segments);
     ck_assert_int_eq(stat_of("log_size_bytes", "t", 0), size);
-    ck_assert_int_eq(size, stat_of("appended_bytes_total", "t", 0) + 512 * stat_of("log_segments", "t", 0));
+    ck_assert_int_eq(size, stat_of("appended_bytes_total", "t", 0) +
+                               512 * stat_of("log_segments", "t", 0));
 }
 END_TEST
 
@@ -106,10 +108,12 @@ static int append_elsewhere(void *context)
     kfl_producer *producer;
     int64_t offset;
     int *told = context;
-    if (kfl_store_open(temp_dir_path(), NULL, &mine) < 0 || kfl_producer_open(mine, NULL, &producer) < 0)
+    if (kfl_store_open(temp_dir_path(), NULL, &mine) < 0 ||
+        kfl_producer_open(mine, NULL, &producer) < 0)
         return 1;
     for (int i = 0; i < 7; i++)
-        if (kfl_producer_send(producer, "t", 0, "k", 1, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, &offset) < 0)
+        if (kfl_producer_send(producer, "t", 0, "k", 1, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW,
+                              &offset) < 0)
             return 2;
     if (write(told[1], "!", 1) != 1)
         return 3;

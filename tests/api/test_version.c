@@ -13,7 +13,8 @@ START_TEST(the_version_is_the_header_s)
     char text[32];
     ck_assert_int_eq(kfl_version(), KFL_VERSION_HEX);
     ck_assert_str_eq(kfl_version_string(), KFL_VERSION_STRING);
-    snprintf(text, sizeof text, "%d.%d.%d", kfl_version() >> 16, kfl_version() >> 8 & 255, kfl_version() & 255);
+    snprintf(text, sizeof text, "%d.%d.%d", kfl_version() >> 16, kfl_version() >> 8 & 255,
+             kfl_version() & 255);
     ck_assert_str_eq(text, kfl_version_string());
 }
 END_TEST

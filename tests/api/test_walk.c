@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Walking a lone segment file: what is there is handed out, what is not is told, and the walk goes on. */
+#include "../golden/golden_text.h"
 #include "base/hash.h"
 #include "format/batch.h"
 #include "format/codec.h"
 #include "inspect_fixture.h"
 #include "suite.h"
-#include "../golden/golden_text.h"
 
 #define GOLDEN KFL_TESTS_SOURCE_ROOT "/tests/golden/format-1/"
 
@@ -43,8 +43,8 @@ static void tell_records(FILE *to)
         ck_assert_int_eq(record->partition, kfl_walk_partition(walk));
         if (i == 0)
             ck_assert_int_eq(record->timestamp_ms, batch->base_timestamp_ms);
-        text_record(to, record->offset, record->timestamp_ms, record->key, record->key_size, record->value,
-                    record->value_size);
+        text_record(to, record->offset, record->timestamp_ms, record->key, record->key_size,
+                    record->value, record->value_size);
         for (int32_t h = 0; h < record->header_count; h++) {
             kfl_header header;
             OK(kfl_record_header(record, h, &header));
@@ -73,9 +73,11 @@ START_TEST(a_golden_file_says_what_its_text_says)
         if (batch->kind == KFL_BATCH_END_MARK)
             text_end(to, (uint64_t)batch->place, batch->end_offset, batch->next_segment_id);
         else {
-            fprintf(to, "batch at %" PRId64 ": %d from offset %" PRId64 ", epoch %u, durable %" PRId64 ", %s\n",
-                    batch->place, batch->record_count, batch->base_offset, batch->writer_epoch, batch->durable_offset,
-                    kfl__codec_name(batch->codec));
+            fprintf(to,
+                    "batch at %" PRId64 ": %d from offset %" PRId64 ", epoch %u, durable %" PRId64
+                    ", %s\n",
+                    batch->place, batch->record_count, batch->base_offset, batch->writer_epoch,
+                    batch->durable_offset, kfl__codec_name(batch->codec));
             tell_records(to);
         }
     }
@@ -187,7 +189,8 @@ START_TEST(a_flipped_byte_costs_one_batch)
 {
     kfl_segment segment = a_sealed_segment();
     kfl_batch third = inspect_batch(segment.path, 3);
-    const int64_t places[] = {0, 8, 9, 11, 12, 16, 23, 24, 32, 36, 40, 42, 44, 48, 100, third.size - 1};
+    const int64_t places[] = {0,  8,  9,  11, 12, 16, 23,  24,
+                              32, 36, 40, 42, 44, 48, 100, third.size - 1};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         int64_t skipped;
         inspect_flip(segment.path, third.place + places[i]);
@@ -202,7 +205,8 @@ START_TEST(a_flipped_byte_costs_one_batch)
         ck_assert_str_eq(kfl_last_error_path(), segment.path);
         ck_assert_int_eq(kfl_walk_records(walk, &(kfl_records *){NULL}), KFL_E_INVALID);
         ck_assert_int_eq(kfl_walk_skip(walk, &skipped), 1);
-        ck_assert_int_eq(skipped, inspect_batch(segment.path, 2).size > 0 ? (third.size + 7) / 8 * 8 : 0);
+        ck_assert_int_eq(skipped,
+                         inspect_batch(segment.path, 2).size > 0 ? (third.size + 7) / 8 * 8 : 0);
         ck_assert_int_eq(kfl_walk_next(walk, &batch), 1);
         ck_assert_int_eq(batch->base_offset, 4);
         int64_t end = batch->end_offset;
@@ -242,8 +246,13 @@ START_TEST(a_cut_file_is_walked_as_far_as_it_goes)
 {
     kfl_segment segment = a_sealed_segment();
     kfl_batch third = inspect_batch(segment.path, 3);
-    const int64_t lengths[] = {third.place + third.size - 1, third.place + 60, third.place + 48, third.place + 47,
-                               third.place + 8, third.place + 1, third.place};
+    const int64_t lengths[] = {third.place + third.size - 1,
+                               third.place + 60,
+                               third.place + 48,
+                               third.place + 47,
+                               third.place + 8,
+                               third.place + 1,
+                               third.place};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         ck_assert_int_eq(truncate(segment.path, lengths[i]), 0);
         OK(kfl_walk_open(segment.path, &walk));
