@@ -364,7 +364,7 @@ static void bench_print_table(const char *title, const struct bench_row *rows, s
 void bench_table(const char *title, struct bench_row *rows, size_t row_count)
 {
     int rounds = bench.quick ? 5 : 11;
-    if (bench.only != NULL && strstr(title, bench.only) == NULL)
+    if (!bench_going_on() || (bench.only != NULL && strstr(title, bench.only) == NULL))
         return;
     for (size_t i = 0; i < row_count; i++) {
         rows[i].rounds = 0;
