@@ -240,22 +240,55 @@ static int producer_place(kfl_producer *producer, struct kfl__outgoing *outgoing
     return 0;
 }
 
-static int producer_check(kfl_producer *producer, const char *topic, struct kfl__outgoing *outgoing)
+/* A caller's record, before anything of it is looked at. Field by field: most of a send is spared otherwise. */
+static inline void producer_take(struct kfl__outgoing *outgoing, int32_t partition, const void *key, size_t key_size,
+                                 const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
+                                 int64_t timestamp_ms)
 {
-    if (producer == NULL || topic == NULL)
-        return kfl__fail(KFL_E_INVALID, "kfl_producer_send: %s is NULL", producer == NULL ? "the producer" : "the topic");
+    struct kfl__message *message = &outgoing->message;
+    message->key = key;
+    message->value = value;
+    message->key_size = key_size;
+    message->value_size = value_size;
+    message->headers = headers;
+    message->packed_headers = NULL;
+    message->packed_headers_size = 0;
+    message->header_count = (uint32_t)header_count;
+    message->timestamp_ms = timestamp_ms;
+    outgoing->partition = partition;
+    outgoing->flags = 0;
+}
+
+static int producer_bad_argument(const kfl_producer *producer, const char *topic)
+{
+    return kfl__fail(KFL_E_INVALID, "kfl_producer_send: %s",
+                     producer == NULL ? "the producer is NULL" : topic == NULL ? "the topic is NULL" : "a size without bytes");
+}
+
+static inline int producer_size(struct kfl__outgoing *outgoing)
+{
     const struct kfl__message *message = &outgoing->message;
-    if ((message->key == NULL && message->key_size > 0) || (message->value == NULL && message->value_size > 0) ||
-        (message->headers == NULL && message->header_count > 0))
-        return kfl__fail(KFL_E_INVALID, "kfl_producer_send: a size without bytes");
+    if (KFL_UNLIKELY(message->header_count != 0 || (message->key_size | message->value_size) >= (size_t)1 << 29))
+        return kfl__record_size(message, &outgoing->size);
+    outgoing->size = sizeof(struct kfl__record_head) + message->key_size + message->value_size;
+    return 0;
+}
+
+static inline int producer_check(kfl_producer *producer, const char *topic, struct kfl__outgoing *outgoing)
+{
+    const struct kfl__message *message = &outgoing->message;
+    if (KFL_UNLIKELY(producer == NULL || topic == NULL || (message->key == NULL && message->key_size > 0) ||
+                     (message->value == NULL && message->value_size > 0) ||
+                     (message->headers == NULL && message->header_count > 0)))
+        return producer_bad_argument(producer, topic);
     int r = kfl__core_check(producer->core);
-    if (r == 0)
+    if (KFL_LIKELY(r == 0))
         r = kfl__producer_topic(producer, topic, &outgoing->entry);
-    if (r < 0)
+    if (KFL_UNLIKELY(r < 0))
         return r;
     outgoing->shape = kfl__topic_shape(outgoing->entry->topic);
-    r = kfl__record_size(message, &outgoing->size);
-    if (r < 0)
+    r = producer_size(outgoing);
+    if (KFL_UNLIKELY(r < 0))
         return r;
     const struct kfl__settings *settings = outgoing->shape->settings;
     if (KFL_UNLIKELY(outgoing->size + sizeof(struct kfl__batch_header) > (uint64_t)settings->max_message_bytes))
@@ -263,7 +296,7 @@ static int producer_check(kfl_producer *producer, const char *topic, struct kfl_
     if (KFL_UNLIKELY(message->key == NULL && (settings->cleanup_policy & KFL_CLEANUP_COMPACT) != 0))
         return producer_no_key(outgoing);
     r = producer_set_time(outgoing, &producer->core->clock);
-    if (r < 0)
+    if (KFL_UNLIKELY(r < 0))
         return r;
     outgoing->codec = kfl__producer_codec(producer, outgoing->shape);
     return producer_place(producer, outgoing);
@@ -359,19 +392,8 @@ int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partiti
                       const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
                       int64_t timestamp_ms, int64_t *out_offset)
 {
-    struct kfl__outgoing outgoing = {
-        .message =
-            {
-                .key = key,
-                .value = value,
-                .key_size = key_size,
-                .value_size = value_size,
-                .headers = headers,
-                .header_count = (uint32_t)header_count,
-                .timestamp_ms = timestamp_ms,
-            },
-        .partition = partition,
-    };
+    struct kfl__outgoing outgoing;
+    producer_take(&outgoing, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms);
     if (KFL_UNLIKELY(header_count > UINT32_MAX))
         return kfl__fail(KFL_E_INVALID, "kfl_producer_send: %zu headers", header_count);
     int r = producer_check(producer, topic, &outgoing);
@@ -391,19 +413,8 @@ int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t part
                          const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
                          int64_t timestamp_ms, int64_t expected_offset, int64_t *out_offset)
 {
-    struct kfl__outgoing outgoing = {
-        .message =
-            {
-                .key = key,
-                .value = value,
-                .key_size = key_size,
-                .value_size = value_size,
-                .headers = headers,
-                .header_count = (uint32_t)header_count,
-                .timestamp_ms = timestamp_ms,
-            },
-        .partition = partition,
-    };
+    struct kfl__outgoing outgoing;
+    producer_take(&outgoing, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms);
     if (header_count > UINT32_MAX || partition < 0 || expected_offset < 0)
         return kfl__fail(KFL_E_INVALID, "kfl_producer_send_if: the partition is a number, and so is the offset that it ends at");
     int r = producer_check(producer, topic, &outgoing);

@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* XXH3 of libxxhash, by the processor's widest vectors where the library chooses at run time. */
+/*
+ * XXH3 of libxxhash: inlined where the bytes are few, since the call then costs as much as the hash; by
+ * the processor's widest vectors, where the library chooses them at run time, when they are many.
+ */
 #include "base/hash.h"
 
-#ifdef KFL_HAVE_XXH_DISPATCH
-#include <xxh_x86dispatch.h> /* gives the names below their choosing variants */
-#else
+#define XXH_INLINE_ALL
 #include <xxhash.h>
+
+/* Up to here XXH3 does without long vectors. */
+#define HASH_FEW 240
+
+#ifdef KFL_HAVE_XXH_DISPATCH
+/* As xxh_x86dispatch.h declares them; that header cannot be had beside the inlined functions. */
+extern XXH64_hash_t XXH3_64bits_dispatch(const void *bytes, size_t size);
+extern XXH64_hash_t XXH3_64bits_withSeed_dispatch(const void *bytes, size_t size, XXH64_hash_t seed);
+#define hash_many XXH3_64bits_dispatch
+#define hash_many_seeded XXH3_64bits_withSeed_dispatch
+#else
+#define hash_many XXH3_64bits
+#define hash_many_seeded XXH3_64bits_withSeed
 #endif
 
 uint64_t kfl__hash64(const void *bytes, size_t size)
 {
-    return XXH3_64bits(bytes, size);
+    return size <= HASH_FEW ? XXH3_64bits(bytes, size) : hash_many(bytes, size);
 }
 
 uint64_t kfl__hash64_seeded(const void *bytes, size_t size, uint64_t seed)
 {
-    return XXH3_64bits_withSeed(bytes, size, seed);
+    return size <= HASH_FEW ? XXH3_64bits_withSeed(bytes, size, seed) : hash_many_seeded(bytes, size, seed);
 }
 
 struct kfl__digest kfl__digest128(const void *bytes, size_t size)

@@ -26,7 +26,6 @@
 #include "engine/touch.h"
 
 #define APPEND_STAGING 4096u
-#define APPEND_TOUCH_LEAST (UINT64_C(32) << 10)
 
 #define load_relaxed(word) atomic_load_explicit(word, memory_order_relaxed)
 #define store_relaxed(word, value) atomic_store_explicit(word, value, memory_order_relaxed)
@@ -576,25 +575,27 @@ struct partition_after {
     int64_t flush; /* flush.messages is reached: sync up to here; else 0 */
 };
 
-/* Holding the lock, after an append. */
-static void partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
+/* Holding the lock, after an append: is there anything? Mostly not. */
+static bool partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
                                  struct partition_after *out_after)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__segment *segment = partition->writing;
     uint64_t place = kfl__word_place(load_relaxed(&slot->published));
     int64_t end = load_relaxed(&slot->end_offset);
-    uint64_t asked = load_relaxed(&segment->asked_to), touched = load_relaxed(&segment->touched_to);
-    if (!by_file && KFL_UNLIKELY(place + APPEND_TOUCH_LEAST > touched || place + KFL_TOUCH_AHEAD / 2 > asked) &&
-        touched < segment->size) {
+    bool touch = !by_file && place > load_relaxed(&segment->look_at);
+    bool prepare = place * 2 > segment->size && load_relaxed(&slot->next.id) == 0 && !segment->next_asked;
+    bool flush = end - load_relaxed(&slot->durable_offset) >= how->settings->flush_messages;
+    if (KFL_LIKELY(!touch && !prepare && !flush))
+        return false;
+    *out_after = (struct partition_after){.place = place, .prepare = prepare, .flush = flush ? end : 0};
+    if (touch) {
         kfl__segment_acquire(segment);
         out_after->touch = segment;
-        out_after->place = place;
     }
-    if (KFL_UNLIKELY(place * 2 > segment->size) && load_relaxed(&slot->next.id) == 0)
-        out_after->prepare = true;
-    if (KFL_UNLIKELY(end - load_relaxed(&slot->durable_offset) >= how->settings->flush_messages))
-        out_after->flush = end;
+    if (prepare)
+        segment->next_asked = true;
+    return true;
 }
 
 static int partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, const struct partition_after *after)
@@ -615,65 +616,79 @@ static int partition_do_after(struct kfl__partition *partition, const struct kfl
     return r;
 }
 
+/* An attempt found something missing: bring it about, not holding the lock. 0: try again. */
+static int partition_provide_for(struct kfl__partition *partition, int need, const struct kfl__payload *payload,
+                                 const struct kfl__append *how, int64_t *io_deadline_ns)
+{
+    int r = kfl__core_enter(partition->core);
+    if (r < 0)
+        return r;
+    if (*io_deadline_ns == 0)
+        *io_deadline_ns = kfl__clock_deadline_ns(how->block_ms);
+    r = partition_provide(partition, need, payload, how, *io_deadline_ns);
+    kfl__core_leave(partition->core);
+    return r;
+}
+
+/* staging: NULL, or the batch laid out in memory, to be written from there. */
+static inline int partition_append(struct kfl__partition *partition, const struct kfl__payload *payload,
+                                   const struct kfl__append *how, uint8_t *staging, int64_t *out_base_offset)
+{
+    struct partition_after after;
+    bool more = false;
+    int64_t deadline = 0; /* a look at the clock is for those who have to wait */
+    for (;;) {
+        int r = partition_lock_quickly(partition, how->block_ms, &deadline);
+        if (KFL_UNLIKELY(r < 0))
+            return r;
+        r = partition_append_locked(partition, payload, how, staging, out_base_offset);
+        if (KFL_LIKELY(r == 0))
+            more = partition_look_ahead(partition, how, staging != NULL, &after);
+        kfl__partition_unlock(partition);
+        if (KFL_LIKELY(r == 0))
+            break;
+        if (r > 0)
+            r = partition_provide_for(partition, r, payload, how, &deadline);
+        if (r < 0)
+            return r;
+    }
+    kfl__notify_raise(partition->core, partition->slot);
+    return KFL_LIKELY(!more) ? 0 : partition_do_after(partition, how, &after);
+}
+
+/* The batch is laid out in memory first, so that one pwrite brings it into the file. */
+static __attribute__((noinline)) int partition_append_by_file(struct kfl__partition *partition,
+                                                              const struct kfl__payload *payload,
+                                                              const struct kfl__append *how, int64_t *out_base_offset)
+{
+    uint64_t small[APPEND_STAGING / sizeof(uint64_t)];
+    uint64_t room = kfl__batch_room(payload->size);
+    uint8_t *staging = (uint8_t *)small, *large = NULL;
+    struct kfl__payload staged = *payload;
+    if (room > sizeof small) {
+        staging = large = kfl__alloc(room);
+        if (large == NULL)
+            return kfl__fail(KFL_E_NOMEM, "a batch of %u bytes: out of memory", payload->size);
+    }
+    uint8_t *bytes = staging + sizeof(struct kfl__batch_header);
+    if (payload->bytes != NULL) {
+        memcpy(bytes, payload->bytes, payload->size);
+    } else {
+        payload->fill(payload, bytes);
+        staged.hash = kfl__hash64(bytes, payload->size);
+    }
+    kfl__batch_pad(staging, payload->size);
+    int r = partition_append(partition, &staged, how, staging, out_base_offset);
+    kfl__free(large);
+    return r;
+}
+
 int kfl__partition_append(struct kfl__partition *partition, const struct kfl__payload *payload,
                           const struct kfl__append *how, int64_t *out_base_offset)
 {
-    uint64_t small[APPEND_STAGING / sizeof(uint64_t)];
-    uint8_t *staging = NULL, *large = NULL;
-    struct kfl__payload staged;
-    struct partition_after after = {0};
-    bool by_file = how->durable || partition->core->by_file || how->settings->flush_messages == 1;
-
-    if (by_file) {
-        uint64_t room = kfl__batch_room(payload->size);
-        staging = (uint8_t *)small;
-        if (room > sizeof small) {
-            staging = large = kfl__alloc(room);
-            if (large == NULL)
-                return kfl__fail(KFL_E_NOMEM, "a batch of %u bytes: out of memory", payload->size);
-        }
-        staged = *payload;
-        uint8_t *bytes = staging + sizeof(struct kfl__batch_header);
-        if (payload->bytes != NULL) {
-            memcpy(bytes, payload->bytes, payload->size);
-        } else {
-            payload->fill(payload, bytes);
-            staged.hash = kfl__hash64(bytes, payload->size);
-        }
-        kfl__batch_pad(staging, payload->size);
-        payload = &staged;
-    }
-
-    int64_t deadline = 0; /* a look at the clock is for those who have to wait */
-    int r;
-    for (;;) {
-        r = partition_lock_quickly(partition, how->block_ms, &deadline);
-        if (r < 0)
-            break;
-        r = partition_append_locked(partition, payload, how, staging, out_base_offset);
-        if (KFL_LIKELY(r == 0))
-            partition_look_ahead(partition, how, by_file, &after);
-        kfl__partition_unlock(partition);
-        if (r <= 0)
-            break;
-        int need = r;
-        r = kfl__core_enter(partition->core);
-        if (r < 0)
-            break;
-        if (deadline == 0)
-            deadline = kfl__clock_deadline_ns(how->block_ms);
-        r = partition_provide(partition, need, payload, how, deadline);
-        kfl__core_leave(partition->core);
-        if (r < 0)
-            break;
-    }
-    kfl__free(large);
-    if (r < 0)
-        return r;
-    kfl__notify_raise(partition->core, partition->slot);
-    if (KFL_UNLIKELY(after.touch != NULL || after.prepare || after.flush != 0))
-        r = partition_do_after(partition, how, &after);
-    return r;
+    if (KFL_UNLIKELY(how->durable || partition->core->by_file || how->settings->flush_messages == 1))
+        return partition_append_by_file(partition, payload, how, out_base_offset);
+    return partition_append(partition, payload, how, NULL, out_base_offset);
 }
 
 void kfl__partition_destroy(struct kfl__partition *partition)

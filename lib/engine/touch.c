@@ -138,6 +138,12 @@ void kfl__touch_look(struct kfl__core *core, struct kfl__segment *segment, uint6
     }
     if (place + TOUCH_INLINE / 2 > atomic_load_explicit(&segment->touched_to, memory_order_relaxed))
         (void)kfl__segment_touch_ahead(segment, TOUCH_INLINE);
+    uint64_t touched = atomic_load_explicit(&segment->touched_to, memory_order_relaxed);
+    uint64_t look_at = touched >= segment->size ? segment->size : touched > TOUCH_INLINE / 2 ? touched - TOUCH_INLINE / 2 : 0;
+    asked = atomic_load_explicit(&segment->asked_to, memory_order_relaxed);
+    if (segment->size >= TOUCH_FILE_LEAST && asked < segment->size && asked - KFL_TOUCH_AHEAD / 2 < look_at)
+        look_at = asked - KFL_TOUCH_AHEAD / 2;
+    atomic_store_explicit(&segment->look_at, look_at > place ? look_at : place, memory_order_relaxed);
 }
 
 void kfl__touch_stop(struct kfl__core *core)

@@ -105,12 +105,6 @@ void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t pl
         kfl__store64((uint8_t *)to + 8 * i, sealed.words[i]);
 }
 
-void kfl__batch_pad(void *batch, uint32_t payload_size)
-{
-    size_t used = sizeof(struct kfl__batch_header) + payload_size;
-    memset((uint8_t *)batch + used, 0, (size_t)kfl__batch_room(payload_size) - used);
-}
-
 void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,
                          uint32_t writer_epoch, int64_t durable_offset, uint64_t place,
                          uint64_t seed)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "format/layout.h"
 #include "kafkalite.h"
 
@@ -43,7 +44,13 @@ void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t pl
  * Zero the up to 7 bytes between the payload's end and the next batch's place. `batch` points at
  * the header.
  */
-void kfl__batch_pad(void *batch, uint32_t payload_size);
+static inline void kfl__batch_pad(void *batch, uint32_t payload_size)
+{
+    uint8_t *last = (uint8_t *)batch + kfl__batch_room(payload_size) - sizeof(uint64_t);
+    /* The payload fills `payload_size % 8` bytes of the last word, or all of it. */
+    uint64_t padding = (0 - (uint64_t)payload_size) % sizeof(uint64_t);
+    kfl__store64(last, kfl__load64(last) & UINT64_MAX >> 8 * padding);
+}
 /* An end mark: 48 bytes at `to`. */
 void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,
                          uint32_t writer_epoch, int64_t durable_offset, uint64_t place,

@@ -34,6 +34,9 @@ struct kfl__segment {
     _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
     _Atomic uint64_t touched_to;     /* the writable map's pages are there up to this place */
     _Atomic uint64_t asked_to;       /* and were asked for up to this one */
+    _Atomic uint64_t look_at;        /* an append behind this place looks whether more pages are to be asked for */
+    /* guarded by append */
+    bool next_asked; /* the file behind this one was asked for */
     _Atomic uint32_t offsets_count;  /* entries known to be there; 0: not counted yet */
     _Atomic uint64_t *readable;      /* a bit for each window of 64 KiB whose pages are known to answer */
 };
