@@ -12,6 +12,7 @@
 #include "base/wait.h"
 #include "catalog/segments.h"
 #include "catalog/topics.h"
+#include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
 
@@ -22,6 +23,9 @@ struct clean_row {
     uint64_t word;
     uint32_t writer_epoch;
     int64_t active_id, active_base;
+    int64_t next_id; /* prepared and not used: it goes, since who opens after a reboot begins a new one */
+    struct kfl__topic *topic; /* a share */
+    struct kfl__partition *of;
 };
 
 struct clean_note {
@@ -134,6 +138,15 @@ static int clean_put_row(struct kfl__catalog_txn *txn, const struct clean_row *c
         if (r < 0)
             return r;
     }
+    if (clean->next_id != 0) {
+        struct kfl__segment_row segment;
+        r = kfl__segments_get(txn, clean->topic_id, clean->partition, clean->next_id, &segment);
+        segment.state = KFL_SEGMENT_ROW_TRASH;
+        if (r == 0)
+            r = kfl__segments_put(txn, clean->topic_id, clean->partition, &segment);
+        if (r < 0 && r != KFL_E_NOT_FOUND)
+            return r;
+    }
     if (row.writer_epoch < clean->writer_epoch)
         row.writer_epoch = clean->writer_epoch;
     row.flags |= KFL_PARTITION_CLEAN;
@@ -168,7 +181,8 @@ static int clean_add(struct clean_note *note, struct kfl__partition *partition)
         note->room = room;
     }
     struct clean_row *row = &note->rows[note->count];
-    *row = (struct clean_row){.topic_id = partition->topic->id, .partition = partition->number};
+    *row = (struct clean_row){
+        .topic_id = partition->topic->id, .partition = partition->number, .topic = partition->topic, .of = partition};
     int r = kfl__partition_lock(partition, kfl__clock_deadline_ns(1000));
     if (r < 0)
         return r;
@@ -185,6 +199,8 @@ static int clean_add(struct clean_note *note, struct kfl__partition *partition)
         atomic_store(&slot->offset_floor, row->end_offset);
         atomic_store(&slot->floor_raised_at, row->end_offset);
         atomic_store(&slot->noted_offset, row->end_offset);
+        row->next_id = atomic_exchange(&slot->next.id, 0);
+        kfl__topic_acquire(row->topic);
         note->count++;
     }
     kfl__partition_unlock(partition);
@@ -203,11 +219,13 @@ int kfl__clean_note(struct kfl__core *core)
         if (kfl__state_slot(core->state, n, &slot) < 0)
             break;
         /* With the floor at the end nothing was given since the last clean note. */
-        if (!clean_in_use(slot) || atomic_load(&slot->offset_floor) == atomic_load(&slot->end_offset))
+        int64_t end = atomic_load(&slot->end_offset);
+        if (!clean_in_use(slot) ||
+            (atomic_load(&slot->offset_floor) == end && atomic_load(&slot->durable_offset) == end))
             continue;
         int r = clean_find(core, slot, &topic, &partition);
         if (r > 0)
-            r = kfl__sync_wait(partition, atomic_load(&slot->end_offset), kfl__clock_deadline_ns(60000));
+            r = kfl__sync_wait(partition, end, kfl__clock_deadline_ns(60000));
         if (r == 0 && topic != NULL)
             r = clean_add(&note, partition);
         kfl__topic_release(topic);
@@ -215,6 +233,11 @@ int kfl__clean_note(struct kfl__core *core)
             first = r;
     }
     int r = note.count > 0 ? kfl__catalog_change_run(core->catalog, clean_put, &note) : 0;
+    for (int32_t i = 0; i < note.count; i++) {
+        if (r == 0 && note.rows[i].next_id != 0)
+            kfl__segments_discard(note.rows[i].of, &note.rows[i].next_id, 1);
+        kfl__topic_release(note.rows[i].topic);
+    }
     kfl__free(note.rows);
     return first < 0 ? first : r;
 }

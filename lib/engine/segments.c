@@ -318,15 +318,45 @@ static int segments_publish_next(struct kfl__partition *partition, const struct 
     return 0;
 }
 
+/*
+ * The prepared file is too small: out of the slot with it, so that nobody rolls into it while it goes, and what
+ * takes the appends stands still until another one is prepared.
+ */
+static int segments_withdraw_next(struct kfl__partition *partition, struct segments_make *make, int64_t deadline_ns)
+{
+    struct kfl__slot *slot = partition->slot;
+    int r = kfl__partition_lock(partition, deadline_ns);
+    if (r < 0)
+        return r;
+    make->discard = atomic_load(&slot->next.id);
+    make->active_id = atomic_load(&slot->active.id);
+    make->active_base_offset = atomic_load(&slot->active_base_offset);
+    atomic_store(&slot->next.id, 0);
+    kfl__partition_unlock(partition);
+    return 0;
+}
+
+/* It goes on after all: its size and seed stand there still. */
+static void segments_restore_next(struct kfl__partition *partition, const struct segments_make *make)
+{
+    struct kfl__words words;
+    kfl__error_save(&words);
+    if (make->discard != 0 && kfl__partition_lock(partition, -1) == 0) {
+        atomic_store(&partition->slot->next.id, make->discard);
+        kfl__partition_unlock(partition);
+    }
+    kfl__error_restore(&words);
+}
+
 /* Holding the prepare lock. */
 static int segments_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room, int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
-    struct segments_make make = {.partition = partition, .discard = atomic_load(&slot->next.id)};
+    struct segments_make make = {.partition = partition};
     struct kfl__segment *segment = NULL;
-    if (make.discard != 0 && (uint64_t)atomic_load(&slot->next.size) >= KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE)
+    if (atomic_load(&slot->next.id) != 0 &&
+        (uint64_t)atomic_load(&slot->next.size) >= KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE)
         return 0; /* somebody else was first */
-    kfl__partition_active(partition, &make.active_id, &make.active_base_offset);
     int r = kfl__segments_begin(partition, segments_next_size(slot, settings, room), &make.row);
     if (r < 0)
         return r;
@@ -340,14 +370,20 @@ static int segments_prepare(struct kfl__partition *partition, const struct kfl__
                       (long long)make.row.segment_id, partition->topic->name, partition->number);
         goto fail;
     }
-    if (atomic_load(&slot->end_offset) + 1 > atomic_load(&slot->offset_floor))
-        make.new_floor = segments_next_floor(slot, 0);
-    r = kfl__catalog_change_run(partition->core->catalog, segments_list_ready, &make);
+    r = segments_withdraw_next(partition, &make, deadline_ns);
     if (r < 0)
         goto fail;
+    if (atomic_load(&slot->end_offset) + 1 > atomic_load(&slot->offset_floor))
+        make.new_floor = segments_next_floor(slot, 0);
+    KFL_STEP("prepare.withdrawn");
+    r = kfl__catalog_change_run(partition->core->catalog, segments_list_ready, &make);
+    if (r < 0) {
+        segments_restore_next(partition, &make);
+        goto fail;
+    }
     KFL_STEP("prepare.ready");
     r = segments_publish_next(partition, &make, segment, deadline_ns);
-    if (r == 0 && make.discard != 0)
+    if (make.discard != 0)
         kfl__segments_discard(partition, &make.discard, 1);
     return r;
 fail:
