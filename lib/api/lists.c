@@ -2,8 +2,8 @@
 /*
  * Lists that callers own: names, and places in partitions.
  *
- * Each element is a block of its own, so that what a caller borrowed stays where it is while the list is
- * still being filled.
+ * Each element is a block of its own, so that what a caller borrowed stays where it is while the
+ * list is still being filled.
  */
 #include <limits.h>
 #include <stdlib.h>

@@ -2,9 +2,10 @@
 /*
  * One moment of a partition's files, for lists, checks and statistics.
  *
- * The publishing word says which file takes appends and how far it is filled, the catalog which files there
- * are. Both move on while we look: the word is read first and once more behind, and when it has moved to
- * another file, or the list is of another version, all is looked at again. Nothing is locked, opened or mended.
+ * The publishing word says which file takes appends and how far it is filled, the catalog which
+ * files there are. Both move on while we look: the word is read first and once more behind, and
+ * when it has moved to another file, or the list is of another version, all is looked at again.
+ * Nothing is locked, opened or mended.
  */
 #include "api/manifest.h"
 
@@ -77,7 +78,10 @@ static int manifest_find_slot(struct kfl__core *core, const struct manifest_look
     return r;
 }
 
-/* The row of the file that the word names: it may be listed as prepared still, its base known to the slot only. */
+/*
+ * The row of the file that the word names: it may be listed as prepared still, its base known to
+ * the slot only.
+ */
 static void manifest_find_active(struct kfl__manifest *manifest, uint64_t word)
 {
     struct kfl__slot *slot = manifest->slot;

@@ -28,8 +28,8 @@ struct kfl__manifest {
 
 /*
  * Look at catalog and slot until they agree. Recovers nothing: of a partition without a slot only
- * what is known to be durable counts. KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_CORRUPT (the catalog), …
- * Owned: kfl__manifest_release.
+ * what is known to be durable counts. KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_CORRUPT (the
+ * catalog), … Owned: kfl__manifest_release.
  */
 int kfl__manifest_read(struct kfl__core *core, uint64_t topic_id, int32_t number,
                        struct kfl__manifest *out_manifest);

@@ -2,8 +2,8 @@
 /*
  * The files of a partition, as callers see them.
  *
- * A sealed file's numbers stand in the catalog, the active one's in the slot. A file that is full but not
- * yet sealed is known by what its roll noted; where that is gone the file is read.
+ * A sealed file's numbers stand in the catalog, the active one's in the slot. A file that is full
+ * but not yet sealed is known by what its roll noted; where that is gone the file is read.
  */
 #include "api/manifest.h"
 #include "api/store.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Held against the batches, a signpost is right when it leads to one and, if it tells a time, none of the
- * records before that batch is later: readers look for a time behind it, and would miss those.
- * Batches without a signpost are no fault. Signposts behind what counts are nobody's.
+ * Held against the batches, a signpost is right when it leads to one and, if it tells a time, none
+ * of the records before that batch is later: readers look for a time behind it, and would miss
+ * those. Batches without a signpost are no fault. Signposts behind what counts are nobody's.
  */
 #include "api/signposts.h"
 

@@ -25,7 +25,10 @@ int kfl__signposts_read(int directory, int64_t segment_id, enum kfl__name_kind k
                         struct kfl__signposts *out_signposts);
 void kfl__signposts_close(struct kfl__signposts *signposts); /* takes a zeroed one */
 
-/* A batch stands at `place`, behind records of which the latest is of max_timestamp_ms (-1: none). In order of place. */
+/*
+ * A batch stands at `place`, behind records of which the latest is of max_timestamp_ms (-1: none).
+ * In order of place.
+ */
 void kfl__signposts_meet(struct kfl__signposts *signposts, uint64_t place,
                          int64_t max_timestamp_ms);
 /* What leads to below `place` cannot be judged. */

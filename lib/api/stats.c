@@ -2,9 +2,9 @@
 /*
  * Statistics: what the slots count, and the sizes in the manifests.
  *
- * Slots are shared by all processes, so these are the whole store's numbers. A partition that nobody has
- * used since the state file was made has none in its slot: its offsets are then what the catalog knows to
- * be durable, and its counters 0. Nothing is opened or recovered to count it.
+ * Slots are shared by all processes, so these are the whole store's numbers. A partition that
+ * nobody has used since the state file was made has none in its slot: its offsets are then what the
+ * catalog knows to be durable, and its counters 0. Nothing is opened or recovered to count it.
  */
 #include "api/manifest.h"
 #include "api/store.h"

@@ -2,11 +2,12 @@
 /*
  * Read and check everything, change nothing.
  *
- * Of each partition the publishing word is read first (api/manifest), then every file as far as it counts,
- * by pread: each batch and each record in it, the order of offsets within and across files, what an end mark
- * names, and the signposts against the batches. What lies above the published place is nobody's and is not
- * looked at. Others may append, roll and delete meanwhile: a file that is missing is looked up once more in the
- * catalog before it is told (R27). Damage is told with the records that it costs, and the check goes on behind.
+ * Of each partition the publishing word is read first (api/manifest), then every file as far as it
+ * counts, by pread: each batch and each record in it, the order of offsets within and across files,
+ * what an end mark names, and the signposts against the batches. What lies above the published
+ * place is nobody's and is not looked at. Others may append, roll and delete meanwhile: a file that
+ * is missing is looked up once more in the catalog before it is told (R27). Damage is told with the
+ * records that it costs, and the check goes on behind.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -148,7 +149,10 @@ static int verify_batch(struct verify *v, const struct kfl__batch_header *header
     return r == KFL_E_UNSUPPORTED ? 0 : r; /* this build cannot unpack it; its hash was right */
 }
 
-/* No batch where one must be: tell what is lost, and stand in front of the next. 1, or 0: there is none. */
+/*
+ * No batch where one must be: tell what is lost, and stand in front of the next. 1, or 0: there is
+ * none.
+ */
 static int verify_hole(struct verify *v, const char *what)
 {
     struct kfl__batch_header header;
@@ -168,7 +172,10 @@ static int verify_hole(struct verify *v, const char *what)
     return r < 0 ? r : found;
 }
 
-/* Listed, but not where the mark says that it follows. What replaced a file that was never synced has another id. */
+/*
+ * Listed, but not where the mark says that it follows. What replaced a file that was never synced
+ * has another id.
+ */
 static int verify_end_mark(struct verify *v, const struct kfl__batch_header *mark)
 {
     const struct kfl__manifest *manifest = &v->manifest;

@@ -99,7 +99,10 @@ static void walk_describe(kfl_walk *walk, uint64_t place)
     const struct kfl__batch_header *header = &walk->header;
     bool is_end = (header->flags & KFL_BATCH_FLAG_END) != 0;
     int64_t first = -1;
-    /* A batch that verifies and yet does not decode is handed out all the same: asking for its records tells. */
+    /*
+     * A batch that verifies and yet does not decode is handed out all the same: asking for its
+     * records tells.
+     */
     if (!is_end && kfl__scan_records(&walk->scan, header, &first) < 0)
         first = -1;
     walk->batch = (kfl_batch){

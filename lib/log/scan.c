@@ -2,9 +2,9 @@
 /*
  * Walk the batches of one file by pread.
  *
- * A window of the file is kept in memory, and grows to the largest batch. Bytes that the device refuses, or
- * that a cut took away, stand in it as zeros: they never verify, so a walk tells them as it tells any
- * damage, and goes on behind. The reason is kept beside, for the one who tells.
+ * A window of the file is kept in memory, and grows to the largest batch. Bytes that the device
+ * refuses, or that a cut took away, stand in it as zeros: they never verify, so a walk tells them
+ * as it tells any damage, and goes on behind. The reason is kept beside, for the one who tells.
  */
 #include "log/scan.h"
 

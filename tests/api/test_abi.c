@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shared library, as a program outside links it: every function that the header declares is there, and
- * none of them falls over handles and pointers that are missing. abi_functions.h is made from the header.
+ * The shared library, as a program outside links it: every function that the header declares is
+ * there, and none of them falls over handles and pointers that are missing. abi_functions.h is made
+ * from the header.
  */
 #include <stdint.h>
 #include <string.h>
@@ -9,7 +10,10 @@
 #include "kafkalite.h"
 #include "suite.h"
 
-/* Twelve words of nothing: more than any function takes, and by the calling convention too many do no harm. */
+/*
+ * Twelve words of nothing: more than any function takes, and by the calling convention too many do
+ * no harm.
+ */
 typedef uint64_t any_function(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                               uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Walking a lone segment file: what is there is handed out, what is not is told, and the walk goes on. */
+/*
+ * Walking a lone segment file: what is there is handed out, what is not is told, and the walk goes
+ * on.
+ */
 #include "../golden/golden_text.h"
 #include "base/hash.h"
 #include "format/batch.h"
@@ -56,7 +59,10 @@ static void tell_records(FILE *to)
 
 static const char *const golden_names[] = {"example", "plain", "missing", "lz4", "zstd", "open"};
 
-/* What the text beside a golden file says, but for what a walk does not tell: ids, sizes, kinds of time. */
+/*
+ * What the text beside a golden file says, but for what a walk does not tell: ids, sizes, kinds of
+ * time.
+ */
 START_TEST(a_golden_file_says_what_its_text_says)
 {
     char path[1024], line[1024], *told;
@@ -311,7 +317,9 @@ START_TEST(batches_of_another_segment_are_no_batches)
 }
 END_TEST
 
-/* Sealed as the writer of the file could have sealed it, but with an offset that was given before. */
+/*
+ * Sealed as the writer of the file could have sealed it, but with an offset that was given before.
+ */
 START_TEST(a_batch_that_goes_back_is_damage)
 {
     kfl_segment segment = a_sealed_segment();
