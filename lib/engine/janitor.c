@@ -57,14 +57,28 @@ static void janitor_due(struct janitor_round *round, int64_t at_ns)
         round->next_ns = at_ns;
 }
 
+/* When what was appended first after the last sync is to be synced at the latest; -1: nothing is. */
+static int64_t janitor_flush_due(struct kfl__slot *slot, int64_t now_ns, int64_t flush_ms)
+{
+    int64_t since = atomic_load(&slot->unsynced_since_ns);
+    if (since == 0) {
+        /* An append does not wait for its note to be seen, so a sync that began just then may have missed both. */
+        if (atomic_load(&slot->durable_offset) >= atomic_load(&slot->end_offset))
+            return -1;
+        if (atomic_compare_exchange_strong(&slot->unsynced_since_ns, &since, now_ns))
+            since = now_ns;
+    }
+    return flush_ms > INT64_MAX / 2000000 ? INT64_MAX : since + flush_ms * 1000000;
+}
+
 static int janitor_flush(struct janitor_round *round, struct kfl__partition *partition, int64_t flush_ms)
 {
     struct kfl__slot *slot = partition->slot;
-    int64_t since = atomic_load(&slot->unsynced_since_ns);
     int64_t end = atomic_load(&slot->end_offset);
-    if (since == 0 || atomic_load(&slot->failed) != 0)
+    int64_t since = atomic_load(&slot->unsynced_since_ns);
+    int64_t due = janitor_flush_due(slot, round->now_ns, flush_ms);
+    if (due < 0 || atomic_load(&slot->failed) != 0)
         return 0;
-    int64_t due = flush_ms > INT64_MAX / 2000000 ? INT64_MAX : since + flush_ms * 1000000;
     if (due > round->now_ns) {
         janitor_due(round, due);
         return 0;
@@ -147,8 +161,10 @@ static void janitor_adopt(struct janitor_round *round)
         struct kfl__partition *partition;
         if (kfl__state_slot(core->state, n, &slot) < 0)
             return;
-        int64_t since = atomic_load_explicit(&slot->unsynced_since_ns, memory_order_relaxed);
-        if (since == 0 || round->now_ns - since < core->settings->flush_ms * 1000000 + JANITOR_REST_NS / 2)
+        if (atomic_load(&slot->ready) != KFL_SLOT_READY || atomic_load(&slot->deleted) != 0)
+            continue;
+        int64_t due = janitor_flush_due(slot, round->now_ns, core->settings->flush_ms);
+        if (due < 0 || due > round->now_ns - JANITOR_REST_NS / 2)
             continue;
         if (kfl__topic_find_id(core, atomic_load(&slot->topic_id), &topic) < 0)
             continue;

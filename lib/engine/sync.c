@@ -13,6 +13,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/wait.h"
 #include "catalog/segments.h"
 #include "engine/topics.h"
@@ -38,64 +39,93 @@ static void sync_tell(struct kfl__slot *slot)
         kfl__wake(&slot->durable_seq, INT32_MAX);
 }
 
-/* Sync one file, by the descriptor that was open before our first store when we stored into it (R7). */
-static int sync_file(struct kfl__partition *partition, int64_t segment_id)
+/* A file that others wrote, opened to be synced: *out_segment is borrowed, NULL when it was deleted meanwhile. */
+static int sync_open(struct kfl__partition *partition, int64_t segment_id, struct kfl__segment **out_segment)
 {
     struct kfl__core *core = partition->core;
     struct kfl__segment *segment = partition->syncing;
     if (segment == NULL || segment->id != segment_id) {
         struct kfl__segment_expect expect = {core->store_id, partition->topic->id, (uint32_t)partition->number};
         int directory = -1;
-        int r = kfl__partition_directory(partition, false, &directory);
-        if (r != 0)
-            return r == KFL_FILE_MISSING ? 0 : r;
         segment = NULL;
-        r = kfl__segment_open(directory, segment_id, &expect, KFL_SEGMENT_WRITE_BY_FILE, &segment);
-        kfl__file_close(directory);
-        if (r == KFL_FILE_MISSING)
-            return 0; /* deleted meanwhile: nothing is left to lose */
+        int r = kfl__partition_directory(partition, false, &directory);
+        if (r == 0) {
+            r = kfl__segment_open(directory, segment_id, &expect, KFL_SEGMENT_WRITE_BY_FILE, &segment);
+            kfl__file_close(directory);
+        }
         if (r < 0)
             return r;
-        kfl__segment_release(partition->syncing);
-        partition->syncing = segment;
-    }
-    return kfl__segment_sync(segment);
-}
-
-/* A share of each file this process has written and that may hold bytes above the durable place. */
-#define SYNC_OWN_MAX 16
-static int32_t sync_own_files(struct kfl__partition *partition, uint32_t from, struct kfl__segment **out_own, int64_t deadline_ns)
-{
-    int32_t count = 0;
-    if (kfl__partition_lock(partition, deadline_ns) < 0)
-        return -1;
-    for (int32_t i = 0; i <= partition->kept_count && count < SYNC_OWN_MAX; i++) {
-        struct kfl__segment *segment = i < partition->kept_count ? partition->kept[i] : partition->writing;
-        if (segment != NULL && atomic_load(&segment->fd) >= 0 && (int32_t)((uint32_t)segment->id - from) >= 0) {
-            kfl__segment_acquire(segment);
-            out_own[count++] = segment;
+        if (segment != NULL) {
+            kfl__segment_release(partition->syncing);
+            partition->syncing = segment;
         }
     }
-    kfl__partition_unlock(partition);
-    return count;
+    *out_segment = segment;
+    return 0;
 }
 
 /* What a leader needs, gathered before it takes the mutex: catalog and append lock come before it in rank. */
 struct sync_means {
-    struct kfl__segment *own[SYNC_OWN_MAX]; /* shares */
-    int32_t own_count;
+    struct kfl__segment **own; /* shares of each file this process has written and that may not be durable */
+    int32_t own_count, own_room;
     struct kfl__view *view; /* a share; NULL while one file holds all that is not durable */
 };
 
+/* By the descriptors that were open before the first store into each file (R7): there may be many of them. */
+static int sync_gather(struct kfl__partition *partition, struct sync_means *means, int64_t deadline_ns)
+{
+    for (;;) {
+        int r = kfl__partition_lock(partition, deadline_ns);
+        if (r < 0)
+            return r;
+        int32_t count = partition->kept_count + 1;
+        uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
+        for (int32_t i = 0; count <= means->own_room && i < count; i++) {
+            struct kfl__segment *segment = i < count - 1 ? partition->kept[i] : partition->writing;
+            if (segment != NULL && atomic_load(&segment->fd) >= 0 && (int32_t)((uint32_t)segment->id - from) >= 0) {
+                kfl__segment_acquire(segment);
+                means->own[means->own_count++] = segment;
+            }
+        }
+        kfl__partition_unlock(partition);
+        if (count <= means->own_room)
+            return 0;
+        struct kfl__segment **grown = kfl__realloc(means->own, (size_t)count * 2 * sizeof *grown);
+        if (grown == NULL)
+            return kfl__fail(KFL_E_NOMEM, "partition %s/%d: out of memory for a sync", partition->topic->name,
+                             partition->number);
+        means->own = grown;
+        means->own_room = count * 2;
+    }
+}
+
+static void sync_release(struct sync_means *means)
+{
+    kfl__view_release(means->view);
+    for (int32_t i = 0; i < means->own_count; i++)
+        kfl__segment_release(means->own[i]);
+    kfl__free(means->own);
+}
+
 #define SYNC_NEEDS_VIEW 5 /* positive: another file takes the appends by now */
 
-/* All files from the durable one to the one that `word` stands in, the older first. */
-static int sync_files(struct kfl__partition *partition, uint64_t word, const struct sync_means *means)
+static int sync_one(struct kfl__segment *segment, bool *out_failed)
+{
+    int r = kfl__segment_sync(segment);
+    *out_failed = r < 0;
+    return r;
+}
+
+/*
+ * All files from the durable one to the one that `word` stands in, the older first. *out_failed: the device
+ * refused a sync; any other error has touched nothing, and the next leader tries again.
+ */
+static int sync_files(struct kfl__partition *partition, uint64_t word, const struct sync_means *means, bool *out_failed)
 {
     uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
     uint32_t to = kfl__word_ordinal(word);
     if (from == to && means->own_count > 0 && (uint32_t)means->own[means->own_count - 1]->id == to)
-        return kfl__segment_sync(means->own[means->own_count - 1]);
+        return sync_one(means->own[means->own_count - 1], out_failed);
     bool found = false;
     for (int32_t i = 0; means->view != NULL && i < means->view->entry_count; i++)
         found = found || (uint32_t)means->view->entries[i].segment_id == to;
@@ -111,7 +141,10 @@ static int sync_files(struct kfl__partition *partition, uint64_t word, const str
         for (int32_t n = 0; n < means->own_count; n++)
             if (means->own[n]->id == id)
                 segment = means->own[n];
-        r = segment != NULL ? kfl__segment_sync(segment) : sync_file(partition, id);
+        if (segment == NULL)
+            r = sync_open(partition, id, &segment);
+        if (r == 0 && segment != NULL)
+            r = sync_one(segment, out_failed);
     }
     return r < 0 ? r : 0;
 }
@@ -141,15 +174,19 @@ static int sync_lead(struct kfl__partition *partition, const struct sync_means *
     atomic_store(&slot->sync_target, end);
     int64_t began = kfl__clock_steady_ns();
     KFL_STEP("sync.noted");
-    int r = sync_files(partition, word, means);
+    bool failed = false;
+    int r = sync_files(partition, word, means, &failed);
     KFL_STEP("sync.done");
-    if (r < 0)
+    if (failed)
         return sync_failed(partition);
-    if (r > 0) {
+    if (r != 0) {
+        int64_t nothing = 0;
         atomic_store(&slot->sync_target, -1);
+        atomic_compare_exchange_strong(&slot->unsynced_since_ns, &nothing, began);
         return r;
     }
     kfl__slot_set_durable(slot, word, end);
+    KFL_STEP("sync.durable");
     atomic_store(&slot->sync_target, -1);
     atomic_fetch_add_explicit(&slot->syncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&slot->sync_ns, (uint64_t)(kfl__clock_steady_ns() - began), memory_order_relaxed);
@@ -176,15 +213,12 @@ static KFL_UNCHECKED int sync_take(struct kfl__partition *partition, int taken, 
 static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
-    struct sync_means means = {.own_count = 0};
+    struct sync_means means = {0};
     bool doubt = false;
-    int r;
     if (kfl__robust_owner(&slot->sync) != 0)
         return KFL_LOCK_BUSY; /* a hint that spares the shares */
-    means.own_count = sync_own_files(partition, kfl__word_ordinal(atomic_load(&slot->durable_word)), means.own, deadline_ns);
-    if (means.own_count < 0)
-        return kfl_last_error_code();
-    for (;;) {
+    int r = sync_gather(partition, &means, deadline_ns);
+    while (r >= 0) {
         r = kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC);
         if (r == 0 || r == KFL_LOCK_OWNER_DIED)
             r = sync_take(partition, r, &means, &doubt);
@@ -193,12 +227,8 @@ static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
         kfl__view_release(means.view);
         means.view = NULL;
         r = kfl__partition_view(partition, &means.view);
-        if (r < 0)
-            break;
     }
-    kfl__view_release(means.view);
-    for (int32_t i = 0; i < means.own_count; i++)
-        kfl__segment_release(means.own[i]);
+    sync_release(&means);
     return doubt ? kfl__partition_replace_tail(partition) : r;
 }
 
