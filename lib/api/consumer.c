@@ -109,7 +109,7 @@ int kfl__consumer_reset(kfl_consumer *consumer, struct kfl__partition *partition
         *out_offset = atomic_load(&slot->start_offset);
         return 0;
     case KFL_RESET_LATEST:
-        *out_offset = atomic_load(&slot->end_offset);
+        *out_offset = kfl__slot_end(slot);
         return 0;
     default:
         kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE,
@@ -129,7 +129,7 @@ static int consumer_stored(kfl_consumer *consumer, struct kfl__partition *partit
     if (r < 0)
         return r;
     kfl__free((void *)(uintptr_t)item.metadata);
-    if (item.offset >= atomic_load(&partition->slot->start_offset) && item.offset <= atomic_load(&partition->slot->end_offset)) {
+    if (item.offset >= atomic_load(&partition->slot->start_offset) && item.offset <= kfl__slot_end(partition->slot)) {
         *out_offset = item.offset;
         return 0;
     }
@@ -141,7 +141,7 @@ int kfl__consumer_resolve(kfl_consumer *consumer, struct kfl__partition *partiti
     if (offset == KFL_OFFSET_BEGINNING)
         *out_offset = atomic_load(&partition->slot->start_offset);
     else if (offset == KFL_OFFSET_END)
-        *out_offset = atomic_load(consumer->settings->read_durable != 0 ? &partition->slot->durable_offset : &partition->slot->end_offset);
+        *out_offset = consumer->settings->read_durable != 0 ? atomic_load(&partition->slot->durable_offset) : kfl__slot_end(partition->slot);
     else if (offset == KFL_OFFSET_STORED)
         return consumer_stored(consumer, partition, out_offset);
     else if (offset >= 0)

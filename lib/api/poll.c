@@ -116,9 +116,13 @@ static bool poll_anything(kfl_consumer *consumer)
     for (int32_t i = 0; i < consumer->assigned_count; i++) {
         const struct kfl__assigned *assigned = &consumer->assigned[i];
         struct kfl__slot *slot = assigned->partition->slot;
-        int64_t end = atomic_load_explicit(consumer->settings->read_durable != 0 ? &slot->durable_offset : &slot->end_offset,
-                                           memory_order_acquire);
-        if (!assigned->paused && (end > assigned->cursor.offset || atomic_load(&slot->deleted) != 0))
+        int64_t end = consumer->settings->read_durable != 0
+                          ? atomic_load_explicit(&slot->durable_offset, memory_order_acquire)
+                          : kfl__slot_end(slot);
+        /* The slot of a deleted topic may be another partition's by now. */
+        if (!assigned->paused && (end > assigned->cursor.offset ||
+                                  !kfl__slot_is(slot, assigned->topic->id, (uint32_t)assigned->partition->number,
+                                                assigned->partition->incarnation)))
             return true;
     }
     return false;

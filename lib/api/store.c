@@ -348,7 +348,7 @@ static int core_make(const char *path, const kfl_config *config, struct kfl__cor
     if (core == NULL)
         return kfl__fail(KFL_E_NOMEM, "%s: out of memory", path);
     kfl__count_init(&core->count);
-    core->directory = core->topics = -1;
+    core->directory = -1;
     core->presence.lock_fd = -1;
     core->presence.entry = -1;
     core->fork_page = stores_fork_page;

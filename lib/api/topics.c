@@ -146,7 +146,7 @@ static int topics_word(kfl_store *store, const char *name, int32_t number, int w
         return r;
     struct kfl__slot *slot = partition->slot;
     *out_offset = which == 0   ? atomic_load(&slot->start_offset)
-                  : which == 1 ? atomic_load(&slot->end_offset)
+                  : which == 1 ? kfl__slot_end(slot)
                                : atomic_load(&slot->durable_offset);
     return topics_leave_partition(store, topic, 0);
 }
@@ -200,7 +200,7 @@ int kfl_topic_wait_durable(kfl_store *store, const char *name, int32_t number, i
     int r = topics_enter_partition(store, true, name, number, store, &topic, &partition);
     if (r < 0)
         return r;
-    int64_t end = atomic_load(&partition->slot->end_offset);
+    int64_t end = kfl__slot_end(partition->slot);
     if (offset == KFL_OFFSET_END)
         offset = end;
     if (offset < 0)

@@ -59,7 +59,7 @@ static int clean_sync_slot(struct kfl__core *core, struct kfl__slot *slot, int64
 {
     struct kfl__partition *partition;
     struct kfl__topic *topic;
-    int64_t end = atomic_load(&slot->end_offset);
+    int64_t end = kfl__slot_end(slot);
     if (!clean_in_use(slot) || atomic_load(&slot->durable_offset) >= end)
         return 0;
     int r = clean_find(core, slot, &topic, &partition);
@@ -96,7 +96,7 @@ static int clean_sync_topic(struct kfl__topic *topic, void *context)
             atomic_load_explicit(&((struct kfl__topic_shape *)(uintptr_t)shape)->partitions[i], memory_order_acquire);
         if (partition == NULL || !clean_in_use(partition->slot))
             continue;
-        int64_t end = atomic_load(&partition->slot->end_offset);
+        int64_t end = kfl__slot_end(partition->slot);
         int r = atomic_load(&partition->slot->durable_offset) >= end ? 0 : kfl__sync_wait(partition, end, kfl__clock_deadline_ns(60000));
         if (r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
             r = 0;
@@ -219,7 +219,7 @@ int kfl__clean_note(struct kfl__core *core)
         if (kfl__state_slot(core->state, n, &slot) < 0)
             break;
         /* With the floor at the end nothing was given since the last clean note. */
-        int64_t end = atomic_load(&slot->end_offset);
+        int64_t end = kfl__slot_end(slot);
         if (!clean_in_use(slot) ||
             (atomic_load(&slot->offset_floor) == end && atomic_load(&slot->durable_offset) == end))
             continue;

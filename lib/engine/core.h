@@ -28,7 +28,6 @@ struct kfl__core {
 
     /* constant after open */
     int directory; /* the store's folder */
-    int topics;    /* its folder of topics; -1 until the first is made (read-only stores) */
     char *path;
     uint64_t device, inode;
     kfl_config *config;
@@ -52,6 +51,7 @@ struct kfl__core {
 
     /* atomic */
     _Atomic int closing;    /* 1: calls are refused; 2: also those that were under way */
+    _Atomic int topics_synced; /* the name of the folder of topics is durable */
     _Atomic int32_t inside; /* calls that use the catalog or wait; the close waits for them */
 
     /* the helper: engine/janitor */

@@ -64,7 +64,7 @@ static int group_put(struct kfl__catalog_txn *txn, void *context)
 static int group_check(const struct kfl__group_item *item)
 {
     struct kfl__partition *partition = item->partition;
-    int64_t end = atomic_load(&partition->slot->end_offset);
+    int64_t end = kfl__slot_end(partition->slot);
     if (item->metadata_size > KFL_METADATA_MAX) {
         kfl__fail(KFL_E_OFFSET_METADATA_TOO_LARGE, "%zu bytes of metadata: at most %d", item->metadata_size, KFL_METADATA_MAX);
         return kfl__fail_at(KFL_E_OFFSET_METADATA_TOO_LARGE, partition->topic->name, partition->number, item->offset);

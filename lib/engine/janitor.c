@@ -63,7 +63,7 @@ static int64_t janitor_flush_due(struct kfl__slot *slot, int64_t now_ns, int64_t
     int64_t since = atomic_load(&slot->unsynced_since_ns);
     if (since == 0) {
         /* An append does not wait for its note to be seen, so a sync that began just then may have missed both. */
-        if (atomic_load(&slot->durable_offset) >= atomic_load(&slot->end_offset))
+        if (atomic_load(&slot->durable_offset) >= kfl__slot_end(slot))
             return -1;
         if (atomic_compare_exchange_strong(&slot->unsynced_since_ns, &since, now_ns))
             since = now_ns;
@@ -74,7 +74,7 @@ static int64_t janitor_flush_due(struct kfl__slot *slot, int64_t now_ns, int64_t
 static int janitor_flush(struct janitor_round *round, struct kfl__partition *partition, int64_t flush_ms)
 {
     struct kfl__slot *slot = partition->slot;
-    int64_t end = atomic_load(&slot->end_offset);
+    int64_t end = kfl__slot_end(slot);
     int64_t since = atomic_load(&slot->unsynced_since_ns);
     int64_t due = janitor_flush_due(slot, round->now_ns, flush_ms);
     if (due < 0 || atomic_load(&slot->failed) != 0)

@@ -61,8 +61,7 @@ static void cursor_tail(const struct kfl__cursor *cursor, uint64_t *out_word, in
         *out_end = atomic_load_explicit(&slot->durable_offset, memory_order_acquire);
         *out_word = atomic_load_explicit(&slot->durable_word, memory_order_acquire);
     } else {
-        *out_end = atomic_load_explicit(&slot->end_offset, memory_order_acquire);
-        *out_word = atomic_load_explicit(&slot->published, memory_order_acquire);
+        kfl__slot_tail(slot, out_word, out_end);
     }
 }
 
@@ -261,7 +260,7 @@ static int cursor_window(struct kfl__cursor *cursor)
             return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
         int64_t start = atomic_load_explicit(&slot->start_offset, memory_order_acquire);
         cursor_tail(cursor, &word, &end);
-        if (cursor->offset < start || (cursor->offset > end && cursor->offset > atomic_load(&slot->end_offset)))
+        if (cursor->offset < start || (cursor->offset > end && cursor->offset > kfl__slot_end(slot)))
             return cursor_out_of_range(cursor, start, end);
         if (cursor->offset >= end)
             return 0;

@@ -35,16 +35,22 @@ static uint32_t segments_folder_mode(const struct kfl__core *core)
     return mode | (mode & 0444) >> 2; /* who may read may search */
 }
 
-static int segments_step_into(struct kfl__partition *partition, int parent, const char *name, bool make, int *out_fd)
+/*
+ * A folder that is there already may have been made by somebody who died before its name was synced: each
+ * process brings the name down itself before it first relies on it.
+ */
+static int segments_step_into(struct kfl__partition *partition, int parent, const char *name, bool make,
+                              _Atomic int *io_synced, int *out_fd)
 {
     if (make) {
         int r = kfl__file_make_directory(parent, name, segments_folder_mode(partition->core));
         if (r < 0)
             return r;
-        if (r == 0) {
+        if (r == 0 || atomic_load(io_synced) == 0) {
             r = kfl__file_sync_directory(parent);
             if (r < 0)
                 return r;
+            atomic_store(io_synced, 1);
         }
     }
     return kfl__file_open_directory(parent, name, out_fd);
@@ -54,16 +60,19 @@ int kfl__partition_directory(struct kfl__partition *partition, bool make, int *o
 {
     char name[32];
     int topics = -1, topic = -1;
-    int r = segments_step_into(partition, partition->core->directory, KFL_NAME_TOPICS, make, &topics);
+    /* Whoever made the file that takes appends has synced the folder's name before. */
+    _Atomic int synced = atomic_load(&partition->slot->active.id) != 0;
+    int r = segments_step_into(partition, partition->core->directory, KFL_NAME_TOPICS, make, &partition->core->topics_synced,
+                               &topics);
     if (r != 0)
         return r;
     snprintf(name, sizeof name, "%llu", (unsigned long long)partition->topic->id);
-    r = segments_step_into(partition, topics, name, make, &topic);
+    r = segments_step_into(partition, topics, name, make, &partition->topic->folder_synced, &topic);
     kfl__file_close(topics);
     if (r != 0)
         return r;
     snprintf(name, sizeof name, "%d", partition->number);
-    r = segments_step_into(partition, topic, name, make, out_fd);
+    r = segments_step_into(partition, topic, name, make, &synced, out_fd);
     kfl__file_close(topic);
     return r;
 }
@@ -206,6 +215,9 @@ void kfl__segments_discard(struct kfl__partition *partition, const int64_t *ids,
     if (r == 0) {
         for (int32_t i = 0; i < count && r == 0; i++)
             r = kfl__segment_discard(directory, ids[i]);
+        /* The row is all that remembers the file: it goes once the name is gone for good. */
+        if (r == 0)
+            r = kfl__file_sync_directory(directory);
         kfl__file_close(directory);
         if (r == 0)
             (void)kfl__catalog_change_run(partition->core->catalog, segments_drop_rows, &drop);

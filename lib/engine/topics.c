@@ -500,6 +500,8 @@ static int topics_remove_folder(struct kfl__core *core, uint64_t topic_id)
         kfl__file_close(folder.topic);
         if (r == 0)
             r = kfl__file_remove_directory(topics, name);
+        if (r >= 0)
+            r = kfl__file_sync_directory(topics); /* before the note that remembers it goes */
     }
     kfl__file_close(topics);
     return r < 0 ? r : 0;
@@ -650,6 +652,8 @@ static int topics_sweep_file(struct kfl__core *core, uint64_t topic_id, int32_t 
     if (r != 0)
         return r < 0 ? r : 0;
     r = kfl__segment_discard(directory, segment_id);
+    if (r == 0)
+        r = kfl__file_sync_directory(directory); /* before the row that remembers it goes */
     kfl__file_close(directory);
     return r;
 }

@@ -31,6 +31,7 @@ struct kfl__topic {
     _Atomic(struct kfl__topic_shape *) shape;
     _Atomic uint64_t seen_version; /* of the store's topics, when this was looked up last */
     _Atomic int gone;
+    _Atomic int folder_synced; /* this process has seen to it that the folder's name is durable */
 };
 
 /* counted: release. KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_INVALID_TOPIC. */

@@ -207,7 +207,7 @@ static int trim_delete(struct kfl__partition *partition, int64_t before_offset, 
 int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
 {
     struct kfl__slot *slot = partition->slot;
-    int64_t end = atomic_load(&slot->end_offset);
+    int64_t end = kfl__slot_end(slot);
     if (before_offset == KFL_OFFSET_END)
         before_offset = end;
     if (before_offset < 0)

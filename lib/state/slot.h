@@ -157,6 +157,15 @@ static inline void kfl__slot_durable(struct kfl__slot *slot, uint64_t *out_word,
 /* Without a lock: the publishing word and the end that belongs to it. */
 void kfl__slot_tail(struct kfl__slot *slot, uint64_t *out_word, int64_t *out_end_offset);
 
+/* The end, as the publishing word has it: the word `end_offset` may trail, for good after a death. */
+static inline int64_t kfl__slot_end(struct kfl__slot *slot)
+{
+    uint64_t word;
+    int64_t end;
+    kfl__slot_tail(slot, &word, &end);
+    return end;
+}
+
 /* Does the slot still belong to this partition? */
 static inline bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)
 {
