@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a check of the whole store says: nothing where nothing is wrong, and of the catalog. */
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "api/store.h"
 #include "catalog/offsets.h"
@@ -245,6 +247,49 @@ START_TEST(a_reader_may_check_what_a_killed_process_left)
 }
 END_TEST
 
+static _Atomic int appending;
+
+static void *append_meanwhile(void *context)
+{
+    kfl_producer *producer;
+    char value[700] = {0};
+    int64_t offset;
+    (void)context;
+    int r = kfl_producer_open(store, NULL, &producer);
+    for (int i = 0; r >= 0 && atomic_load(&appending); i++)
+        r = kfl_producer_send(producer, "t", i % 2, "k", 1, value, (size_t)(i % 700), NULL, 0,
+                              NOW_MS + i, &offset);
+    return r < 0 || kfl_producer_close(producer) < 0 ? "failed" : NULL;
+}
+
+START_TEST(threads_of_this_process_may_append_meanwhile)
+{
+    pthread_t thread;
+    void *failed;
+    int64_t value, records = 0;
+    const char *name, *topic;
+    int32_t partition;
+    inspect_topic("t", 2, NULL, NULL);
+    atomic_store(&appending, 1);
+    ck_assert_int_eq(pthread_create(&thread, NULL, append_meanwhile, NULL), 0);
+    while (records < 2000) {
+        kfl_stats *stats;
+        expect_nothing();
+        ck_assert_int_ge(kfl_findings_checked_records(findings), records);
+        inspect_segment_count("t", 1);
+        OK(kfl_stats_open(store, &stats));
+        records = 0;
+        while (kfl_stats_next(stats, &name, &topic, &partition, &value) == 1)
+            records += strcmp(name, "log_end_offset") == 0 ? value : 0;
+        kfl_stats_close(stats);
+    }
+    atomic_store(&appending, 0);
+    ck_assert_int_eq(pthread_join(thread, &failed), 0);
+    ck_assert_ptr_null(failed);
+    expect_nothing();
+}
+END_TEST
+
 START_TEST(nonsense_is_refused)
 {
     ck_assert_int_eq(kfl_store_verify(NULL, NULL, 0, &findings), KFL_E_INVALID);
@@ -276,6 +321,7 @@ Suite *kfl_suite(void)
     ADD_CASE(suite, "catalog", a_commit_above_the_end_is_told,
              a_row_that_does_not_agree_with_its_file_is_told);
     ADD_CASE(suite, "others", others_may_append_roll_and_delete_meanwhile,
+             threads_of_this_process_may_append_meanwhile,
              a_reader_may_check_what_a_killed_process_left, nonsense_is_refused);
     return suite;
 }

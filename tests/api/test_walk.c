@@ -4,6 +4,7 @@
  * on.
  */
 #include "../golden/golden_text.h"
+#include "base/fault.h"
 #include "base/hash.h"
 #include "format/batch.h"
 #include "format/codec.h"
@@ -352,6 +353,38 @@ START_TEST(a_batch_that_goes_back_is_damage)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+/* rule:R26: the first reading is of the window, the second of its first page. */
+START_TEST(a_page_that_the_device_refuses_costs_its_batches)
+{
+    kfl_segment segment = a_sealed_segment();
+    int64_t skipped;
+    OK(kfl_walk_open(segment.path, &walk));
+    ck_assert_int_eq(kfl__fault_arm("file.read_at:1=EIO,file.read_at:2=EIO"), 0);
+    ck_assert_int_eq(kfl_walk_next(walk, &batch), KFL_E_CORRUPT);
+    kfl__fault_arm(NULL);
+    ck_assert_ptr_nonnull(strstr(kfl_last_error(), "the device cannot read it"));
+    ck_assert_int_eq(kfl_walk_place(walk), 512);
+    ck_assert_int_eq(kfl_walk_skip(walk, &skipped), 1);
+    ck_assert_int_ge(kfl_walk_place(walk), 4096);
+    ck_assert_int_lt(kfl_walk_place(walk), 4096 + 2100);
+    ck_assert_int_eq(kfl_walk_next(walk, &batch), 1);
+    ck_assert_int_eq(batch->base_offset, 2);
+}
+END_TEST
+
+START_TEST(a_device_that_answers_the_second_time_costs_nothing)
+{
+    kfl_segment segment = a_sealed_segment();
+    OK(kfl_walk_open(segment.path, &walk));
+    ck_assert_int_eq(kfl__fault_arm("file.read_at:1=EIO"), 0);
+    ck_assert_int_eq(kfl_walk_next(walk, &batch), 1);
+    kfl__fault_arm(NULL);
+    ck_assert_int_eq(batch->base_offset, 0);
+}
+END_TEST
+#endif
+
 /* ---- what is no segment ---- */
 
 START_TEST(what_is_no_segment_is_refused)
@@ -418,6 +451,10 @@ Suite *kfl_suite(void)
     tcase_add_test(damage, a_file_cut_while_it_is_walked_is_damage);
     tcase_add_test(damage, batches_of_another_segment_are_no_batches);
     tcase_add_test(damage, a_batch_that_goes_back_is_damage);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(damage, a_page_that_the_device_refuses_costs_its_batches);
+    tcase_add_test(damage, a_device_that_answers_the_second_time_costs_nothing);
+#endif
     tcase_add_checked_fixture(refused, inspect_set_up, forget);
     tcase_add_test(refused, what_is_no_segment_is_refused);
     tcase_add_test(refused, a_newer_format_is_refused);
