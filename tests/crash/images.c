@@ -75,6 +75,10 @@ struct images *images_make(const struct recorder_trace *trace)
     if (images == NULL)
         fail("memory");
     images->trace = trace;
+    const void *mark;
+    uint32_t kind;
+    while (images->position < trace->begins && images_step(images, &mark, &kind))
+        ;
     return images;
 }
 
@@ -138,7 +142,7 @@ static void file_sync(struct image_file *file, const struct recorder_event *even
     file->write_count = kept;
 }
 
-static void name_change(struct images *images, const char *path, int64_t file, bool added)
+static void name_change(struct images *images, uint64_t position, const char *path, int64_t file, bool added)
 {
     uint32_t number = images->name_count;
     if (!added)
@@ -156,7 +160,7 @@ static void name_change(struct images *images, const char *path, int64_t file, b
         number--;
     }
     images->changes = grow(images->changes, &images->change_room, images->change_count, sizeof *images->changes);
-    images->changes[images->change_count++] = (struct image_change){images->position, number, added};
+    images->changes[images->change_count++] = (struct image_change){position, number, added};
 }
 
 static bool lies_in(const char *path, const char *folder)
@@ -201,13 +205,13 @@ bool images_step(struct images *images, const void **out_mark, uint32_t *out_kin
         break;
     case RECORDER_CREATE:
         (void)image_file(images, event->file);
-        name_change(images, payload, event->file, true);
+        name_change(images, position, payload, event->file, true);
         break;
     case RECORDER_MKDIR:
-        name_change(images, payload, -1, true);
+        name_change(images, position, payload, -1, true);
         break;
     case RECORDER_UNLINK:
-        name_change(images, payload, -1, false);
+        name_change(images, position, payload, -1, false);
         break;
     case RECORDER_SYNC_NAMES:
         names_sync(images, payload, event->at);
@@ -217,14 +221,6 @@ bool images_step(struct images *images, const void **out_mark, uint32_t *out_kin
         *out_mark = payload;
     }
     return true;
-}
-
-uint64_t images_unsynced(const struct images *images)
-{
-    uint64_t count = images->change_count;
-    for (uint32_t i = 0; i < images->file_room; i++)
-        count += images->files[i].write_count;
-    return count;
 }
 
 /* ---- images ---- */

@@ -40,8 +40,6 @@ void images_drop(struct images *images);
  * Replay one more event. False at the end. A mark's payload goes to *out_mark (else NULL). *out_kind: what it was.
  */
 bool images_step(struct images *images, const void **out_mark, uint32_t *out_kind);
-/* How many sectors are in doubt now. */
-uint64_t images_unsynced(const struct images *images);
 /* Fill `folder`, which must be empty. */
 void images_write(struct images *images, const char *folder, enum image_strategy strategy, enum image_names names,
                   struct chance *chance);

@@ -3,7 +3,7 @@
  * Cuts the power: runs a workload under the recorder, makes images of what may be left at moments of it,
  * and has each judged in a process of its own. Some recoveries are recorded too, and cut again.
  *
- *   power [--seed N] [--loads N] [--images N] [--again N] [--lie log|names] [--only IMAGE]
+ *   power [--seed N] [--loads N] [--images N] [--again N] [--lie log|names] [--only IMAGE] [--print 1]
  *
  * Load n of seed s is seed s + n; image i of it is repeated by --seed s+n --loads 1 --only i. The folder of
  * an image that fails is kept and named. With --lie the program must fail: the exit is turned round.
@@ -26,7 +26,7 @@
 struct power {
     uint64_t seed;
     int32_t loads, images, again, lies;
-    int64_t only;
+    int64_t only, print;
     char folder[160]; /* ours: work, image, again below it */
     /* what was found */
     int64_t judged, judged_again, failed;
@@ -83,9 +83,26 @@ static int run_load(const struct power *power, uint64_t seed, struct recorder_tr
     return 0;
 }
 
+/* For whoever wants to see what an image was cut from. */
+static void print_trace(const struct recorder_trace *trace)
+{
+    static const char *const kinds[] = {"", "write", "size", "sync", "create", "mkdir", "unlink", "sync-names", "mark"};
+    const struct recorder_event *event;
+    uint64_t position = 0, number = 0;
+    while ((event = recorder_trace_next(trace, &position)) != NULL) {
+        const struct power_mark *mark = recorder_payload(event);
+        bool named = event->kind >= RECORDER_CREATE && event->kind <= RECORDER_SYNC_NAMES;
+        printf("%" PRIu64 " %s file %u at %" PRIu64 " %s\n", number++, kinds[event->kind], event->file, event->at,
+               named ? (const char *)recorder_payload(event) : "");
+        if (event->kind == RECORDER_MARK)
+            printf("    mark %u partition %d sender %u sequence %" PRIu64 " offset %" PRId64 " durable %u\n", mark->kind,
+                   mark->partition, mark->sender, mark->sequence, mark->offset, mark->durable);
+    }
+}
+
 static uint64_t count_events(const struct recorder_trace *trace)
 {
-    uint64_t count = 0, position = 0;
+    uint64_t count = 0, position = trace->begins;
     while (recorder_trace_next(trace, &position) != NULL)
         count++;
     return count;
@@ -208,6 +225,7 @@ int main(int argc, char **argv)
         .images = (int32_t)number_after(argc, argv, "--images", 60),
         .again = (int32_t)number_after(argc, argv, "--again", 10),
         .only = number_after(argc, argv, "--only", -1),
+        .print = number_after(argc, argv, "--print", 0),
     };
     char work[200];
     for (int i = 1; i + 1 < argc; i++)
@@ -226,6 +244,8 @@ int main(int argc, char **argv)
             images_clear(work);
         if (run_load(&power, power.seed + (uint64_t)i, trace) != 0)
             power.failed++;
+        else if (power.print)
+            print_trace(trace);
         else
             judge_load(&power, power.seed + (uint64_t)i, trace);
         recorder_trace_drop(trace);

@@ -13,6 +13,7 @@
 
 #define PACKED_MAX 8
 #define VALUE_MAX 40000
+#define THREADS_MAX 3u
 
 struct load_thread {
     const struct power_load *load;
@@ -161,8 +162,9 @@ static int load_step(struct load_thread *thread)
         return load_linger(thread);
     if (dice < 86)
         return load_durable(thread);
+    /* One commits, so that each commit is above the one before. */
     if (dice < 91)
-        return load_commit(thread);
+        return thread->sender % THREADS_MAX == 0 ? load_commit(thread) : load_durable(thread);
     if (dice < 94)
         return load_delete(thread);
     if (kfl_store_maintain(thread->store, -1) < 0)
@@ -237,27 +239,26 @@ static int load_create(struct load_thread *thread)
 
 int power_load_run(const struct power_load *load)
 {
-    enum { THREADS_MAX = 3 };
     struct load_thread threads[THREADS_MAX];
     pthread_t ids[THREADS_MAX];
     struct chance chance = {load->seed};
     int32_t partitions = 1 + (int32_t)chance_below(&chance, POWER_PARTITIONS_MAX);
-    int32_t count = chance_below(&chance, 4) == 0 ? THREADS_MAX : 1;
+    uint32_t count = chance_below(&chance, 4) == 0 ? THREADS_MAX : 1;
     bool background = chance_below(&chance, 4) == 0;
     struct load_thread first = {.load = load, .partitions = partitions};
 
     recorder_start(load->folder, load->trace, load->lies);
     if (load_open(&first, background) != 0 || load_create(&first) != 0)
         return 1;
-    for (int32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         threads[i] = first;
-        threads[i].sender = (uint32_t)(load->phase * THREADS_MAX + i);
+        threads[i].sender = (uint32_t)load->phase * THREADS_MAX + i;
         threads[i].chance = (struct chance){load->seed * 31 + threads[i].sender + 7};
         if (pthread_create(&ids[i], NULL, load_thread_run, &threads[i]) != 0)
             return 1;
     }
     int failed = 0;
-    for (int32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         pthread_join(ids[i], NULL);
         failed |= threads[i].failed;
     }

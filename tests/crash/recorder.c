@@ -3,6 +3,8 @@
  * The recorder: see recorder.h. What is not below the folder passes by untouched. The state file and
  * the two lock files are worth nothing after a reboot and are not recorded.
  */
+/* Both names of a call are defined here: neither may stand for the other. */
+#undef _FILE_OFFSET_BITS
 #include "recorder.h"
 
 #include <dirent.h>
@@ -509,10 +511,12 @@ void recorder_start(const char *folder, struct recorder_trace *trace, int lies)
     recorder_file_count = 0;
     recorder_trace = trace;
     recorder_lies = lies;
-    if (atomic_load(&trace->used) == 0)
+    if (atomic_load(&trace->used) == 0) {
         take_folder("");
-    else
+        trace->begins = atomic_load(&trace->used);
+    } else {
         take_trace();
+    }
     compare_all();
 }
 

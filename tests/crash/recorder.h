@@ -40,6 +40,7 @@ struct recorder_event {
 struct recorder_trace {
     _Atomic uint64_t used; /* bytes; an event counts once it is all there */
     uint64_t room;
+    uint64_t begins; /* bytes that say what was there from the start: no power is cut in them */
     _Alignas(8) uint8_t bytes[];
 };
 
