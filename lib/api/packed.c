@@ -85,7 +85,7 @@ static int packed_bad_row(const struct packed_send *send, size_t n, int code, co
 static int packed_check_row(const struct packed_send *send, size_t n, size_t place, size_t bytes_size)
 {
     const struct kfl__settings *settings = send->shape->settings;
-    kfl_packed_row *row = &send->rows[n];
+    const kfl_packed_row *row = &send->rows[n];
     if (row->key_size < -1 || row->value_size < -1 || row->header_count < 0 || row->headers_size < 0 ||
         (row->header_count == 0 && row->headers_size != 0))
         return packed_bad_row(send, n, KFL_E_INVALID, "a size that cannot be");
@@ -102,14 +102,12 @@ static int packed_check_row(const struct packed_send *send, size_t n, size_t pla
         return packed_bad_row(send, n, KFL_E_MESSAGE_TOO_LARGE, "larger than max.message.bytes");
     if (row->partition < KFL_PARTITION_ANY || row->partition >= send->shape->partition_count)
         return packed_bad_row(send, n, KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "the topic has no such partition");
-    if (send->append_time || row->timestamp_ms == KFL_TIMESTAMP_NOW) {
-        row->timestamp_ms = send->now_ms;
+    if (send->append_time || row->timestamp_ms == KFL_TIMESTAMP_NOW)
         return 0;
-    }
     return kfl__producer_check_time(send->entry, send->shape, row->timestamp_ms, send->now_ms);
 }
 
-/* Check every row, then place it and chain it behind the last one of its partition. heads and tails: one a partition. */
+/* Check every row, then date it, place it and chain it behind the last one of its partition. heads and tails: one a partition. */
 static int packed_plan(struct packed_send *send, size_t bytes_size, uint32_t *heads, uint32_t *tails)
 {
     kfl_producer *producer = send->producer;
@@ -130,6 +128,8 @@ static int packed_plan(struct packed_send *send, size_t bytes_size, uint32_t *he
     for (size_t n = 0; n < send->row_count; n++) {
         kfl_packed_row *row = &send->rows[n];
         const void *key = row->key_size >= 0 ? send->bytes + send->places[n] : NULL;
+        if (send->append_time || row->timestamp_ms == KFL_TIMESTAMP_NOW)
+            row->timestamp_ms = send->now_ms;
         row->partition = kfl__partitioner_pick(&send->entry->partitioner, row->partition, key,
                                                row->key_size > 0 ? (size_t)row->key_size : 0, packed_row_size(row), partitions);
         row->offset = KFL_OFFSET_PENDING;

@@ -9,6 +9,7 @@
  */
 #include "api/producer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -428,31 +429,51 @@ static int producer_take_error(kfl_producer *producer)
 {
     int r = producer->error;
     if (r < 0 && producer->error_words != NULL) {
+        char text[512], topic[256];
         kfl__error_restore(producer->error_words);
-        char text[512];
-        strncpy(text, kfl_last_error(), sizeof text - 1);
-        text[sizeof text - 1] = '\0';
+        int32_t partition = kfl_last_error_partition();
+        int64_t offset = kfl_last_error_offset();
+        snprintf(text, sizeof text, "%s", kfl_last_error());
+        snprintf(topic, sizeof topic, "%s", kfl_last_error_topic());
         kfl__fail(r, "%lld lingering records are not in the log: %s", (long long)producer->error_lost, text);
+        r = kfl__fail_at(r, topic, partition, offset);
+    } else if (r < 0) {
+        r = kfl__fail(r, "%lld lingering records are not in the log", (long long)producer->error_lost);
     }
     producer->error = 0;
     producer->error_lost = 0;
     return r;
 }
 
+/* Wait for what lingered in one partition, and be done with it: its topic may go later. */
+static int producer_sync_linger(kfl_producer *producer, struct kfl__producer_topic *entry, int32_t number, int64_t deadline_ns)
+{
+    struct kfl__partition *partition;
+    kfl__mutex_lock(&producer->lock);
+    int64_t upto = entry->lingers[number].sync_to;
+    kfl__mutex_unlock(&producer->lock);
+    if (upto == 0)
+        return 0;
+    int r = kfl__topic_partition(entry->topic, number, &partition);
+    if (r == 0)
+        r = kfl__sync_wait(partition, upto, deadline_ns);
+    if (r < 0 && r != KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
+        return r;
+    kfl__mutex_lock(&producer->lock);
+    if (entry->lingers[number].sync_to == upto)
+        entry->lingers[number].sync_to = 0;
+    kfl__mutex_unlock(&producer->lock);
+    return r;
+}
+
 static int producer_sync_entry(kfl_producer *producer, struct kfl__producer_topic *entry, int64_t deadline_ns)
 {
+    kfl__mutex_lock(&producer->lock);
+    int32_t count = entry->linger_count;
+    kfl__mutex_unlock(&producer->lock);
     int r = 0;
-    for (int32_t i = 0; i < entry->linger_count && r == 0; i++) {
-        struct kfl__partition *partition;
-        kfl__mutex_lock(&producer->lock);
-        int64_t upto = entry->lingers[i].sync_to;
-        kfl__mutex_unlock(&producer->lock);
-        if (upto == 0)
-            continue;
-        r = kfl__topic_partition(entry->topic, i, &partition);
-        if (r == 0)
-            r = kfl__sync_wait(partition, upto, deadline_ns);
-    }
+    for (int32_t i = 0; i < count && r == 0; i++)
+        r = producer_sync_linger(producer, entry, i, deadline_ns);
     return r;
 }
 

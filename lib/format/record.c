@@ -57,6 +57,8 @@ static int record_headers_size(const struct kfl__message *message, size_t *sum)
         const kfl_header *header = &message->headers[i];
         if (header->name == NULL)
             return kfl__fail(KFL_E_INVALID_RECORD, "header %u has no name", i);
+        if (header->value == NULL && header->value_size > 0)
+            return kfl__fail(KFL_E_INVALID_RECORD, "header %u has a size without bytes", i);
         if (!record_size_add(sum, "", KFL_HEADER_HEAD_SIZE + 1) ||
             !record_size_add(sum, header->name, strlen(header->name)) ||
             !record_size_add(sum, header->value, header->value_size))
