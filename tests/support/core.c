@@ -108,7 +108,7 @@ int core_try_open(const char *path, const char *properties, struct kfl__core **o
     struct kfl__core *core = calloc(1, sizeof *core);
     ck_assert_ptr_nonnull(core);
     kfl__count_init(&core->count);
-    core->directory = core->topics = -1;
+    core->directory = -1;
     core->presence.lock_fd = core->presence.entry = -1;
     core->fork_page = &core_living;
     kfl__clock_init(&core->clock);
@@ -274,6 +274,23 @@ int64_t core_read(struct kfl__partition *partition, int64_t from, int64_t *out_h
     if (out_holes != NULL)
         *out_holes = holes;
     return count;
+}
+
+struct core_row_look {
+    const struct kfl__partition *partition;
+    struct kfl__partition_row *row;
+};
+
+static int core_get_row(struct kfl__catalog_txn *txn, void *context)
+{
+    const struct core_row_look *look = context;
+    return kfl__partition_get(txn, look->partition->topic->id, look->partition->number, look->row);
+}
+
+int core_partition_row(struct kfl__partition *partition, struct kfl__partition_row *out_row)
+{
+    struct core_row_look look = {partition, out_row};
+    return kfl__catalog_look(partition->core->catalog, core_get_row, &look);
 }
 
 const char *core_file(struct kfl__partition *partition, int64_t segment_id)

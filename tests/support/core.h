@@ -57,6 +57,8 @@ void core_append_run(struct kfl__partition *partition, int64_t from, int64_t to,
  */
 int64_t core_read(struct kfl__partition *partition, int64_t from, int64_t *out_holes);
 
+/* What the catalog says of the partition. */
+int core_partition_row(struct kfl__partition *partition, struct kfl__partition_row *out_row);
 /* "topics/<id>/<number>/<segment id>.log" below the store, in a static buffer. */
 const char *core_file(struct kfl__partition *partition, int64_t segment_id);
 /* Overwrite bytes of a segment file with `byte`; size 0: up to its end. */
