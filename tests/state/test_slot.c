@@ -2,6 +2,7 @@
 #include "state/slot.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,66 @@ START_TEST(writers_readers_and_sleepers_do_not_share_lines)
 }
 END_TEST
 
+/* As an append publishes, up to and without the given step; place n goes with end offset 3 n. */
+static void publish(int64_t n, int steps)
+{
+    uint64_t word = kfl__word(1, (uint64_t)n * 8);
+    if (steps > 0)
+        atomic_store_explicit(&slot->pending_word, word, memory_order_release);
+    if (steps > 1)
+        atomic_store_explicit(&slot->pending_end_offset, 3 * n, memory_order_release);
+    if (steps > 2)
+        atomic_store_explicit(&slot->published, word, memory_order_release);
+    if (steps > 3)
+        atomic_store_explicit(&slot->end_offset, 3 * n, memory_order_release);
+}
+
+/* rule:R1 rule:R2: whoever dies between two of the stores leaves a tail that can be read. */
+START_TEST(the_tail_is_that_before_or_after_an_append)
+{
+    for (int steps = 0; steps <= 4; steps++) {
+        uint64_t word;
+        int64_t end;
+        kfl__slot_clear(slot);
+        publish(70, 4);
+        publish(71, steps);
+        kfl__slot_tail(slot, &word, &end);
+        int64_t n = steps < 3 ? 70 : 71;
+        ck_assert_uint_eq(word, kfl__word(1, (uint64_t)n * 8));
+        ck_assert_int_eq(end, 3 * n);
+    }
+}
+END_TEST
+
+#define TAIL_APPENDS 200000
+static void *append_many(void *context)
+{
+    (void)context;
+    for (int64_t n = 1; n <= TAIL_APPENDS; n++)
+        publish(n, 4);
+    return NULL;
+}
+
+START_TEST(the_tail_is_a_pair_of_one_moment)
+{
+    pthread_t thread;
+    int64_t n = 0, wrong = 0;
+    kfl__slot_clear(slot);
+    publish(0, 4);
+    ck_assert_int_eq(pthread_create(&thread, NULL, append_many, NULL), 0);
+    while (n < TAIL_APPENDS) {
+        uint64_t word;
+        int64_t end;
+        kfl__slot_tail(slot, &word, &end);
+        int64_t at = (int64_t)kfl__word_place(word) / 8;
+        wrong += end != 3 * at || at < n;
+        n = at;
+    }
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(wrong, 0);
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("slot");
@@ -110,6 +171,8 @@ Suite *kfl_suite(void)
     tcase_add_test(tcase, a_cleared_slot_has_free_locks);
     tcase_add_test(tcase, a_slot_belongs_to_one_incarnation);
     tcase_add_test(tcase, writers_readers_and_sleepers_do_not_share_lines);
+    tcase_add_test(tcase, the_tail_is_that_before_or_after_an_append);
+    tcase_add_test(tcase, the_tail_is_a_pair_of_one_moment);
     suite_add_tcase(suite, tcase);
     return suite;
 }
