@@ -26,6 +26,7 @@
 #define KEY_MAX_SIZE 511     /* LMDB's, as it is built by default */
 #define PAGE_SIZE_USUAL 4096 /* where no meta page tells */
 #define PAGE_SIZE_MAX 32768
+#define FIRST_COMMIT_PAGES 8 /* at most, with the meta pages */
 #define NEVER_WRITTEN_MAX ((uint64_t)1 << 20) /* free pages behind the end of the file: 4 GiB */
 
 struct span {
@@ -129,6 +130,15 @@ static int check_metas(struct check *check)
     }
     if (check->file_size <= 2 * (uint64_t)check->page_size)
         return check_short_file(check);
+    /*
+     * The first commit brings both down before it writes one anew: with one of them missing and the
+     * other as it began, a power cut came before any commit. A file with records is larger.
+     */
+    if (check->file_size <= FIRST_COMMIT_PAGES * (uint64_t)check->page_size &&
+        (kinds[0] == META_ZERO || kinds[1] == META_ZERO) &&
+        (kinds[0] == META_ZERO || kinds[0] == META_EMPTY) &&
+        (kinds[1] == META_ZERO || kinds[1] == META_EMPTY))
+        return KFL_CHECK_UNFINISHED;
     for (uint32_t i = 0; i < 2; i++) {
         if (kinds[i] != META_EMPTY && kinds[i] != META_USED)
             return damaged(check, i, "is no meta page");
