@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "api/store.h"
+#include "base/fault.h"
 #include "catalog/offsets.h"
 #include "catalog/segments.h"
 #include "child.h"
@@ -290,6 +291,68 @@ START_TEST(threads_of_this_process_may_append_meanwhile)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+static int look_on(int which)
+{
+    kfl_segments *segments = NULL;
+    kfl_history *history = NULL;
+    kfl_stats *stats = NULL;
+    kfl_findings *found = NULL;
+    int r = which == 0   ? kfl_store_verify(store, NULL, 0, &found)
+            : which == 1 ? kfl_segments_list(store, "t", 1, &segments)
+            : which == 2 ? kfl_history_list(store, &history)
+                         : kfl_stats_open(store, &stats);
+    ck_assert_int_eq(r >= 0, found != NULL || segments != NULL || history != NULL || stats != NULL);
+    kfl_findings_release(found);
+    kfl_segments_release(segments);
+    kfl_history_release(history);
+    kfl_stats_close(stats);
+    return r;
+}
+
+/* Each allocation of each call fails once: the call says so, and the next one succeeds. */
+START_TEST(without_memory_the_call_fails_and_nothing_else)
+{
+    char plan[32];
+    fill();
+    inspect_flip(file(0).path, inspect_batch(file(0).path, 3).place + 60);
+    for (int n = 1, r = -1; r < 0; n++) {
+        ck_assert_int_lt(n, 1000);
+        snprintf(plan, sizeof plan, "memory.alloc:%d=ENOMEM", n);
+        ck_assert_int_eq(kfl__fault_arm(plan), 0);
+        r = look_on(_i);
+        kfl__fault_arm(NULL);
+        ck_assert_msg(r >= 0 || r == KFL_E_NOMEM, "allocation %d: %s", n, kfl_last_error());
+        ck_assert_int_gt(n, r >= 0 ? 2 : 0); /* there were some */
+        OK(look_on(_i));
+    }
+}
+END_TEST
+
+/* A look at a file that fails is told, or fails the call; it is never taken for a missing or a whole file. */
+START_TEST(a_system_call_that_fails_is_not_overlooked)
+{
+    static const char *const points[] = {"file.open", "file.open_directory", "file.size",
+                                         "file.read_at"};
+    char plan[48];
+    fill();
+    for (int n = 1; n <= 12; n++) {
+        snprintf(plan, sizeof plan, "%s:%d=EIO", points[_i], n);
+        ck_assert_int_eq(kfl__fault_arm(plan), 0);
+        int r = kfl_store_verify(store, "t", 0, &findings);
+        kfl__fault_arm(NULL);
+        ck_assert_msg(r == KFL_E_IO || r >= 0, "%s: %s", plan, kfl_last_error());
+        for (int32_t i = 0; i < kfl_findings_count(findings); i++)
+            ck_assert_int_ne(kfl_findings_get(findings, i)->kind, KFL_FINDING_MISSING_FILE);
+        if (r == 0) /* read once more, page by page; or a cache */
+            ck_assert_int_eq(kfl_findings_checked_records(findings), RECORDS + 5);
+        kfl_findings_release(findings);
+        findings = NULL;
+    }
+}
+END_TEST
+#endif
+
 START_TEST(nonsense_is_refused)
 {
     ck_assert_int_eq(kfl_store_verify(NULL, NULL, 0, &findings), KFL_E_INVALID);
@@ -323,5 +386,12 @@ Suite *kfl_suite(void)
     ADD_CASE(suite, "others", others_may_append_roll_and_delete_meanwhile,
              threads_of_this_process_may_append_meanwhile,
              a_reader_may_check_what_a_killed_process_left, nonsense_is_refused);
+#ifdef KFL_FAULT_POINTS
+    TCase *faults = tcase_create("faults");
+    tcase_add_checked_fixture(faults, inspect_set_up, forget);
+    tcase_add_loop_test(faults, without_memory_the_call_fails_and_nothing_else, 0, 4);
+    tcase_add_loop_test(faults, a_system_call_that_fails_is_not_overlooked, 0, 4);
+    suite_add_tcase(suite, faults);
+#endif
     return suite;
 }
