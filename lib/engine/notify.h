@@ -17,8 +17,15 @@ void kfl__notify_wake(struct kfl__core *core, struct kfl__slot *slot);
 /* After publishing, without a lock. No system call when nobody sleeps. */
 static inline void kfl__notify_raise(struct kfl__core *core, struct kfl__slot *slot)
 {
-    /* Between the publishing store and this load: a sleeper sets its bit, fences, and looks at the word. */
+    /*
+     * Between the publishing store and this load: a sleeper sets its bit, fences, and looks at the word. On x86 the
+     * unlock in between is a locked instruction, and so a fence already.
+     */
+#if defined(__x86_64__) && !defined(KFL_THREAD_SANITIZER)
+    atomic_signal_fence(memory_order_seq_cst);
+#else
     atomic_thread_fence(memory_order_seq_cst);
+#endif
     if (KFL_UNLIKELY(atomic_load_explicit(&slot->sleepers, memory_order_relaxed) != 0))
         kfl__notify_wake(core, slot);
 }
