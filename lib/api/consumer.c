@@ -101,6 +101,12 @@ int kfl_consumer_close(kfl_consumer *consumer)
 
 /* ---- where to begin ---- */
 
+/* Where this consumer's reading ends. */
+static int64_t consumer_end(const kfl_consumer *consumer, struct kfl__slot *slot)
+{
+    return consumer->settings->read_durable != 0 ? atomic_load(&slot->durable_offset) : kfl__slot_end(slot);
+}
+
 int kfl__consumer_reset(kfl_consumer *consumer, struct kfl__partition *partition, int64_t *out_offset)
 {
     struct kfl__slot *slot = partition->slot;
@@ -109,7 +115,7 @@ int kfl__consumer_reset(kfl_consumer *consumer, struct kfl__partition *partition
         *out_offset = atomic_load(&slot->start_offset);
         return 0;
     case KFL_RESET_LATEST:
-        *out_offset = kfl__slot_end(slot);
+        *out_offset = consumer_end(consumer, slot);
         return 0;
     default:
         kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE,
@@ -141,7 +147,7 @@ int kfl__consumer_resolve(kfl_consumer *consumer, struct kfl__partition *partiti
     if (offset == KFL_OFFSET_BEGINNING)
         *out_offset = atomic_load(&partition->slot->start_offset);
     else if (offset == KFL_OFFSET_END)
-        *out_offset = consumer->settings->read_durable != 0 ? atomic_load(&partition->slot->durable_offset) : kfl__slot_end(partition->slot);
+        *out_offset = consumer_end(consumer, partition->slot);
     else if (offset == KFL_OFFSET_STORED)
         return consumer_stored(consumer, partition, out_offset);
     else if (offset >= 0)
@@ -225,6 +231,8 @@ int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *part
     consumer->assigned = assigned;
     consumer->assigned_count = made;
     consumer->first = 0;
+    if (consumer->polling)
+        kfl__notify_wake_process(consumer->core); /* it looks at these from now on */
     return kfl__consumer_leave(consumer, 0);
 }
 
@@ -261,8 +269,11 @@ int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partiti
     r = kfl__consumer_find(consumer, topic, partition, &assigned);
     if (r == 0)
         r = kfl__consumer_resolve(consumer, assigned->partition, offset, &offset);
-    if (r == 0)
+    if (r == 0) {
         kfl__cursor_seek(&assigned->cursor, offset);
+        if (consumer->polling)
+            kfl__notify_wake_process(consumer->core);
+    }
     return kfl__consumer_leave(consumer, r);
 }
 

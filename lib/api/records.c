@@ -30,7 +30,8 @@ struct records_name {
 
 struct kfl_records {
     struct kfl__records_pool *pool; /* a share, or NULL */
-    int32_t count, room;
+    int32_t count, room; /* rows that are filled, and that there are */
+    int32_t limit;       /* rows that this poll may fill */
     int64_t bytes;
     kfl_record *rows;
     struct kfl__segment **segments; /* shares */
@@ -93,6 +94,7 @@ int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl
     }
     if (records == NULL)
         return kfl__fail(KFL_E_NOMEM, "%d records: out of memory", max_records);
+    records->limit = max_records;
     records->pool = pool;
     if (pool != NULL)
         kfl__count_acquire(&pool->count);
@@ -228,7 +230,7 @@ static int records_decode(kfl_records *records, const uint8_t *batch, const stru
         return r;
     kfl__batch_cursor_init(&cursor, header, bytes, size);
     *out_all = false;
-    while (records->count < records->room) {
+    while (records->count < records->limit) {
         kfl_record *row = &records->rows[records->count];
         r = kfl__batch_next(&cursor, row);
         if (r <= 0) {
@@ -288,7 +290,7 @@ int64_t kfl__records_bytes(const kfl_records *records)
 
 int32_t kfl__records_room(const kfl_records *records)
 {
-    return records->room - records->count;
+    return records->limit - records->count;
 }
 
 /* ---- what callers see ---- */
