@@ -26,8 +26,6 @@
 #include "engine/touch.h"
 
 #define APPEND_STAGING 4096u
-#define APPEND_FETCH_AHEAD 1024u
-#define APPEND_FETCH_MOST 1024u
 
 #define load_relaxed(word) atomic_load_explicit(word, memory_order_relaxed)
 #define store_relaxed(word, value) atomic_store_explicit(word, value, memory_order_relaxed)
@@ -241,6 +239,32 @@ static void partition_write_to(struct kfl__partition *partition, struct kfl__seg
     partition->writing = segment;
 }
 
+KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *writing = NULL, *next = NULL, *syncing = NULL;
+    if (partition_take(partition, kfl__robust_trylock(&slot->append, KFL_RANK_APPEND)) < 0)
+        return;
+    bool durable = atomic_load(&slot->durable_offset) >= kfl__slot_end(slot);
+    if (durable) {
+        writing = partition->writing;
+        next = partition->writing_next;
+        partition->writing = partition->writing_next = NULL;
+        for (int32_t i = 0; i < partition->kept_count; i++)
+            kfl__segment_release(partition->kept[i]);
+        partition->kept_count = 0;
+    }
+    kfl__partition_unlock(partition);
+    if (durable && kfl__robust_owner(&slot->sync) == 0 && kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC) == 0) {
+        syncing = partition->syncing;
+        partition->syncing = NULL;
+        kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+    }
+    kfl__segment_release(writing);
+    kfl__segment_release(next);
+    kfl__segment_release(syncing);
+}
+
 /* Open the file with this id for writing, in place of what is written now. */
 static int partition_open_active(struct kfl__partition *partition, int64_t segment_id)
 {
@@ -398,16 +422,15 @@ static bool slot_is_full(const struct kfl__partition *partition, const struct kf
 
 /* ---- appending ---- */
 
-static void partition_note_indexes(struct kfl__partition *partition, const struct kfl__payload *payload,
-                                   const struct kfl__settings *settings, uint64_t place)
+/*
+ * The words of time are moved before the batch is published, so that no death leaves them behind it: a largest time that is too
+ * late costs a walk, one that is too early would hide a record.
+ */
+static void partition_note_time(struct kfl__partition *partition, const struct kfl__payload *payload,
+                                const struct kfl__settings *settings, uint64_t place)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__segment *segment = partition->writing;
-    uint32_t count = load_relaxed(&slot->active_batch_count);
-    if (KFL_LIKELY(count < kfl__index_offsets_capacity(&segment->offsets))) {
-        kfl__index_note(&segment->offsets, count, place);
-        store_relaxed(&slot->active_batch_count, count + 1);
-    }
     int64_t max = load_relaxed(&slot->active_max_timestamp_ms);
     if (KFL_UNLIKELY(place - load_relaxed(&slot->active_time_place) >= (uint64_t)settings->index_interval_bytes)) {
         uint32_t times = load_relaxed(&slot->active_time_count);
@@ -419,8 +442,20 @@ static void partition_note_indexes(struct kfl__partition *partition, const struc
     }
     if (payload->max_timestamp_ms > max)
         store_relaxed(&slot->active_max_timestamp_ms, payload->max_timestamp_ms);
-    if (place == KFL_SEGMENT_FIRST_PLACE)
+    if (KFL_UNLIKELY(place == KFL_SEGMENT_FIRST_PLACE))
         store_relaxed(&slot->active_first_timestamp_ms, payload->max_timestamp_ms);
+}
+
+/* One signpost a batch; a death in between leaves one too few, and readers walk a little further. */
+static void partition_note_place(struct kfl__partition *partition, uint64_t place)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__index *offsets = &partition->writing->offsets;
+    uint32_t count = load_relaxed(&slot->active_batch_count);
+    if (KFL_UNLIKELY(count >= kfl__index_offsets_capacity(offsets)))
+        return;
+    kfl__index_note(offsets, count, place);
+    store_relaxed(&slot->active_batch_count, count + 1);
 }
 
 /* Bytes into the file at `place`; staging holds room for the header in front of the payload when not NULL. */
@@ -455,18 +490,6 @@ static int partition_lay(struct kfl__partition *partition, const struct kfl__pay
     kfl__batch_seal(to, &facts, place, segment->seed);
     KFL_STEP("append.laid");
     return staging != NULL ? kfl__segment_write(segment, staging, room, place) : 0;
-}
-
-/*
- * The lines that a later append will store into are cold. Without this its stores wait for memory, and every locked
- * instruction waits for its stores.
- */
-static inline void partition_fetch_ahead(const struct kfl__segment *segment, uint64_t place, uint64_t room)
-{
-    uint64_t from = place + APPEND_FETCH_AHEAD;
-    uint64_t to = from + (room < APPEND_FETCH_MOST ? room : APPEND_FETCH_MOST);
-    for (uint64_t at = from; at < to && at < segment->size; at += 64)
-        __builtin_prefetch(segment->writing + at, 1, 3);
 }
 
 static void slot_note_unsynced(struct kfl__slot *slot)
@@ -529,15 +552,15 @@ static int partition_append_locked(struct kfl__partition *partition, const struc
         return r;
     uint64_t next_word = word + room / KFL_BATCH_ALIGNMENT;
     int64_t next_end = end + payload->record_count;
+    partition_note_time(partition, payload, how->settings, place);
+    slot_note_unsynced(slot); /* before, for who dies here; and behind, for a sync that came between */
     store_release(&slot->pending_word, next_word);
     store_release(&slot->pending_end_offset, next_end);
     KFL_STEP("append.before_publish");
     store_release(&slot->published, next_word);
     KFL_STEP("append.published");
     store_release(&slot->end_offset, next_end);
-    if (staging == NULL)
-        partition_fetch_ahead(partition->writing, place + room, room);
-    partition_note_indexes(partition, payload, how->settings, place);
+    partition_note_place(partition, place);
     store_relaxed(&slot->active_records, load_relaxed(&slot->active_records) + payload->record_count);
     store_relaxed(&slot->appended_records, load_relaxed(&slot->appended_records) + payload->record_count);
     store_relaxed(&slot->appended_bytes, load_relaxed(&slot->appended_bytes) + room);
@@ -591,26 +614,26 @@ struct partition_after {
     int64_t flush; /* flush.messages is reached: sync up to here; else 0 */
 };
 
-/* Holding the lock, after an append: is there anything? Mostly not. */
-static bool partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
-                                 struct partition_after *out_after)
+/* Holding the lock, after an append that found one of the marks behind it. */
+static __attribute__((noinline)) bool partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
+                                                           struct partition_after *out_after)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__segment *segment = partition->writing;
     uint64_t place = kfl__word_place(load_relaxed(&slot->published));
     int64_t end = load_relaxed(&slot->end_offset);
-    bool touch = !by_file && place > load_relaxed(&segment->look_at);
     bool prepare = place * 2 > segment->size && load_relaxed(&slot->next.id) == 0 && !segment->next_asked;
-    bool flush = end - load_relaxed(&slot->durable_offset) >= how->settings->flush_messages;
-    if (KFL_LIKELY(!touch && !prepare && !flush))
-        return false;
-    *out_after = (struct partition_after){.place = place, .prepare = prepare, .flush = flush ? end : 0};
-    if (touch) {
+    *out_after = (struct partition_after){.place = place, .prepare = prepare};
+    if (end - load_relaxed(&slot->durable_offset) >= how->settings->flush_messages)
+        out_after->flush = end;
+    if (!by_file) {
         kfl__segment_acquire(segment);
         out_after->touch = segment;
     }
     if (prepare)
         segment->next_asked = true;
+    if (by_file) /* nobody asks for pages: only the half is to be noticed */
+        store_relaxed(&segment->look_at, place * 2 > segment->size ? segment->size : segment->size / 2);
     return true;
 }
 
@@ -658,7 +681,8 @@ static inline int partition_append(struct kfl__partition *partition, const struc
         if (KFL_UNLIKELY(r < 0))
             return r;
         r = partition_append_locked(partition, payload, how, staging, out_base_offset);
-        if (KFL_LIKELY(r == 0))
+        if (KFL_UNLIKELY(r == 0 && (kfl__word_place(load_relaxed(&partition->slot->published)) > load_relaxed(&partition->writing->look_at) ||
+                                    how->settings->flush_messages != INT64_MAX)))
             more = partition_look_ahead(partition, how, staging != NULL, &after);
         kfl__partition_unlock(partition);
         if (KFL_LIKELY(r == 0))

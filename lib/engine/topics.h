@@ -66,7 +66,7 @@ static inline int kfl__topic_partition(struct kfl__topic *topic, int32_t number,
     if (KFL_LIKELY(number >= 0 && number < shape->partition_count)) {
         struct kfl__partition *partition =
             atomic_load_explicit(&((struct kfl__topic_shape *)(uintptr_t)shape)->partitions[number], memory_order_acquire);
-        if (KFL_LIKELY(partition != NULL)) {
+        if (KFL_LIKELY(partition != NULL && atomic_load_explicit(&partition->slot->ready, memory_order_acquire) != 0)) {
             *out_partition = partition;
             return 0;
         }

@@ -143,6 +143,9 @@ void kfl__touch_look(struct kfl__core *core, struct kfl__segment *segment, uint6
     asked = atomic_load_explicit(&segment->asked_to, memory_order_relaxed);
     if (segment->size >= TOUCH_FILE_LEAST && asked < segment->size && asked - KFL_TOUCH_AHEAD / 2 < look_at)
         look_at = asked - KFL_TOUCH_AHEAD / 2;
+    /* The half is to be noticed too: then the next file is prepared. */
+    if (place * 2 <= segment->size && look_at > segment->size / 2)
+        look_at = segment->size / 2;
     atomic_store_explicit(&segment->look_at, look_at > place ? look_at : place, memory_order_relaxed);
 }
 
