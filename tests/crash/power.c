@@ -166,6 +166,8 @@ static void judge_again(struct power *power, const struct power_expect *expect, 
             done++;
         make_image(images, &cuts[i], folder);
         power->judged_again++;
+        /* The kernel counts a process's start in 10 ms: whoever made a file in the trace is not the judge. */
+        nanosleep(&(struct timespec){.tv_nsec = 11000000}, NULL);
         if (judge(expect, folder, 1, NULL) == 0)
             continue;
         snprintf(suffix, sizeof suffix, "-again-%d", i);
