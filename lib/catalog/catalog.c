@@ -353,8 +353,8 @@ int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog
         return r;
     bool is_new = false;
     r = kfl__catalog_files_find(directory, catalog->path, options, &is_new);
-    if (r == 0 && is_new)
-        r = kfl__catalog_files_create(directory, options->file_mode);
+    if (r == 0 && !options->read_only)
+        r = kfl__catalog_files_create(directory, is_new, options->file_mode);
     if (r == 0)
         r = open_environment(catalog);
     if (r == 0)

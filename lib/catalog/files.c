@@ -11,23 +11,49 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/file_system.h"
 #include "catalog/check.h"
+#include "catalog/environment.h"
 
 #define LOCK_SUFFIX "-lock"  /* LMDB's choice */
+#define LOCK_SIZE ((KFL_READERS_MAX - 1) * 64 + 192)
 #define LEAST_FILE_SIZE 8192 /* LMDB's two meta pages */
 
-/* Empty files, so that they have the mode and the rules of all our files; LMDB fills them. */
-int kfl__catalog_files_create(int directory, uint32_t file_mode)
+/*
+ * LMDB stores into its lock file through a map: each page must be there before, or a full disk would
+ * be a signal (R25). The size is LMDB's own for so many readers; with it there, LMDB lets it be.
+ */
+static int make_lock(int directory, uint32_t file_mode)
 {
-    static const char *const names[] = {KFL_CATALOG_FILE LOCK_SUFFIX, KFL_CATALOG_FILE};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        int fd = -1;
-        int r = kfl__file_create(directory, names[i], file_mode, &fd);
-        if (r < 0)
-            return r;
-        if (r == 0)
-            kfl__file_close(fd);
+    int fd = -1;
+    int r = kfl__file_create(directory, KFL_CATALOG_FILE LOCK_SUFFIX, file_mode, &fd);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    kfl__file_system_write_in_place(fd);
+    r = kfl__file_reserve(fd, 0, LOCK_SIZE);
+    kfl__file_close(fd);
+    if (r < 0) {
+        struct kfl__words words;
+        kfl__error_save(&words);
+        (void)kfl__file_unlink(directory, KFL_CATALOG_FILE LOCK_SUFFIX);
+        kfl__error_restore(&words);
     }
+    return r;
+}
+
+/* Before LMDB opens it: a file that was lost is made anew, since LMDB would make it of holes. */
+int kfl__catalog_files_create(int directory, bool is_new, uint32_t file_mode)
+{
+    int fd = -1;
+    int r = make_lock(directory, file_mode);
+    if (r < 0 || !is_new)
+        return r;
+    /* Empty, so that it has the mode and the rules of all our files; LMDB fills it. */
+    r = kfl__file_create(directory, KFL_CATALOG_FILE, file_mode, &fd);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        kfl__file_close(fd);
     KFL_STEP("catalog.created");
     return 0;
 }

@@ -14,6 +14,7 @@
  */
 int kfl__catalog_files_find(int directory, const char *path,
                             const struct kfl__catalog_options *options, bool *out_new);
-int kfl__catalog_files_create(int directory, uint32_t file_mode);
+/* What is not there of LMDB's files: its lock file, and where the catalog is new, that one. */
+int kfl__catalog_files_create(int directory, bool is_new, uint32_t file_mode);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/hash.h"
 #include "base/map.h"
 
@@ -27,6 +28,8 @@ int kfl__index_create(int directory, const char *name, uint32_t mode, size_t siz
         r = kfl__fail(KFL_E_BUSY, "index %s is being made by somebody else", name);
     if (r < 0)
         return r;
+    /* Stored into through a map, also where batches are not: never a page that needs space (R25). */
+    kfl__file_system_write_in_place(fd);
     r = kfl__file_reserve(fd, 0, (int64_t)size);
     if (r == 0) {
         void *bytes;
