@@ -336,7 +336,7 @@ static void teardown(void)
 
 START_TEST(a_full_tmpfs_is_an_error_code_and_space_lets_it_go_on)
 {
-    fill("tmpfs", 16, 10);
+    fill("tmpfs", 16, 12);
 }
 END_TEST
 
@@ -348,7 +348,7 @@ END_TEST
 
 START_TEST(a_full_xfs_is_an_error_code_and_space_lets_it_go_on)
 {
-    fill("xfs", 320, 3);
+    fill("xfs", 320, 2);
 }
 END_TEST
 
