@@ -19,6 +19,8 @@
 
 #define JANITOR_REST_NS INT64_C(1000000000)
 #define JANITOR_NOTE_NS INT64_C(1000000000)
+/* A partition that took no append for so many notes gives back its files. */
+#define JANITOR_REST_ROUNDS 30
 
 struct janitor_chore {
     kfl__janitor_chore *chore;
@@ -119,6 +121,26 @@ static int janitor_prepare(struct kfl__partition *partition, const struct kfl__s
     return kfl__partition_prepare(partition, settings, 0, kfl__clock_deadline_ns(1000));
 }
 
+/* Descriptors and maps that were not used for a while go back. */
+static void janitor_give_back(struct janitor_round *round, struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    int64_t end = kfl__slot_end(slot);
+    if (kfl__segment_count_reading() > KFL_SEGMENTS_OPEN)
+        (void)kfl__partition_give_back(partition, partition->view_uses_seen);
+    kfl__mutex_lock(&partition->view_lock);
+    partition->view_uses_seen = partition->view_uses;
+    kfl__mutex_unlock(&partition->view_lock);
+    if (!round->note)
+        return;
+    if (end != partition->rest_offset || atomic_load(&slot->durable_offset) < end) {
+        partition->rest_offset = end;
+        partition->rest_rounds = 0;
+    } else if (++partition->rest_rounds == JANITOR_REST_ROUNDS) {
+        kfl__partition_rest(partition);
+    }
+}
+
 static int janitor_visit_partition(struct janitor_round *round, struct kfl__topic *topic, struct kfl__partition *partition)
 {
     struct kfl__slot *slot = partition->slot;
@@ -133,6 +155,7 @@ static int janitor_visit_partition(struct janitor_round *round, struct kfl__topi
         if (kfl__partition_seal(partition) > 0)
             round->more = true;
     }
+    janitor_give_back(round, partition);
     return round->budget_ends_ns >= 0 && kfl__clock_steady_ns() > round->budget_ends_ns ? KFL_E_TIMEOUT : 0;
 }
 

@@ -255,7 +255,10 @@ KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
         partition->kept_count = 0;
     }
     kfl__partition_unlock(partition);
-    if (durable && kfl__robust_owner(&slot->sync) == 0 && kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC) == 0) {
+    int r = durable ? kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC) : KFL_LOCK_BUSY;
+    if (r == KFL_LOCK_OWNER_DIED)
+        kfl__robust_mended(&slot->sync); /* what it noted stands */
+    if (r == 0 || r == KFL_LOCK_OWNER_DIED) {
         syncing = partition->syncing;
         partition->syncing = NULL;
         kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);

@@ -28,12 +28,18 @@ struct kfl__partition {
 
     struct kfl__mutex view_lock; /* rank VIEW; guards: */
     struct kfl__view *view;      /* NULL: not looked up yet */
+    uint64_t view_uses;          /* how often a segment of a view was asked for */
 
     /* guarded by append (the slot's, so by one thread of one process at a time) */
     struct kfl__segment *writing;      /* the file this process appends to; may be one that others have left behind */
     struct kfl__segment *writing_next; /* the prepared one behind it */
     struct kfl__segment **kept;        /* left behind, their descriptors kept until durable (R7) */
     int32_t kept_count, kept_room;
+
+    /* of the helper's rounds: how long nothing was appended */
+    int64_t rest_offset;
+    int32_t rest_rounds;
+    uint64_t view_uses_seen;
 
     /* guarded by sync (the slot's) */
     struct kfl__segment *syncing; /* opened for a sync although somebody else writes it */
@@ -91,7 +97,13 @@ void kfl__partition_active(struct kfl__partition *partition, int64_t *out_id, in
 /* Destroys what nobody uses any more. */
 void kfl__partition_destroy(struct kfl__partition *partition); /* takes NULL */
 
-/* ---- engine/segments: files and views ---- */
+/*
+ * Nothing was appended for a while and all is durable: give back the files that this process has open for
+ * writing. The next append opens them again.
+ */
+void kfl__partition_rest(struct kfl__partition *partition);
+
+/* ---- engine/segments: files ---- */
 
 /* The partition's folder; make: create it (and the topic's), synced. 0 or KFL_FILE_MISSING. */
 int kfl__partition_directory(struct kfl__partition *partition, bool make, int *out_fd);
@@ -100,15 +112,22 @@ int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__s
                            int64_t deadline_ns);
 /* Move the offset floor up (R10). */
 int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
+/* Write manifest rows for files that are full and durable; `finish` waits for nothing. */
+int kfl__partition_seal(struct kfl__partition *partition);
+/* Delete what lies below: catalog first (R8), then the slot, then files. */
+int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);
+
+/* ---- engine/views: what readers hold ---- */
+
 /* A share of the current view, rebuilt if the manifest or the active segment is another by now. counted. */
 int kfl__partition_view(struct kfl__partition *partition, struct kfl__view **out_view);
 /* A share of the segment behind an entry of a view, opened if need be. counted. KFL_FILE_MISSING, KFL_E_CORRUPT … */
 int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *view, int32_t entry,
                            struct kfl__segment **out_segment);
-/* Write manifest rows for files that are full and durable; `finish` waits for nothing. */
-int kfl__partition_seal(struct kfl__partition *partition);
-/* Delete what lies below: catalog first (R8), then the slot, then files. */
-int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);
+/* About how many files a process keeps open that it only reads: more are given back, the longest unused first. */
+#define KFL_SEGMENTS_OPEN 512
+/* Close files that nobody reads and that were asked for last before this count of view_uses: how many. */
+int32_t kfl__partition_give_back(struct kfl__partition *partition, uint64_t used_before);
 
 /* ---- engine/recover ---- */
 

@@ -104,8 +104,8 @@ static uint64_t cursor_limit(const struct kfl__cursor *cursor, uint64_t word)
     const struct kfl__view_entry *entry = &cursor->view->entries[cursor->entry];
     if ((uint32_t)cursor->segment->id == kfl__word_ordinal(word))
         return kfl__word_place(word) < cursor->segment->size ? kfl__word_place(word) : cursor->segment->size;
-    if (entry->used != 0)
-        return entry->used < cursor->segment->size ? entry->used : cursor->segment->size;
+    if (entry->bytes != 0)
+        return entry->bytes < cursor->segment->size ? entry->bytes : cursor->segment->size;
     if (cursor->durable && (int32_t)((uint32_t)cursor->segment->id - kfl__word_ordinal(word)) > 0)
         return 0;
     return cursor->segment->size; /* up to the end mark */
@@ -127,7 +127,9 @@ static void cursor_place(struct kfl__cursor *cursor, int64_t end)
     }
 }
 
-/* The file cannot be opened: all of it is a hole, unless the list has changed meanwhile (R27). */
+#define CURSOR_WAIT 3 /* positive: nothing is there yet */
+
+/* The file cannot be opened: all of it is a hole, unless the list has changed meanwhile (R27). 0: look again. */
 static int cursor_lost_file(struct kfl__cursor *cursor, int r, int64_t end)
 {
     char what[100];
@@ -137,10 +139,16 @@ static int cursor_lost_file(struct kfl__cursor *cursor, int r, int64_t end)
         return 0;
     snprintf(what, sizeof what, "%s", r == KFL_FILE_MISSING ? "the file is missing" : kfl_last_error());
     int64_t to = cursor_entry_end(cursor, end);
-    return cursor_hole(cursor, to < end ? to : end, what);
+    if (to > cursor->offset)
+        return cursor_hole(cursor, to < end ? to : end, what);
+    /* Behind its records, in numbers that were never given (R10). */
+    if (cursor->entry + 1 == cursor->view->entry_count)
+        return CURSOR_WAIT;
+    cursor->offset = cursor->view->entries[cursor->entry + 1].base_offset;
+    return 0;
 }
 
-/* Look the offset up: a view, its entry, the segment, a limit and a place. 1 when found, 0: look again, KFL_CURSOR_HOLE, error. */
+/* Look the offset up: a view, its entry, the segment, a limit and a place. 1 when found, 0: look again, CURSOR_WAIT, KFL_CURSOR_HOLE, error. */
 static int cursor_locate(struct kfl__cursor *cursor)
 {
     struct kfl__view *view = NULL;
@@ -154,11 +162,15 @@ static int cursor_locate(struct kfl__cursor *cursor)
     cursor_drop(cursor);
     cursor_tail(cursor, &word, &end);
     cursor->entry = kfl__view_find(view, cursor->offset);
-    if (cursor->entry < 0)
-        return cursor_version(cursor) == view->manifest_version && view->entry_count == 0 && end > cursor->offset
-                   ? kfl__fail(KFL_E_CORRUPT, "partition %s/%d: the catalog lists none of its files",
-                               cursor->partition->topic->name, cursor->partition->number)
-                   : 0;
+    if (cursor->entry < 0) {
+        if (cursor_version(cursor) != view->manifest_version || end <= cursor->offset)
+            return 0;
+        /* No file takes appends: these are numbers that a power cut took, or that were never given (R10). */
+        if (atomic_load(&cursor->partition->slot->published) == 0)
+            return CURSOR_WAIT;
+        return kfl__fail(KFL_E_CORRUPT, "partition %s/%d: the catalog lists none of its files",
+                         cursor->partition->topic->name, cursor->partition->number);
+    }
     r = kfl__partition_segment(cursor->partition, view, cursor->entry, &cursor->segment);
     if (r != 0) {
         cursor->segment = NULL;
@@ -193,6 +205,17 @@ static int cursor_next_file(struct kfl__cursor *cursor)
     return 1;
 }
 
+/* Behind `from`, the next batch that reaches behind the offset, or the end mark: 1; 0: none. */
+static int cursor_search(struct kfl__cursor *cursor, uint64_t from, struct kfl__batch_header *out_header, uint64_t *out_place)
+{
+    for (;;) {
+        int r = kfl__walk_search(cursor->segment, from, cursor->limit, 0, out_header, out_place);
+        if (r <= 0 || (out_header->flags & KFL_BATCH_FLAG_END) != 0 || kfl__batch_end_offset(out_header) > cursor->offset)
+            return r;
+        from = kfl__batch_next_place(*out_place, out_header);
+    }
+}
+
 /* Bytes that should be a batch are none. 0: they cost no record; the place has moved behind them. */
 static int cursor_damage(struct kfl__cursor *cursor, const char *what, uint64_t from)
 {
@@ -201,7 +224,7 @@ static int cursor_damage(struct kfl__cursor *cursor, const char *what, uint64_t 
     int64_t end;
     uint64_t word;
     bool last;
-    int r = kfl__walk_search(cursor->segment, from, cursor->limit, cursor->offset, &header, &place);
+    int r = cursor_search(cursor, from, &header, &place);
     if (r < 0)
         return r;
     if (r > 0) {
@@ -268,6 +291,8 @@ static int cursor_window(struct kfl__cursor *cursor)
             int r = cursor_locate(cursor);
             if (r < 0 || r == KFL_CURSOR_HOLE)
                 return r;
+            if (r == CURSOR_WAIT)
+                return 0;
             if (r == 0)
                 continue;
         } else {

@@ -21,6 +21,8 @@
 #include "format/codec.h"
 #include "format/names.h"
 
+#define TOPICS_SLOT_WAIT_MS 10000
+
 /* ---- shapes ---- */
 
 static void topic_destroy(struct kfl__topic *topic)
@@ -247,33 +249,61 @@ static int topics_get_partition(struct kfl__catalog_txn *txn, void *context)
     return kfl__partition_get(txn, look->topic_id, look->number, &look->row);
 }
 
-/* The slot may still belong to a topic that was deleted, or to nobody: make it ours, once among all processes. */
-static KFL_UNCHECKED int topics_claim_slot(struct kfl__core *core, struct kfl__slot *slot, const struct topics_partition_look *look)
+static KFL_UNCHECKED int topics_lock(struct kfl__slot *slot, struct kfl__robust *robust, enum kfl__rank rank,
+                                     const struct topics_partition_look *look)
 {
-    int r = 0;
+    char holder[64];
+    int r = kfl__robust_lock(robust, rank, kfl__clock_deadline_ns(TOPICS_SLOT_WAIT_MS));
+    if (r == KFL_LOCK_OWNER_DIED) {
+        /* What it was at belonged to a topic that is gone; or to ours, if it was first, and then is copied. */
+        atomic_store(&slot->suspect, 1);
+        kfl__robust_mended(robust);
+        return 0;
+    }
+    if (r != KFL_LOCK_BUSY)
+        return r;
+    kfl__presence_describe(kfl__robust_owner(robust), holder, sizeof holder);
+    return kfl__fail(KFL_E_BUSY, "the place of partition %d is still held by %s, which used a topic that was deleted",
+                     look->number, holder);
+}
+
+/* Holding its three locks: a slot of somebody whose topic is gone, or of nobody. */
+static int topics_take_over(struct kfl__slot *slot, const struct topics_partition_look *look)
+{
+    uint64_t version = atomic_load(&slot->manifest_version);
+    uint32_t incarnation = atomic_load(&slot->incarnation);
+    if (atomic_load(&slot->topic_id) == look->topic_id && incarnation == look->row.incarnation &&
+        atomic_load(&slot->deleted) == 0)
+        return 0; /* another process was first */
+    /* Incarnations rise: what we looked up may have been deleted, and its slot be in use again. */
+    if ((int32_t)(look->row.incarnation - incarnation) <= 0)
+        return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "the topic was deleted");
+    kfl__slot_reset(slot);
+    atomic_store(&slot->manifest_version, version + 1);
+    atomic_store(&slot->partition, (uint32_t)look->number);
+    atomic_store(&slot->incarnation, look->row.incarnation);
+    atomic_store_explicit(&slot->topic_id, look->topic_id, memory_order_release);
+    return 0;
+}
+
+/* Make the slot ours, once among all processes. Who still works on its former topic is waited for. */
+static KFL_UNCHECKED int topics_claim_slot(struct kfl__slot *slot, const struct topics_partition_look *look)
+{
     if (kfl__slot_is(slot, look->topic_id, (uint32_t)look->number, look->row.incarnation))
         return 0;
-    r = kfl__robust_lock(&core->shared->grow, KFL_RANK_LEAF, -1);
-    if (r == KFL_LOCK_OWNER_DIED) {
-        kfl__robust_mended(&core->shared->grow);
-        r = 0;
-    }
+    int r = topics_lock(slot, &slot->prepare, KFL_RANK_PREPARE, look);
     if (r < 0)
         return r;
-    uint64_t owner = atomic_load(&slot->topic_id);
-    if (owner == look->topic_id && atomic_load(&slot->partition) == (uint32_t)look->number &&
-        atomic_load(&slot->incarnation) == look->row.incarnation) {
-        if (atomic_load(&slot->deleted) != 0)
-            r = kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "the topic is being deleted");
-    } else {
-        uint64_t version = atomic_load(&slot->manifest_version);
-        kfl__slot_clear(slot);
-        atomic_store(&slot->manifest_version, version + 1);
-        atomic_store(&slot->partition, (uint32_t)look->number);
-        atomic_store(&slot->incarnation, look->row.incarnation);
-        atomic_store_explicit(&slot->topic_id, look->topic_id, memory_order_release);
+    r = topics_lock(slot, &slot->append, KFL_RANK_APPEND, look);
+    if (r == 0) {
+        r = topics_lock(slot, &slot->sync, KFL_RANK_SYNC, look);
+        if (r == 0) {
+            r = topics_take_over(slot, look);
+            kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+        }
+        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
     }
-    kfl__robust_unlock(&core->shared->grow, KFL_RANK_LEAF);
+    kfl__robust_unlock(&slot->prepare, KFL_RANK_PREPARE);
     return r;
 }
 
@@ -286,7 +316,7 @@ static int topics_make_partition(struct kfl__topic *topic, int32_t number, struc
     if (r == 0)
         r = kfl__state_slot(topic->core->state, look.row.slot, &slot);
     if (r == 0)
-        r = topics_claim_slot(topic->core, slot, &look);
+        r = topics_claim_slot(slot, &look);
     if (r < 0)
         return r;
     struct kfl__partition *partition = kfl__alloc(sizeof *partition);
@@ -343,7 +373,6 @@ struct topics_change {
     const kfl_config *config; /* of an alteration */
     char *properties;         /* of a creation */
     struct kfl__topic_row row;
-    uint64_t topic_id;
 };
 
 static int topics_run_create(struct kfl__catalog_txn *txn, void *context)
@@ -379,10 +408,33 @@ static int topics_run_alter(struct kfl__catalog_txn *txn, void *context)
     return r;
 }
 
+struct topics_delete {
+    const char *name;
+    uint64_t topic_id;
+    uint32_t *slots; /* owned: of its partitions */
+    int32_t count;
+};
+
 static int topics_run_delete(struct kfl__catalog_txn *txn, void *context)
 {
-    struct topics_change *change = context;
-    return kfl__topics_delete(txn, change->name, &change->topic_id);
+    struct topics_delete *delete = context;
+    struct kfl__topic_row row;
+    int r = kfl__topics_find(txn, delete->name, &row);
+    if (r < 0)
+        return r;
+    uint32_t *grown = kfl__realloc(delete->slots, (size_t)row.partition_count * sizeof *grown);
+    if (grown == NULL)
+        return kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", delete->name);
+    delete->slots = grown;
+    delete->count = row.partition_count;
+    for (int32_t i = 0; i < row.partition_count; i++) {
+        struct kfl__partition_row partition;
+        r = kfl__partition_get(txn, row.topic_id, i, &partition);
+        if (r < 0)
+            return r;
+        delete->slots[i] = partition.slot;
+    }
+    return kfl__topics_delete(txn, delete->name, &delete->topic_id);
 }
 
 static void topics_changed(struct kfl__core *core)
@@ -518,29 +570,57 @@ static int topics_clear_folder(struct kfl__core *core, uint64_t topic_id)
     return r < 0 ? r : kfl__catalog_change_run(core->catalog, topics_drop_trash, &topic_id);
 }
 
+/* Slots are needed to stop the appenders of all processes: those that some process has used. */
+static KFL_UNCHECKED void topics_mark_slot(struct kfl__core *core, struct kfl__slot *slot, uint64_t topic_id)
+{
+    if (atomic_load(&slot->topic_id) != topic_id)
+        return;
+    int r = kfl__robust_lock(&slot->append, KFL_RANK_APPEND, kfl__clock_deadline_ns(TOPICS_SLOT_WAIT_MS));
+    if (r < 0)
+        return;
+    /* Whoever holds it for so long is stopped: its append goes to a topic that is gone. */
+    if (atomic_load(&slot->topic_id) == topic_id) {
+        atomic_store(&slot->deleted, 1);
+        atomic_fetch_add(&slot->manifest_version, 1);
+    } else if (r == KFL_LOCK_OWNER_DIED) {
+        atomic_store(&slot->suspect, 1);
+    }
+    if (r == KFL_LOCK_OWNER_DIED)
+        kfl__robust_mended(&slot->append);
+    if (r != KFL_LOCK_BUSY)
+        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+    kfl__notify_raise(core, slot);
+}
+
+static void topics_mark_slots(struct kfl__core *core, const struct topics_delete *delete)
+{
+    uint32_t count = atomic_load(&core->shared->slot_count);
+    for (int32_t i = 0; i < delete->count; i++) {
+        struct kfl__slot *slot;
+        if (delete->slots[i] < count && kfl__state_slot(core->state, delete->slots[i], &slot) == 0)
+            topics_mark_slot(core, slot, delete->topic_id);
+    }
+}
+
 int kfl__topics_remove(struct kfl__core *core, const char *name)
 {
-    struct topics_change change = {.name = name};
+    struct topics_delete delete = {.name = name};
     struct kfl__topic *topic = NULL;
     int r = kfl__topic_find(core, name, &topic);
     if (r < 0)
         return r;
-    /* Slots are needed to stop the appenders of all processes: make those that this process never used. */
-    int32_t count = kfl__topic_shape(topic)->partition_count;
-    for (int32_t i = 0; i < count; i++) {
-        struct kfl__partition *partition;
-        (void)kfl__topic_partition(topic, i, &partition);
-    }
-    r = kfl__catalog_change_run(core->catalog, topics_run_delete, &change);
+    r = kfl__catalog_change_run(core->catalog, topics_run_delete, &delete);
     if (r == 0) {
-        topics_changed(core);
-        (void)kfl__topic_refresh(topic); /* finds it gone, and marks the slots */
-        /* The records are gone with the transaction; files that cannot be unlinked now are swept later. */
         struct kfl__words words;
         kfl__error_save(&words);
-        (void)topics_clear_folder(core, change.topic_id);
+        topics_mark_slots(core, &delete);
+        topics_changed(core);
+        (void)kfl__topic_refresh(topic); /* finds it gone */
+        /* The records are gone with the transaction; files that cannot be unlinked now are swept later. */
+        (void)topics_clear_folder(core, delete.topic_id);
         kfl__error_restore(&words);
     }
+    kfl__free(delete.slots);
     kfl__topic_release(topic);
     return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
 }

@@ -24,6 +24,8 @@
 /* A batch of one small record takes about this: how many signposts a segment gets room for. */
 #define SEGMENT_SMALL_BATCH 96u
 
+static _Atomic int32_t segment_reading_count;
+
 static uint64_t segment_pages(uint64_t size)
 {
     return (size + 4095) & ~(uint64_t)4095;
@@ -221,10 +223,13 @@ int kfl__segment_open(int directory, int64_t segment_id, const struct kfl__segme
     r = kfl__index_open(directory, name, writable, &segment->times);
     if (r < 0)
         goto fail;
-    if (writable)
+    if (writable) {
         atomic_store(&segment->fd, fd);
-    else
+    } else {
         kfl__file_close(fd);
+        segment->reading = true;
+        atomic_fetch_add(&segment_reading_count, 1);
+    }
     *out_segment = segment;
     return 0;
 fail:
@@ -242,6 +247,8 @@ void kfl__segment_release(struct kfl__segment *segment)
 {
     if (segment == NULL || !kfl__count_release(&segment->count))
         return;
+    if (segment->reading)
+        atomic_fetch_sub(&segment_reading_count, 1);
     kfl__map_close((void *)(uintptr_t)segment->bytes, segment->size);
     kfl__map_close(segment->writing, segment->size);
     kfl__index_close(&segment->offsets);
@@ -249,6 +256,11 @@ void kfl__segment_release(struct kfl__segment *segment)
     kfl__file_close(atomic_load(&segment->fd));
     kfl__free((void *)segment->readable);
     kfl__free(segment);
+}
+
+int32_t kfl__segment_count_reading(void)
+{
+    return atomic_load(&segment_reading_count);
 }
 
 int kfl__segment_discard(int directory, int64_t segment_id)

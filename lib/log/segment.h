@@ -29,6 +29,7 @@ struct kfl__segment {
     const uint8_t *bytes; /* the whole file, read-only */
     uint8_t *writing;     /* the same, writable; NULL unless this process appends here through the map */
     struct kfl__index offsets, times;
+    bool reading; /* opened to be read only */
     struct kfl__count count;
     /* atomic */
     _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
@@ -80,6 +81,8 @@ int kfl__segment_open(int directory, int64_t segment_id, const struct kfl__segme
                       enum kfl__segment_access access, struct kfl__segment **out_segment);
 void kfl__segment_acquire(struct kfl__segment *segment);
 void kfl__segment_release(struct kfl__segment *segment); /* takes NULL */
+/* How many of this process are open to be read only: they can be given back and opened again. */
+int32_t kfl__segment_count_reading(void);
 /* Unlink the file and its indexes. Missing ones are fine. */
 int kfl__segment_discard(int directory, int64_t segment_id);
 

@@ -2,10 +2,11 @@
 /*
  * A view is the list of segments that made up a partition at one moment.
  *
- * It never changes, but for files that are opened on demand; a newer view takes its place. Readers count
- * a view, a view counts its segments, and cursors and poll results count segments too: so a file that was
- * replaced stays mapped for as long as somebody reads it. Segments are ordered by base offset and do not
- * overlap. Which view is the current one is the partition's affair, not ours.
+ * It never changes, but for files that are opened on demand and given back; a newer view takes its place,
+ * and what the older one had open. Readers count a view, a view counts its open segments, and cursors and
+ * poll results count segments too: so a file that was replaced stays mapped for as long as somebody reads it.
+ * Segments are ordered by base offset and do not overlap. Which view is the current one is the partition's
+ * affair, not ours, and so is the lock under which segments come and go.
  */
 #include "log/view.h"
 
@@ -34,7 +35,7 @@ void kfl__view_release(struct kfl__view *view)
     if (view == NULL || !kfl__count_release(&view->count))
         return;
     for (int32_t i = 0; i < view->entry_count; i++)
-        kfl__segment_release(atomic_load_explicit(&view->entries[i].segment, memory_order_relaxed));
+        kfl__segment_release(view->entries[i].segment);
     kfl__free(view);
 }
 
@@ -64,25 +65,44 @@ void kfl__view_inherit(struct kfl__view *view, struct kfl__view *older)
 {
     int32_t at = 0;
     for (int32_t i = 0; i < older->entry_count; i++) {
-        struct kfl__segment *segment = atomic_load_explicit(&older->entries[i].segment, memory_order_acquire);
-        if (segment == NULL)
+        struct kfl__view_entry *from = &older->entries[i];
+        if (from->segment == NULL)
             continue;
-        while (at < view->entry_count && view->entries[at].base_offset < older->entries[i].base_offset)
+        while (at < view->entry_count && view->entries[at].base_offset < from->base_offset)
             at++;
-        if (at < view->entry_count && view->entries[at].segment_id == segment->id &&
-            atomic_load_explicit(&view->entries[at].segment, memory_order_relaxed) == NULL) {
-            kfl__segment_acquire(segment);
-            atomic_store_explicit(&view->entries[at].segment, segment, memory_order_release);
+        if (at == view->entry_count)
+            return;
+        struct kfl__view_entry *to = &view->entries[at];
+        if (to->segment_id == from->segment_id && to->segment == NULL) {
+            to->segment = from->segment;
+            to->used = from->used;
+            from->segment = NULL;
         }
     }
 }
 
 struct kfl__segment *kfl__view_keep(struct kfl__view *view, int32_t entry, struct kfl__segment *segment)
 {
-    struct kfl__segment *nobody = NULL;
-    assert(entry >= 0 && entry < view->entry_count && view->entries[entry].segment_id == segment->id);
-    if (atomic_compare_exchange_strong(&view->entries[entry].segment, &nobody, segment))
-        return segment;
-    kfl__segment_release(segment);
-    return nobody;
+    struct kfl__view_entry *keeper = &view->entries[entry];
+    assert(entry >= 0 && entry < view->entry_count && keeper->segment_id == segment->id);
+    if (keeper->segment == NULL)
+        keeper->segment = segment;
+    else
+        kfl__segment_release(segment);
+    return keeper->segment;
+}
+
+int32_t kfl__view_take_unused(struct kfl__view *view, uint64_t used_before, int32_t *io_entry, int32_t room,
+                              struct kfl__segment **out_segments)
+{
+    int32_t count = 0;
+    for (; *io_entry < view->entry_count && count < room; ++*io_entry) {
+        struct kfl__view_entry *entry = &view->entries[*io_entry];
+        if (entry->segment == NULL || entry->used >= used_before ||
+            atomic_load_explicit(&entry->segment->count.shares, memory_order_acquire) != 1)
+            continue;
+        out_segments[count++] = entry->segment;
+        entry->segment = NULL;
+    }
+    return count;
 }

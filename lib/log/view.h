@@ -13,11 +13,13 @@ struct kfl__view_entry {
     int64_t segment_id;
     int64_t base_offset;
     int64_t end_offset;   /* -1: told by the next entry's base, or by the publishing word */
-    uint64_t used;        /* bytes that count; 0: up to the end mark, or the publishing word */
+    uint64_t bytes;       /* that count; 0: up to the end mark, or the publishing word */
     uint64_t size;
     int64_t max_timestamp_ms; /* -1: not known or none */
     int64_t max_timestamp_offset;
-    _Atomic(struct kfl__segment *) segment; /* opened on demand, kept for the view's life */
+    /* guarded by whoever keeps the view */
+    struct kfl__segment *segment; /* a share; opened on demand, given back when it is long unused */
+    uint64_t used;                /* when it was asked for last, in the keeper's count */
 };
 
 struct kfl__view {
@@ -36,9 +38,15 @@ void kfl__view_release(struct kfl__view *view); /* takes NULL */
 int32_t kfl__view_find(const struct kfl__view *view, int64_t offset);
 /* The entry of this segment; -1 when it is not there. */
 int32_t kfl__view_find_segment(const struct kfl__view *view, int64_t segment_id);
-/* Let the new view use what the old one has open. */
+/* The new view takes over what the old one has open. */
 void kfl__view_inherit(struct kfl__view *view, struct kfl__view *older);
-/* Keep `segment` (a share of the caller's goes over) at the entry, unless somebody was first: returns the one that is kept, borrowed. */
+/* Keep `segment` (a share of the caller's goes over) at the entry, unless there is one: returns the one that is kept, borrowed. */
 struct kfl__segment *kfl__view_keep(struct kfl__view *view, int32_t entry, struct kfl__segment *segment);
+/*
+ * Take out up to `room` segments that nobody else has a share of and that were asked for last before `used_before`:
+ * their number; the shares go over to the caller. Begins at *io_entry and moves it on; 0: there are no more.
+ */
+int32_t kfl__view_take_unused(struct kfl__view *view, uint64_t used_before, int32_t *io_entry, int32_t room,
+                              struct kfl__segment **out_segments);
 
 #endif

@@ -3,7 +3,7 @@
  * A slot as a new incarnation finds it, and two words of one moment without a lock.
  *
  * Numbers are 0, or -1 where 0 would say something, and locks free: only for a slot that nobody else
- * uses, since a lock that somebody waits for cannot be made anew.
+ * uses, since a lock that somebody waits for cannot be made anew: there the locks are kept.
  */
 #include "state/slot.h"
 
@@ -24,6 +24,26 @@ void kfl__slot_clear(struct kfl__slot *slot)
             kfl__robust_init(&slot->prepare);
     assert(r == 0);
     (void)r;
+}
+
+/* Word by word: somebody may be looking. */
+static void slot_zero(struct kfl__slot *slot, size_t from, size_t to)
+{
+    _Atomic uint64_t *words = (_Atomic uint64_t *)(void *)((char *)slot + from);
+    assert(from % sizeof *words == 0 && to % sizeof *words == 0);
+    for (size_t i = 0; i < (to - from) / sizeof *words; i++)
+        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+}
+
+void kfl__slot_reset(struct kfl__slot *slot)
+{
+    (void)atomic_exchange(&slot->topic_id, 0);
+    slot_zero(slot, 0, offsetof(struct kfl__slot, append));
+    slot_zero(slot, offsetof(struct kfl__slot, append) + sizeof slot->append, offsetof(struct kfl__slot, sync));
+    slot_zero(slot, offsetof(struct kfl__slot, sync) + sizeof slot->sync, offsetof(struct kfl__slot, prepare));
+    slot_zero(slot, offsetof(struct kfl__slot, prepare) + sizeof slot->prepare, sizeof *slot);
+    atomic_store_explicit(&slot->active_first_timestamp_ms, -1, memory_order_relaxed);
+    atomic_store_explicit(&slot->sync_target, -1, memory_order_relaxed);
 }
 
 void kfl__slot_tail(struct kfl__slot *slot, uint64_t *out_word, int64_t *out_end_offset)

@@ -129,6 +129,11 @@ static inline uint64_t kfl__word_place(uint64_t word)
  * byte 0, or while nobody else can know the slot.
  */
 void kfl__slot_clear(struct kfl__slot *slot);
+/*
+ * The same for a slot that others may know still: its three locks are held by the caller and stay as they
+ * are, because somebody may wait for one of them.
+ */
+void kfl__slot_reset(struct kfl__slot *slot);
 
 /* Guarded by sync (or the slot is not in use yet): everything below lies, up to this word. */
 static inline void kfl__slot_set_durable(struct kfl__slot *slot, uint64_t word, int64_t offset)
