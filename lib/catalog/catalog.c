@@ -127,6 +127,14 @@ static int mend(struct kfl__catalog *catalog, bool *out_arrived)
     struct kfl__catalog_txn txn;
     txn_init(&txn, catalog, mdb, true);
     bool arrived = false;
+    MDB_stat stat;
+    if (mdb_stat(mdb, txn.rows, &stat) == 0 && stat.ms_entries == 0) {
+        /* The first commit of a new file: a stamp alone would pass for a store that has lost its row. */
+        mdb_txn_abort(mdb);
+        catalog->suspect = false;
+        *out_arrived = false;
+        return 0;
+    }
     r = has_arrived(catalog, &txn, &arrived);
     uint64_t token = catalog->token;
     if (r == 0)
