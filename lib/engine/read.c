@@ -33,12 +33,25 @@ static void cursor_drop(struct kfl__cursor *cursor)
     cursor->touched = cursor->limit = cursor->place = 0;
 }
 
+/* Is the offset in the file that the cursor stands in, as far as its view tells? */
+static bool cursor_stays(const struct kfl__cursor *cursor, int64_t offset)
+{
+    const struct kfl__view *view = cursor->view;
+    return cursor->segment != NULL && offset >= view->entries[cursor->entry].base_offset &&
+           (cursor->entry + 1 == view->entry_count || offset < view->entries[cursor->entry + 1].base_offset);
+}
+
 void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
 {
     if (cursor->offset == offset)
         return;
     cursor->offset = offset;
-    cursor_drop(cursor);
+    if (!cursor_stays(cursor, offset)) {
+        cursor_drop(cursor);
+        return;
+    }
+    cursor->verified = false;
+    cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
 }
 
 void kfl__cursor_close(struct kfl__cursor *cursor)
@@ -299,6 +312,8 @@ static int cursor_window(struct kfl__cursor *cursor)
             cursor->limit = cursor_limit(cursor, word);
             if (cursor_version(cursor) != cursor->view->manifest_version)
                 continue;
+            if (cursor->place == 0)
+                cursor_place(cursor, end);
         }
         if (cursor->place + sizeof cursor->header <= cursor->limit)
             return 1;
