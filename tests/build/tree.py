@@ -33,3 +33,23 @@ def defined_symbols(path, *options):
                            capture_output=True, text=True, check=True).stdout.splitlines()
     found = [line.split() for line in lines]
     return [(words[-1], words[-2]) for words in found if len(words) >= 2 and not words[-1].endswith(":")]
+
+
+def symbol_versions():
+    """The node of lib/kafkalite.map in which each symbol is listed; a symbol stands there once."""
+    with open(os.path.join(SOURCE, "lib", "kafkalite.map"), encoding="utf-8") as file:
+        text = re.sub(r"#.*", "", file.read())
+    versions = {}
+    for node, body in re.findall(r"(\w+)\s*\{(.*?)\}", text, re.DOTALL):
+        listed = re.search(r"global:(.*?)(?:local:|$)", body, re.DOTALL)
+        for name in re.findall(r"[^\s;]+", listed[1] if listed else ""):
+            assert name not in versions, f"{name} is listed twice"
+            versions[name] = node
+    return versions
+
+
+def dynamic_entries(path):
+    """(kind, value) of the entries of a dynamic section that carry a name."""
+    text = subprocess.run(["readelf", "--dynamic", "--wide", path],
+                          capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    return re.findall(r"\((\w+)\)\s[^\[\n]*\[([^\]\n]*)\]", text)
