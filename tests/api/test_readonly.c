@@ -87,8 +87,9 @@ static uint64_t seen;
 
 static int see(const char *path, const struct stat *status, int kind, struct FTW *walk)
 {
-    (void)path;
     (void)walk;
+    if (strstr(path, "catalog.mdb-lock") != NULL)
+        return 0; /* where LMDB's readers say that they are there, for the writers that may come */
     seen = seen * 31 + (uint64_t)status->st_ino;
     seen = seen * 31 + (uint64_t)status->st_size;
     if (kind == FTW_F)
