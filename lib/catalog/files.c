@@ -58,12 +58,24 @@ int kfl__catalog_files_create(int directory, bool is_new, uint32_t file_mode)
     return 0;
 }
 
+/* LMDB opens it by its path and would follow a link to wherever it leads. */
+static int check_lock(int directory)
+{
+    int fd = -1;
+    int r = kfl__file_open(directory, KFL_CATALOG_FILE LOCK_SUFFIX, false, &fd);
+    if (r == 0)
+        kfl__file_close(fd);
+    return r == KFL_E_CORRUPT ? r : 0;
+}
+
 int kfl__catalog_files_find(int directory, const char *path,
                             const struct kfl__catalog_options *options, bool *out_new)
 {
     bool may_create = options->create && !options->read_only;
     int fd;
-    int r = kfl__file_open(directory, KFL_CATALOG_FILE, false, &fd);
+    int r = check_lock(directory);
+    if (r == 0)
+        r = kfl__file_open(directory, KFL_CATALOG_FILE, false, &fd);
     if (r < 0)
         return r;
     bool missing = r == KFL_FILE_MISSING;
