@@ -38,7 +38,7 @@ struct recover_active {
 /* A tail on its way to being mended. */
 struct recover_mend {
     struct kfl__partition *partition;
-    const struct kfl__segment_row *rows; /* those that may take part */
+    struct kfl__segment_row *rows; /* those that may take part */
     int32_t row_count;
     struct kfl__tail tail;
     struct kfl__copy copy;
@@ -87,8 +87,6 @@ static int recover_settle_row(struct kfl__catalog_txn *txn, struct recover_mend 
     if (tail->damaged && row.segment_id <= tail->last_segment && row.segment_id >= tail->durable_segment) {
         /* Damage stays where it is, to be told to whoever reads there. */
         row.state = row.segment_id == tail->last_segment ? KFL_SEGMENT_ROW_SEALED : KFL_SEGMENT_ROW_LIVE;
-        if (row.base_offset < 0)
-            row.base_offset = durable_file || tail->durable_segment == 0 ? tail->durable_offset : tail->hole_from;
         if (row.segment_id == tail->last_segment) {
             row.end_offset = tail->end_offset;
             row.used = (int64_t)tail->last_place;
@@ -292,6 +290,21 @@ static void recover_tell(const struct recover_mend *mend, int64_t took_ns, char 
                  (long long)tail->bytes, (long long)tail->end_offset, (long long)mend->end_offset, (long long)ms);
 }
 
+/* Files that stay although they are damaged: where does each begin? */
+static int recover_know_bases(struct recover_mend *mend)
+{
+    for (int32_t i = 0; i < mend->row_count; i++) {
+        struct kfl__segment_row *row = &mend->rows[i];
+        if (row->base_offset >= 0 || row->segment_id < mend->tail.durable_segment || row->segment_id > mend->tail.last_segment)
+            continue;
+        row->base_offset = mend->tail.hole_from; /* where nothing in it can be believed */
+        int r = kfl__tail_find_base(mend->partition, row->segment_id, (uint64_t)row->size, &row->base_offset);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 /*
  * The tail was walked: copy what is not durable, or keep the last file where nothing lies behind its durable
  * place, and make it true in the catalog. The slot's words are the caller's affair.
@@ -309,12 +322,14 @@ static int recover_mend(struct recover_mend *mend, bool may_keep)
     mend->trash = kfl__alloc_array((size_t)mend->row_count + 1, sizeof *mend->trash);
     if (mend->trash == NULL)
         return kfl__fail(KFL_E_NOMEM, "partition %s/%d: out of memory", partition->topic->name, partition->number);
-    if (nothing && may_keep && last != NULL && last->base_offset >= 0 && last->state != KFL_SEGMENT_ROW_SEALED) {
+    if (tail->damaged) {
+        r = recover_know_bases(mend);
+    } else if (nothing && may_keep && last != NULL && last->base_offset >= 0 && last->state != KFL_SEGMENT_ROW_SEALED) {
         r = recover_active_of_file(partition, last, tail->last_place, KFL_SEGMENT_WRITE_BY_FILE, &mend->active);
         mend->keep_last = r == 0;
         if (r == KFL_E_CORRUPT || r == KFL_E_VERSION)
             r = 0; /* it is told to whoever reads there; appends go on in a new file */
-    } else if (!tail->damaged && tail->bytes > 0) {
+    } else if (tail->bytes > 0) {
         r = kfl__copy_make(partition, tail, mend->epoch, &mend->copy);
         mend->copied = r == 0;
         if (r == 0)
@@ -427,7 +442,7 @@ static int recover_show(const struct recover_mend *mend, const struct kfl__parti
 
 /* Nobody said that all was durable: walk, copy what can be believed, go on above the floor (R10). */
 static int recover_fill_torn(struct kfl__partition *partition, const struct kfl__partition_row *row,
-                             const struct kfl__segment_row *rows, int32_t count)
+                             struct kfl__segment_row *rows, int32_t count)
 {
     struct recover_mend mend = {
         .partition = partition,

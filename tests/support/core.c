@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "engine/clean.h"
 #include "engine/janitor.h"
+#include "engine/sync.h"
 #include "format/names.h"
 #include "format/record.h"
 
@@ -204,10 +205,16 @@ static void core_fill_value(uint8_t *to, uint32_t size, int64_t number)
 
 int64_t core_append(struct kfl__partition *partition, int64_t number, uint32_t size, bool durable)
 {
+    return core_append_within(partition, number, size, durable, 20000);
+}
+
+int64_t core_append_within(struct kfl__partition *partition, int64_t number, uint32_t size, bool durable,
+                           int64_t block_ms)
+{
     struct kfl__append how = {
         .expected_offset = -1,
         .durable = durable,
-        .block_ms = 20000,
+        .block_ms = block_ms,
         .settings = kfl__topic_shape(partition->topic)->settings,
     };
     struct kfl__record_head head = {.key_size = -1, .value_size = (int32_t)size};
@@ -291,6 +298,18 @@ int core_partition_row(struct kfl__partition *partition, struct kfl__partition_r
 {
     struct core_row_look look = {partition, out_row};
     return kfl__catalog_look(partition->core->catalog, core_get_row, &look);
+}
+
+static int core_put_note(struct kfl__catalog_txn *txn, void *context)
+{
+    return kfl__sync_put_note(txn, context);
+}
+
+int core_note_durable(struct kfl__partition *partition)
+{
+    struct kfl__sync_note note;
+    kfl__sync_note(partition, &note);
+    return kfl__catalog_change_run(partition->core->catalog, core_put_note, &note);
 }
 
 const char *core_file(struct kfl__partition *partition, int64_t segment_id)

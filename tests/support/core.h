@@ -48,6 +48,9 @@ struct kfl__partition *core_partition(struct kfl__core *core, const char *proper
  * The record's time is 1000000 + number.
  */
 int64_t core_append(struct kfl__partition *partition, int64_t number, uint32_t size, bool durable);
+/* The same, waiting for locks and room no longer than block_ms. */
+int64_t core_append_within(struct kfl__partition *partition, int64_t number, uint32_t size, bool durable,
+                           int64_t block_ms);
 /* Appends records number, number + 1, … that each get the offset of their number. */
 void core_append_run(struct kfl__partition *partition, int64_t from, int64_t to, uint32_t size);
 
@@ -57,6 +60,8 @@ void core_append_run(struct kfl__partition *partition, int64_t from, int64_t to,
  */
 int64_t core_read(struct kfl__partition *partition, int64_t from, int64_t *out_holes);
 
+/* Note in the catalog what is durable now. */
+int core_note_durable(struct kfl__partition *partition);
 /* What the catalog says of the partition. */
 int core_partition_row(struct kfl__partition *partition, struct kfl__partition_row *out_row);
 /* "topics/<id>/<number>/<segment id>.log" below the store, in a static buffer. */
