@@ -79,11 +79,40 @@ int kfl__partition_directory(struct kfl__partition *partition, bool make, int *o
 
 /* ---- the prepare lock ---- */
 
+struct segments_start {
+    const struct kfl__partition *partition;
+    struct kfl__partition_row row;
+};
+
+static int segments_get_start(struct kfl__catalog_txn *txn, void *context)
+{
+    struct segments_start *look = context;
+    return kfl__partition_get(txn, look->partition->topic->id, look->partition->number, &look->row);
+}
+
+/*
+ * Who changed the list of files died inside: what it committed stands in the catalog, and perhaps not yet in
+ * the slot. Files that nobody finished are swept; the start and the list are brought along here, before
+ * anybody unlinks what is no longer on it.
+ */
+static void segments_catch_up(struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct segments_start look = {.partition = partition};
+    struct kfl__words words;
+    kfl__error_save(&words);
+    if (kfl__catalog_look(partition->core->catalog, segments_get_start, &look) == 0 &&
+        atomic_load(&slot->ready) != 0 && look.row.start_offset > atomic_load(&slot->start_offset))
+        atomic_store_explicit(&slot->start_offset, look.row.start_offset, memory_order_release);
+    atomic_fetch_add(&slot->manifest_version, 1);
+    kfl__error_restore(&words);
+}
+
 KFL_UNCHECKED int kfl__partition_prepare_lock(struct kfl__partition *partition, int64_t deadline_ns)
 {
     int r = kfl__robust_lock(&partition->slot->prepare, KFL_RANK_PREPARE, deadline_ns);
     if (r == KFL_LOCK_OWNER_DIED) {
-        /* What it was at stands in the catalog: rows of files that nobody finished. */
+        segments_catch_up(partition);
         kfl__robust_mended(&partition->slot->prepare);
         r = 0;
     }

@@ -228,11 +228,10 @@ int kfl__topic_refresh(struct kfl__topic *topic)
         topic_mark_slots(topic);
         topics_unlist(topic);
         kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", topic->name);
-        kfl__fail_at(r, topic->name, -1, -1);
     }
     kfl__mutex_unlock(&core->registry);
     kfl__free(look.properties);
-    return r;
+    return r < 0 ? kfl__fail_at(r, topic->name, -1, -1) : 0;
 }
 
 /* ---- partitions ---- */
@@ -564,7 +563,7 @@ static int topics_drop_trash(struct kfl__catalog_txn *txn, void *context)
     return kfl__topic_trash_drop(txn, *(uint64_t *)context);
 }
 
-static int topics_clear_folder(struct kfl__core *core, uint64_t topic_id)
+int kfl__topics_clear_folder(struct kfl__core *core, uint64_t topic_id)
 {
     int r = topics_remove_folder(core, topic_id);
     return r < 0 ? r : kfl__catalog_change_run(core->catalog, topics_drop_trash, &topic_id);
@@ -617,7 +616,7 @@ int kfl__topics_remove(struct kfl__core *core, const char *name)
         topics_changed(core);
         (void)kfl__topic_refresh(topic); /* finds it gone */
         /* The records are gone with the transaction; files that cannot be unlinked now are swept later. */
-        (void)topics_clear_folder(core, delete.topic_id);
+        (void)kfl__topics_clear_folder(core, delete.topic_id);
         kfl__error_restore(&words);
     }
     kfl__free(delete.slots);
@@ -662,95 +661,4 @@ void kfl__topics_close(struct kfl__core *core)
         kfl__topic_release(topic);
         topic = next;
     }
-}
-
-/* ---- what the killed left ---- */
-
-#define TOPICS_SWEEP 256
-struct topics_sweep {
-    struct kfl__core *core;
-    int32_t count;
-    struct {
-        uint64_t topic_id;
-        int32_t partition;
-        int64_t segment_id;
-    } files[TOPICS_SWEEP];
-    int32_t folder_count;
-    uint64_t folders[TOPICS_SWEEP];
-};
-
-static int topics_sweep_visit(uint64_t topic_id, int32_t partition, const struct kfl__segment_row *row, void *context)
-{
-    struct topics_sweep *sweep = context;
-    struct kfl__core *core = sweep->core;
-    if (row->state == KFL_SEGMENT_ROW_MAKING &&
-        kfl__presence_lives(&core->presence, kfl__state_entries(core->state), row->maker, row->maker_start))
-        return 0;
-    if (sweep->count < TOPICS_SWEEP) {
-        sweep->files[sweep->count].topic_id = topic_id;
-        sweep->files[sweep->count].partition = partition;
-        sweep->files[sweep->count].segment_id = row->segment_id;
-        sweep->count++;
-    }
-    return 0;
-}
-
-static int topics_sweep_folder(uint64_t topic_id, void *context)
-{
-    struct topics_sweep *sweep = context;
-    if (sweep->folder_count < TOPICS_SWEEP)
-        sweep->folders[sweep->folder_count++] = topic_id;
-    return 0;
-}
-
-static int topics_sweep_look(struct kfl__catalog_txn *txn, void *context)
-{
-    struct topics_sweep *sweep = context;
-    sweep->count = 0;
-    sweep->folder_count = 0;
-    int r = kfl__segments_visit_leftovers(txn, topics_sweep_visit, sweep);
-    return r < 0 ? r : kfl__topic_trash_list(txn, topics_sweep_folder, sweep);
-}
-
-static int topics_sweep_rows(struct kfl__catalog_txn *txn, void *context)
-{
-    struct topics_sweep *sweep = context;
-    for (int32_t i = 0; i < sweep->count; i++) {
-        int r = kfl__segments_remove(txn, sweep->files[i].topic_id, sweep->files[i].partition, sweep->files[i].segment_id);
-        if (r < 0 && r != KFL_E_NOT_FOUND)
-            return r;
-    }
-    return 0;
-}
-
-static int topics_sweep_file(struct kfl__core *core, uint64_t topic_id, int32_t partition, int64_t segment_id)
-{
-    char path[96];
-    int directory = -1;
-    snprintf(path, sizeof path, "%s/%llu/%d", KFL_NAME_TOPICS, (unsigned long long)topic_id, partition);
-    int r = kfl__file_open_directory(core->directory, path, &directory);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    r = kfl__segment_discard(directory, segment_id);
-    if (r == 0)
-        r = kfl__file_sync_directory(directory); /* before the row that remembers it goes */
-    kfl__file_close(directory);
-    return r;
-}
-
-int kfl__topics_sweep(struct kfl__core *core)
-{
-    struct topics_sweep *sweep = kfl__alloc(sizeof *sweep);
-    if (sweep == NULL)
-        return kfl__fail(KFL_E_NOMEM, "%s: out of memory", core->path);
-    sweep->core = core;
-    int r = kfl__catalog_look(core->catalog, topics_sweep_look, sweep);
-    for (int32_t i = 0; r >= 0 && i < sweep->count; i++)
-        r = topics_sweep_file(core, sweep->files[i].topic_id, sweep->files[i].partition, sweep->files[i].segment_id);
-    if (r >= 0 && sweep->count > 0)
-        r = kfl__catalog_change_run(core->catalog, topics_sweep_rows, sweep);
-    for (int32_t i = 0; r >= 0 && i < sweep->folder_count; i++)
-        r = topics_clear_folder(core, sweep->folders[i]);
-    kfl__free(sweep);
-    return r < 0 ? r : 0;
 }

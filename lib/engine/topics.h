@@ -83,6 +83,8 @@ int kfl__topics_configure(struct kfl__core *core, const char *name, const kfl_co
 int kfl__topics_visit_open(struct kfl__core *core, int (*visit)(struct kfl__topic *topic, void *context), void *context);
 /* At the last close: everything goes that nobody counts. */
 void kfl__topics_close(struct kfl__core *core);
+/* Everything on disk of a topic that the catalog does not have any more. */
+int kfl__topics_clear_folder(struct kfl__core *core, uint64_t topic_id);
 /* Remove what killed processes left: files being made or to be unlinked, folders of deleted topics. Under LOCK byte 0. */
 int kfl__topics_sweep(struct kfl__core *core);
 
