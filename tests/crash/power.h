@@ -45,6 +45,7 @@ struct power_load {
     int32_t phase;   /* a former one was killed */
     int32_t steps;
     bool kill;       /* end like kill -9 */
+    const char *fault; /* KAFKALITE_FAULT of this process; NULL: none */
     int lies;
 };
 /* In a process of its own. Does not return when it kills itself; else 0, or 1 and a message. */
@@ -57,6 +58,10 @@ struct power_expect;
 struct power_expect *power_expect_make(void);
 void power_expect_drop(struct power_expect *expect);
 void power_expect_mark(struct power_expect *expect, const struct power_mark *mark);
+/* All marks so far. */
+void power_expect_trace(struct power_expect *expect, const struct recorder_trace *trace);
+/* No power was cut: all that was told is there, and (dense) there are no gaps between offsets. */
+void power_expect_all(struct power_expect *expect, bool dense);
 /* In a process of its own: open what lies there, hold it against what is expected, go on with it. 0, or 1 and a message. */
 int power_check_run(const struct power_expect *expect, const char *folder, uint32_t round, struct recorder_trace *trace);
 

@@ -30,6 +30,7 @@ struct expect_partition {
 
 struct power_expect {
     int32_t partitions; /* 0: not told that the topic exists */
+    bool all, dense;
     struct expect_partition partition[POWER_PARTITIONS_MAX];
     uint64_t begun[POWER_SENDERS];
     struct expect_told told[POWER_SENDERS][POWER_SEQUENCES];
@@ -93,6 +94,21 @@ void power_expect_mark(struct power_expect *expect, const struct power_mark *mar
     }
 }
 
+void power_expect_trace(struct power_expect *expect, const struct recorder_trace *trace)
+{
+    const struct recorder_event *event;
+    uint64_t position = 0;
+    while ((event = recorder_trace_next(trace, &position)) != NULL)
+        if (event->kind == RECORDER_MARK)
+            power_expect_mark(expect, recorder_payload(event));
+}
+
+void power_expect_all(struct power_expect *expect, bool dense)
+{
+    expect->all = true;
+    expect->dense = dense;
+}
+
 /* ---- one look ---- */
 
 struct check {
@@ -124,6 +140,9 @@ static int check_record(struct check *check, const kfl_record *record)
     check->newest[partition][told.sender] = told.sequence;
     if (record->offset < check->next[partition])
         return check_fail("partition %d: offset %" PRId64 " again", partition, record->offset);
+    if (expect->dense && record->offset != check->next[partition])
+        return check_fail("partition %d: nothing in [%" PRId64 ", %" PRId64 ")", partition, check->next[partition],
+                          record->offset);
     check->next[partition] = record->offset + 1;
     const struct expect_told *expected = &expect->told[told.sender][told.sequence];
     if (expected->told && (expected->partition != partition || (expected->offset >= 0 && expected->offset != record->offset)))
@@ -190,7 +209,7 @@ static int check_durable(const struct check *check)
                 continue;
             if (told->offset < 0 ? partition->start_begun > 0 : told->offset < check->start[told->partition])
                 continue;
-            if (told->durable || (told->offset >= 0 && told->offset < partition->durable_end))
+            if (expect->all || told->durable || (told->offset >= 0 && told->offset < partition->durable_end))
                 return check_fail("partition %d: sender %u record %" PRIu64 ", durable at offset %" PRId64 ", is lost",
                                   told->partition, sender, sequence, told->offset);
         }
@@ -204,6 +223,7 @@ static int check_offsets(struct check *check)
         if (kfl_topic_start_offset(check->store, POWER_TOPIC, i, &check->start[i]) < 0 ||
             kfl_topic_end_offset(check->store, POWER_TOPIC, i, &check->end[i]) < 0)
             return check_fail("partition %d: %s", i, kfl_last_error());
+        check->next[i] = check->start[i];
         if (check->start[i] < expected->start || check->start[i] > expected->start_begun)
             return check_fail("partition %d starts at %" PRId64 ", not in [%" PRId64 ", %" PRId64 "]", i, check->start[i],
                               expected->start, expected->start_begun);

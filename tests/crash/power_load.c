@@ -247,6 +247,8 @@ int power_load_run(const struct power_load *load)
     bool background = chance_below(&chance, 4) == 0;
     struct load_thread first = {.load = load, .partitions = partitions};
 
+    if (load->fault != NULL)
+        setenv("KAFKALITE_FAULT", load->fault, 1);
     recorder_start(load->folder, load->trace, load->lies);
     if (load_open(&first, background) != 0 || load_create(&first) != 0)
         return 1;
