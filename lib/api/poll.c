@@ -120,9 +120,7 @@ static bool poll_anything(kfl_consumer *consumer)
                           ? atomic_load_explicit(&slot->durable_offset, memory_order_acquire)
                           : kfl__slot_end(slot);
         /* The slot of a deleted topic may be another partition's by now. */
-        if (!assigned->paused && (end > assigned->cursor.offset ||
-                                  !kfl__slot_is(slot, assigned->topic->id, (uint32_t)assigned->partition->number,
-                                                assigned->partition->incarnation)))
+        if (!assigned->paused && (end > assigned->cursor.offset || !kfl__partition_exists(assigned->partition)))
             return true;
     }
     return false;

@@ -138,7 +138,12 @@ static int partition_busy(struct kfl__partition *partition)
     return kfl__fail_at(KFL_E_BUSY, partition->topic->name, partition->number, -1);
 }
 
-static int partition_gone(struct kfl__partition *partition)
+bool kfl__partition_exists(const struct kfl__partition *partition)
+{
+    return kfl__slot_is(partition->slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation);
+}
+
+int kfl__partition_gone(const struct kfl__partition *partition)
 {
     kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
     return kfl__fail_at(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, partition->topic->name, partition->number, -1);
@@ -179,9 +184,9 @@ static KFL_UNCHECKED int partition_take(struct kfl__partition *partition, int r)
             return r;
         }
     }
-    if (KFL_UNLIKELY(!kfl__slot_is(slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation))) {
+    if (KFL_UNLIKELY(!kfl__partition_exists(partition))) {
         kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
-        return partition_gone(partition);
+        return kfl__partition_gone(partition);
     }
     if (KFL_UNLIKELY(atomic_load_explicit(&partition->core->closing, memory_order_relaxed) > 1)) {
         kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);

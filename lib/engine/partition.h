@@ -88,6 +88,11 @@ int kfl__partition_append(struct kfl__partition *partition, const struct kfl__pa
 int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns);
 void kfl__partition_unlock(struct kfl__partition *partition);
 
+/* false once its topic was deleted: its slot may be another partition's. */
+bool kfl__partition_exists(const struct kfl__partition *partition);
+/* KFL_E_UNKNOWN_TOPIC_OR_PARTITION and its story. */
+int kfl__partition_gone(const struct kfl__partition *partition);
+
 /* The publishing word and the end that belongs to it, without a lock. */
 void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, int64_t *out_end_offset);
 

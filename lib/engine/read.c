@@ -292,8 +292,8 @@ static int cursor_window(struct kfl__cursor *cursor)
     for (;;) {
         uint64_t word;
         int64_t end;
-        if (!kfl__slot_is(slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation))
-            return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
+        if (!kfl__partition_exists(partition))
+            return kfl__partition_gone(partition);
         int64_t start = atomic_load_explicit(&slot->start_offset, memory_order_acquire);
         cursor_tail(cursor, &word, &end);
         if (cursor->offset < start || (cursor->offset > end && cursor->offset > kfl__slot_end(slot)))

@@ -123,9 +123,9 @@ KFL_UNCHECKED int kfl__partition_prepare_lock(struct kfl__partition *partition, 
                   partition->number, holder);
         return kfl__fail_at(KFL_E_BUSY, partition->topic->name, partition->number, -1);
     }
-    if (r == 0 && !kfl__slot_is(partition->slot, partition->topic->id, (uint32_t)partition->number, partition->incarnation)) {
+    if (r == 0 && !kfl__partition_exists(partition)) {
         kfl__robust_unlock(&partition->slot->prepare, KFL_RANK_PREPARE);
-        return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
+        return kfl__partition_gone(partition);
     }
     return r;
 }
@@ -210,7 +210,7 @@ int kfl__segments_create(struct kfl__partition *partition, const struct kfl__set
     if (r < 0)
         return r;
     if (r == KFL_FILE_MISSING)
-        return kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", partition->topic->name);
+        return kfl__partition_gone(partition);
     r = kfl__segment_create(directory, &plan, !core->by_file, out_segment);
     kfl__file_close(directory);
     return r;
@@ -443,6 +443,9 @@ int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__s
     if (r < 0)
         return r;
     r = segments_prepare(partition, settings, room, deadline_ns);
+    /* A deleted topic's folder may have gone while a file was made in it. */
+    if (r < 0 && !kfl__partition_exists(partition))
+        r = kfl__partition_gone(partition);
     kfl__partition_prepare_unlock(partition);
     return r;
 }

@@ -341,7 +341,7 @@ int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct k
     struct kfl__partition *partition = NULL;
     int r = kfl__topic_current(topic);
     if (r < 0)
-        return r;
+        return kfl__fail_at(r, topic->name, number, -1);
     kfl__mutex_lock(&core->registry);
     struct kfl__topic_shape *shape = atomic_load(&topic->shape);
     if (number < 0 || number >= shape->partition_count) {
@@ -359,9 +359,10 @@ int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct k
     kfl__mutex_unlock(&core->registry);
     if (r == 0)
         r = kfl__partition_ready(partition);
-    if (r == 0)
-        *out_partition = partition;
-    return r;
+    if (r < 0)
+        return kfl__fail_at(r, topic->name, number, -1);
+    *out_partition = partition;
+    return 0;
 }
 
 /* ---- changing ---- */
