@@ -53,3 +53,8 @@ def dynamic_entries(path):
     text = subprocess.run(["readelf", "--dynamic", "--wide", path],
                           capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
     return re.findall(r"\((\w+)\)\s[^\[\n]*\[([^\]\n]*)\]", text)
+
+
+def version():
+    with open(HEADER, encoding="utf-8") as file:
+        return re.search(r'^#define KFL_VERSION_STRING "(.*)"$', file.read(), re.MULTILINE)[1]
