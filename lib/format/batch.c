@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/fault.h"
 #include "base/hash.h"
 #include "format/codec.h"
 #include "format/record.h"
@@ -148,7 +149,8 @@ int kfl__batch_verify_at(const uint8_t *batch, uint64_t room, uint64_t place, ui
         return KFL_BATCH_BAD;
     hashed.header = header;
     hashed.payload_hash = kfl__hash64(batch + sizeof header, header.size - sizeof header);
-    if (batch_hash(&hashed, place, seed) != header.hash)
+    /* Armed, the point takes a wrong checksum for a right one: whether crash tests would notice. */
+    if (batch_hash(&hashed, place, seed) != header.hash && KFL_FAULT("batch.checksum") == 0)
         return KFL_BATCH_BAD;
 
     int answer = batch_shape(&header);
