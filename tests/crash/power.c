@@ -3,10 +3,17 @@
  * Cuts the power: runs a workload under the recorder, makes images of what may be left at moments of it,
  * and has each judged in a process of its own. Some recoveries are recorded too, and cut again.
  *
- *   power [--seed N] [--loads N] [--images N] [--again N] [--lie log|names] [--only IMAGE] [--print 1]
+ *   power [--seed N] [--loads N] [--images N] [--again N] [--lie log|names|catalog] [--spoil PLAN]
+ *         [--only IMAGE] [--print 1]
  *
  * Load n of seed s is seed s + n; image i of it is repeated by --seed s+n --loads 1 --only i. The folder of
- * an image that fails is kept and named. With --lie the program must fail: the exit is turned round.
+ * an image that fails is kept and named.
+ *
+ * Is the judge awake? With --lie the recorder drops the syncs of the segments, of the folders or of the
+ * catalog, with --spoil the judged library runs with that plan of faults: then some image must fail, and
+ * the exit is turned round.
+ *
+ * This holds the library to rule:R2 rule:R3 rule:R4 rule:R6 rule:R8 rule:R10 rule:R20 rule:R22 rule:R24.
  */
 #include "power.h"
 
@@ -26,6 +33,8 @@
 struct power {
     uint64_t seed;
     int32_t loads, images, again, lies;
+    bool must_fail;
+    const char *spoil; /* KAFKALITE_FAULT of those who judge */
     int64_t only, print;
     char folder[160]; /* ours: work, image, again below it */
     /* what was found */
@@ -47,19 +56,41 @@ static int end_of(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-static int judge(const struct power_expect *expect, const char *folder, uint32_t round, struct recorder_trace *trace)
+static int judge(const struct power *power, const struct power_expect *expect, const char *folder, uint32_t round,
+                 struct recorder_trace *trace)
 {
     pid_t pid = fork();
     if (pid == 0) {
+        if (power->spoil != NULL)
+            setenv("KAFKALITE_FAULT", power->spoil, 1);
         alarm(60);
         _exit(power_check_run(expect, folder, round, trace));
     }
     return end_of(pid);
 }
 
+/* Where a phase is killed; where this build has no fault points, it kills itself at its end. */
+static const char *choose_fault(struct chance *chance, char *text, size_t text_size)
+{
+    static const char *const points[] = {
+        "append.reserved", "append.laid",      "append.before_publish", "append.published", "roll.marked",
+        "roll.published",  "roll.before_publish", "sync.noted",         "sync.done",        "sync.durable",
+        "prepare.listed",  "prepare.created",  "prepare.ready",         "prepare.withdrawn", "floor.raised",
+        "recover.listed",  "recover.copied",   "recover.synced",        "recover.committed", "trim.committed",
+        "catalog.begun",   "catalog.committed", "segment.created",      "file.make_directory", "file.sync_directory",
+        "file.unlink",     "file.sync",
+    };
+    if (chance_below(chance, 2) == 0)
+        return NULL;
+    snprintf(text, text_size, "%s:%" PRIu64 "=kill", points[chance_below(chance, sizeof points / sizeof points[0])],
+             1 + chance_below(chance, 1 + chance_below(chance, 60)));
+    return text;
+}
+
 static int run_load(const struct power *power, uint64_t seed, struct recorder_trace *trace)
 {
     struct chance chance = {seed ^ 0x5eed};
+    char fault[80];
     int32_t phases = 1 + (int32_t)chance_below(&chance, 3);
     for (int32_t phase = 0; phase < phases; phase++) {
         struct power_load load = {
@@ -70,6 +101,8 @@ static int run_load(const struct power *power, uint64_t seed, struct recorder_tr
             .kill = phase + 1 < phases || chance_below(&chance, 2) == 0,
             .lies = power->lies,
         };
+        if (load.kill)
+            load.fault = choose_fault(&chance, fault, sizeof fault);
         snprintf(load.folder, sizeof load.folder, "%s/work", power->folder);
         pid_t pid = fork();
         if (pid == 0)
@@ -168,7 +201,7 @@ static void judge_again(struct power *power, const struct power_expect *expect, 
         power->judged_again++;
         /* The kernel counts a process's start in 10 ms: whoever made a file in the trace is not the judge. */
         nanosleep(&(struct timespec){.tv_nsec = 11000000}, NULL);
-        if (judge(expect, folder, 1, NULL) == 0)
+        if (judge(power, expect, folder, 1, NULL) == 0)
             continue;
         snprintf(suffix, sizeof suffix, "-again-%d", i);
         tell(power, images, &cuts[i], seed, number, suffix);
@@ -200,7 +233,7 @@ static void judge_load(struct power *power, uint64_t seed, const struct recorder
         struct recorder_trace *second = twice ? recorder_trace_make(TRACE_ROOM / 4) : NULL;
         make_image(images, &cuts[i], folder);
         power->judged++;
-        if (judge(expect, folder, 0, second) != 0)
+        if (judge(power, expect, folder, 0, second) != 0)
             tell(power, images, &cuts[i], seed, i, "");
         else if (twice)
             judge_again(power, expect, second, seed, i);
@@ -230,9 +263,15 @@ int main(int argc, char **argv)
         .print = number_after(argc, argv, "--print", 0),
     };
     char work[200];
-    for (int i = 1; i + 1 < argc; i++)
+    for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--lie") == 0)
-            power.lies = strcmp(argv[i + 1], "log") == 0 ? RECORDER_SWALLOW_LOG_SYNC : RECORDER_SWALLOW_NAME_SYNC;
+            power.lies = strcmp(argv[i + 1], "log") == 0     ? RECORDER_SWALLOW_LOG_SYNC
+                         : strcmp(argv[i + 1], "names") == 0 ? RECORDER_SWALLOW_NAME_SYNC
+                                                             : RECORDER_SWALLOW_CATALOG_SYNC;
+        if (strcmp(argv[i], "--spoil") == 0)
+            power.spoil = argv[i + 1];
+    }
+    power.must_fail = power.lies != 0 || power.spoil != NULL;
     const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(power.folder, sizeof power.folder, "%s/kafkalite-power-XXXXXX", base);
     if (mkdtemp(power.folder) == NULL)
@@ -251,14 +290,14 @@ int main(int argc, char **argv)
         else
             judge_load(&power, power.seed + (uint64_t)i, trace);
         recorder_trace_drop(trace);
-        if (power.lies != 0 && power.failed > 0)
+        if (power.must_fail && power.failed > 0)
             break;
     }
     printf("power: %" PRId64 " images, %" PRId64 " of recoveries: %" PRId64 " bad\n", power.judged, power.judged_again,
            power.failed);
-    if (power.failed == 0 || power.lies != 0) {
+    if (power.failed == 0 || power.must_fail) {
         images_clear(power.folder);
         rmdir(power.folder);
     }
-    return power.lies != 0 ? power.failed == 0 : power.failed != 0;
+    return power.must_fail ? power.failed == 0 : power.failed != 0;
 }

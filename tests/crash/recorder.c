@@ -341,7 +341,8 @@ static int sync_recorded(int fd, long call)
     size_t length = strlen(path);
     bool log = length > 4 && strcmp(path + length - 4, ".log") == 0;
     if ((folder && (recorder_lies & RECORDER_SWALLOW_NAME_SYNC) != 0) ||
-        (log && (recorder_lies & RECORDER_SWALLOW_LOG_SYNC) != 0))
+        (log && (recorder_lies & RECORDER_SWALLOW_LOG_SYNC) != 0) ||
+        (strcmp(path, "catalog.mdb") == 0 && (recorder_lies & RECORDER_SWALLOW_CATALOG_SYNC) != 0))
         return 0;
     begin();
     compare_all();

@@ -58,6 +58,7 @@ static inline const void *recorder_payload(const struct recorder_event *event)
 enum {
     RECORDER_SWALLOW_LOG_SYNC = 1,  /* syncs of .log files do nothing: acknowledged too early */
     RECORDER_SWALLOW_NAME_SYNC = 2, /* syncs of folders do nothing */
+    RECORDER_SWALLOW_CATALOG_SYNC = 4,
 };
 
 /*

@@ -8,6 +8,8 @@
  * that is not synced; (every other time the state file is taken away, as a reboot does); a second one is
  * killed at the point, be it in recovering that tail, in its own work, or in closing; a third one judges.
  * Passages are 1, 2, 3, 5, 8, … until one is not reached; with --steep 2 every second of these numbers.
+ *
+ * This holds the library to rule:R2 rule:R3 rule:R4 rule:R6 rule:R7 rule:R10 rule:R20 rule:R22 rule:R27.
  */
 #include "power.h"
 
