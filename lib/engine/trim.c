@@ -6,11 +6,14 @@
  * catalog has the new start offset; the slot's word, the list and the files follow, and a killed deleter
  * leaves only files that the next open sweeps (R27).
  */
+#include "base/bytes.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "engine/notify.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
+#include "format/names.h"
 #include "log/walk.h"
 
 /* ---- sealing ---- */
@@ -82,6 +85,26 @@ static int trim_row_of_walk(struct kfl__partition *partition, struct kfl__segmen
     return r;
 }
 
+/* Blocks behind the end mark, which nothing will ever be laid into; best effort (R4). */
+static void trim_give_back(const struct trim_seal *seal)
+{
+    char name[KFL_NAME_SIZE];
+    int directory = -1;
+    if (kfl__partition_directory(seal->partition, false, &directory) != 0)
+        return;
+    for (int32_t i = 0; i < seal->count; i++) {
+        const struct kfl__segment_row *row = &seal->rows[i];
+        int64_t from = (int64_t)kfl__align_up((uint64_t)row->used + KFL_END_MARK_SIZE, 4096);
+        int fd = -1;
+        kfl__name_encode(name, row->segment_id, KFL_NAME_LOG);
+        if (from >= row->size || kfl__file_open(directory, name, true, &fd) != 0)
+            continue;
+        (void)kfl__file_punch(fd, from, row->size - from);
+        kfl__file_close(fd);
+    }
+    kfl__file_close(directory);
+}
+
 int kfl__partition_seal(struct kfl__partition *partition)
 {
     struct kfl__slot *slot = partition->slot;
@@ -106,7 +129,11 @@ int kfl__partition_seal(struct kfl__partition *partition)
     if (r < 0 || seal.count == 0)
         return r < 0 ? r : 0;
     r = kfl__catalog_change_run(partition->core->catalog, trim_put_sealed, &seal);
-    return r < 0 ? r : seal.count == TRIM_SEAL_BATCH;
+    if (r < 0)
+        return r;
+    KFL_STEP("seal.committed");
+    trim_give_back(&seal);
+    return seal.count == TRIM_SEAL_BATCH;
 }
 
 /* ---- prefix deletion ---- */
