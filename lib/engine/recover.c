@@ -184,26 +184,6 @@ out:
     return r;
 }
 
-/* The file that was durable in part may not be listed with its beginning yet: its first batch tells. */
-static int recover_know_base(struct kfl__partition *partition, const struct kfl__partition_row *row,
-                             struct kfl__segment_row *rows, int32_t count)
-{
-    int64_t behind = row->start_offset;
-    for (int32_t i = 0; i < count; i++) {
-        if (rows[i].segment_id == row->durable_segment && rows[i].base_offset < 0) {
-            int r = kfl__tail_find_base(partition, rows[i].segment_id, (uint64_t)row->durable_place, &rows[i].base_offset);
-            if (r < 0)
-                return r;
-            /* Nothing in it can be believed: it is told as a hole behind what is listed with its end. */
-            if (r == 0 && row->durable_offset > behind)
-                rows[i].base_offset = behind;
-        }
-        if (rows[i].end_offset > behind)
-            behind = rows[i].end_offset;
-    }
-    return 0;
-}
-
 /* Holding the prepare lock. */
 static int recover_fill(struct kfl__partition *partition)
 {
@@ -211,8 +191,6 @@ static int recover_fill(struct kfl__partition *partition)
     struct kfl__segment_row *rows = NULL;
     int32_t count = 0;
     int r = recover_read_catalog(partition, &row, &rows, &count);
-    if (r == 0)
-        r = recover_know_base(partition, &row, rows, count);
     if (r == 0)
         r = (row.flags & KFL_PARTITION_CLEAN) != 0 || count == 0 ? recover_fill_clean(partition, &row, rows, count)
                                                                 : recover_fill_torn(partition, &row, rows, count);
@@ -253,8 +231,28 @@ int kfl__partition_recovered(struct kfl__partition *partition)
 
 /* ---- the tail of the dead, in the same boot ---- */
 
-/* What is published and cannot be believed any more is cut: its numbers are not given again. */
-static int recover_replace(struct kfl__partition *partition, uint64_t word, int64_t end)
+/*
+ * What is published in this boot and cannot be believed any more is damage and no torn end: the files stay
+ * as they are, up to the published place, and whoever reads there is told.
+ */
+static void recover_keep_damage(struct kfl__mend *mend, uint64_t word, int64_t end)
+{
+    struct kfl__tail *tail = &mend->tail;
+    for (int32_t i = 0; i < mend->row_count; i++) {
+        if ((uint32_t)mend->rows[i].segment_id != kfl__word_ordinal(word))
+            continue;
+        if (!tail->damaged)
+            tail->hole_from = tail->end_offset;
+        tail->damaged = true;
+        tail->hole_to = end;
+        tail->end_offset = end;
+        tail->last_segment = mend->rows[i].segment_id;
+        tail->last_place = kfl__word_place(word);
+    }
+}
+
+/* `leave`: the file that takes appends cannot be used any more, whatever can be read of it. */
+static int recover_replace(struct kfl__partition *partition, uint64_t word, int64_t end, bool leave)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__mend mend = {.partition = partition, .end_offset = end};
@@ -277,6 +275,8 @@ static int recover_replace(struct kfl__partition *partition, uint64_t word, int6
     mend.epoch = atomic_load(&slot->writer_epoch) + 1;
     if (r == 0)
         r = kfl__tail_walk(partition, rows, count, word, &mend.tail);
+    if (r == 0 && (leave || mend.tail.damaged || mend.tail.end_offset != end))
+        recover_keep_damage(&mend, word, end);
     if (r == 0)
         r = kfl__mend_run(&mend, false);
     if (r == 0)
@@ -326,7 +326,7 @@ static int recover_take_over(struct kfl__partition *partition)
         return r;
     kfl__partition_tail(partition, &word, &end);
     if (end != atomic_load(&slot->durable_offset))
-        return recover_replace(partition, word, end);
+        return recover_replace(partition, word, end, false);
     /* A leader may have died between its last word and taking back its note. */
     atomic_store(&slot->sync_target, -1);
     atomic_store(&slot->failed, 0);
@@ -344,6 +344,25 @@ int kfl__partition_replace_tail(struct kfl__partition *partition)
     if (r < 0)
         return r;
     r = recover_take_over(partition);
+    kfl__partition_prepare_unlock(partition);
+    return r;
+}
+
+int kfl__partition_leave_file(struct kfl__partition *partition, int64_t segment_id)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t word;
+    int64_t end;
+    int r = kfl__partition_prepare_lock(partition, -1);
+    if (r < 0)
+        return r;
+    if (atomic_load(&slot->active.id) == segment_id) {
+        r = recover_stop_others(partition);
+        if (r == 0) {
+            kfl__partition_tail(partition, &word, &end);
+            r = recover_replace(partition, word, end, true);
+        }
+    }
     kfl__partition_prepare_unlock(partition);
     return r;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "core.h"
 #include "engine/recover.h"
 #include "engine/segments.h"
@@ -152,6 +153,44 @@ START_TEST(a_file_is_entered_only_at_exactly_its_first_offset)
 }
 END_TEST
 
+/* A file whose first batch verifies, but begins one offset late: something in between is gone. */
+START_TEST(a_file_that_begins_late_is_not_entered)
+{
+    uint64_t place;
+    int64_t holes = 0;
+    core_append_run(partition, 0, 40, 3000);
+    int64_t next = first_of_next_file(0);
+    int64_t id = file_of(next, 3000, &place);
+    struct kfl__record_head head = {.key_size = -1, .value_size = 0};
+    uint8_t batch[sizeof(struct kfl__batch_header) + sizeof head] = {0};
+    memcpy(batch + sizeof(struct kfl__batch_header), &head, sizeof head);
+    struct kfl__batch_facts facts = {
+        .base_offset = next + 1,
+        .record_count = 1,
+        .payload_size = sizeof head,
+        .unpacked_size = sizeof head,
+        .writer_epoch = atomic_load(&partition->slot->writer_epoch),
+        .durable_offset = -1,
+        .payload_hash = kfl__hash64(&head, sizeof head),
+    };
+    struct kfl__view *view = NULL;
+    struct kfl__segment *segment = NULL;
+    assert_ok(kfl__partition_view(partition, &view));
+    assert_ok(kfl__partition_segment(partition, view, kfl__view_find_segment(view, id), &segment));
+    kfl__batch_seal(batch, &facts, KFL_SEGMENT_FIRST_PLACE, segment->seed);
+    kfl__segment_release(segment);
+    kfl__view_release(view);
+    core_spoil(core_file(partition, id), KFL_SEGMENT_FIRST_PLACE, 0, 0);
+    FILE *file = fopen(core_file(partition, id), "r+");
+    ck_assert_int_eq(fseek(file, KFL_SEGMENT_FIRST_PLACE, SEEK_SET), 0);
+    ck_assert_uint_eq(fwrite(batch, 1, sizeof batch, file), sizeof batch);
+    fclose(file);
+    cut_power(id, 0, 0);
+    ck_assert_int_eq(core_read(partition, 0, &holes), next);
+    ck_assert_int_eq(holes, 0);
+}
+END_TEST
+
 START_TEST(a_file_in_the_middle_that_is_lost_ends_the_walk)
 {
     uint64_t place;
@@ -221,6 +260,7 @@ Suite *kfl_suite(void)
     tcase_add_test(walks, the_proof_may_lie_in_another_file);
     tcase_add_test(walks, a_file_is_entered_only_through_the_mark_that_names_it);
     tcase_add_test(walks, a_file_is_entered_only_at_exactly_its_first_offset);
+    tcase_add_test(walks, a_file_that_begins_late_is_not_entered);
     tcase_add_test(walks, a_file_in_the_middle_that_is_lost_ends_the_walk);
     tcase_add_test(walks, a_tail_that_ends_where_it_was_durable_keeps_its_file);
     tcase_add_test(walks, many_lives_of_a_few_records);

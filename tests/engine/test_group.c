@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Committed offsets: durable first, then true. */
+#include "base/fault.h"
+#include "base/memory.h"
+#include "core.h"
+#include "engine/group.h"
+#include "suite.h"
+#include "temp_dir.h"
+
+static struct kfl__core *core;
+static struct kfl__partition *partition;
+
+static void set_up(void)
+{
+    temp_dir_make();
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, "segment.bytes=65536");
+}
+
+static void tear_down(void)
+{
+#ifdef KFL_FAULT_POINTS
+    assert_ok(kfl__fault_arm(NULL));
+#endif
+    core_abandon(core);
+    temp_dir_remove();
+}
+
+static int64_t durable(void)
+{
+    return atomic_load(&partition->slot->durable_offset);
+}
+
+/* rule:R8 */
+START_TEST(a_commit_makes_durable_what_it_covers)
+{
+    core_append_run(partition, 0, 10, 100);
+    struct kfl__group_item item = {.partition = partition, .offset = 7, .metadata = "m", .metadata_size = 1};
+    assert_ok(kfl__group_commit(core, "g", &item, 1));
+    ck_assert_int_ge(durable(), 7);
+    item.offset = 11;
+    assert_code(kfl__group_commit(core, "g", &item, 1), KFL_E_OFFSET_OUT_OF_RANGE);
+    assert_ok(kfl__group_committed(core, "g", &item, 1));
+    ck_assert_int_eq(item.offset, 7);
+    ck_assert_uint_eq(item.metadata_size, 1);
+    kfl__free((void *)(uintptr_t)item.metadata);
+}
+END_TEST
+
+#ifdef KFL_FAULT_POINTS
+/* rule:R8 */
+START_TEST(without_a_sync_nothing_is_committed)
+{
+    core_append_run(partition, 0, 100, 3000);
+    assert_ok(kfl__fault_arm("file.sync:*=EIO"));
+    struct kfl__group_item item = {.partition = partition, .offset = 50};
+    ck_assert_int_lt(kfl__group_commit(core, "g", &item, 1), 0);
+    assert_ok(kfl__fault_arm(NULL));
+    assert_code(kfl__group_commit(core, "g", &item, 1), KFL_E_FAILED);
+    assert_ok(kfl__group_committed(core, "g", &item, 1));
+    ck_assert_int_eq(item.offset, -1);
+}
+END_TEST
+#endif
+
+Suite *kfl_suite(void)
+{
+    Suite *suite = suite_create("engine/group");
+    TCase *all = tcase_create("group");
+    tcase_add_checked_fixture(all, set_up, tear_down);
+    tcase_set_timeout(all, 60);
+    tcase_add_test(all, a_commit_makes_durable_what_it_covers);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(all, without_a_sync_nothing_is_committed);
+#endif
+    suite_add_tcase(suite, all);
+    return suite;
+}

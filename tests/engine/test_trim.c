@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* Deletion of a prefix: sync, catalog, words, files, in this order. */
+#include "base/fault.h"
+#include "child.h"
+#include "core.h"
+#include "engine/segments.h"
+#include "engine/sync.h"
+#include "suite.h"
+#include "temp_dir.h"
+
+static struct kfl__core *core;
+static struct kfl__partition *partition;
+
+static void set_up(void)
+{
+    temp_dir_make();
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, "segment.bytes=65536");
+}
+
+static void tear_down(void)
+{
+#ifdef KFL_FAULT_POINTS
+    assert_ok(kfl__fault_arm(NULL));
+#endif
+    core_abandon(core);
+    temp_dir_remove();
+}
+
+static int64_t durable(void)
+{
+    return atomic_load(&partition->slot->durable_offset);
+}
+
+/* rule:R9: what is deleted was durable. */
+START_TEST(a_deletion_syncs_what_it_speaks_of_first)
+{
+    int64_t start = -1;
+    core_append_run(partition, 0, 100, 3000);
+    assert_ok(kfl__partition_trim(partition, 50, &start));
+    ck_assert_int_eq(start, 50);
+    ck_assert_int_ge(durable(), 50);
+    ck_assert_int_eq(core_read(partition, 50, NULL), 50);
+    assert_code(kfl__partition_trim(partition, 101, &start), KFL_E_OFFSET_OUT_OF_RANGE);
+    assert_ok(kfl__partition_trim(partition, KFL_OFFSET_END, &start));
+    ck_assert_int_eq(start, 100);
+    core_append_run(partition, 100, 110, 3000);
+    ck_assert_int_eq(core_read(partition, 100, NULL), 10);
+}
+END_TEST
+
+START_TEST(a_long_prefix_goes_at_once)
+{
+    int64_t start;
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0;
+    core_append_run(partition, 0, 7000, 3000);
+    assert_ok(kfl__segments_rows(partition, &rows, &count));
+    kfl__free(rows);
+    ck_assert_int_gt(count, 300);
+    assert_ok(kfl__partition_trim(partition, 6990, &start));
+    assert_ok(kfl__segments_rows(partition, &rows, &count));
+    kfl__free(rows);
+    ck_assert_int_le(count, 4);
+    ck_assert_int_eq(core_read(partition, 6990, NULL), 10);
+}
+END_TEST
+
+#ifdef KFL_FAULT_POINTS
+/* rule:R9 rule:R8 */
+START_TEST(without_a_sync_nothing_is_deleted)
+{
+    int64_t start = -1;
+    core_append_run(partition, 0, 100, 3000);
+    assert_ok(kfl__fault_arm("file.sync:*=EIO"));
+    ck_assert_int_lt(kfl__partition_trim(partition, 50, &start), 0);
+    assert_ok(kfl__fault_arm(NULL));
+    ck_assert_int_eq(start, -1);
+    ck_assert_int_eq(atomic_load(&partition->slot->start_offset), 0);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 100);
+}
+END_TEST
+#endif
+
+#ifdef KFL_FAULT_POINTS
+static int die_in_a_deletion(void *context)
+{
+    struct kfl__core *own = NULL;
+    int64_t start;
+    (void)context;
+    if (core_try_open(temp_dir_path(), NULL, &own) < 0 || kfl__fault_arm("trim.committed=kill") < 0)
+        return 1;
+    (void)kfl__partition_trim(core_partition(own, NULL), 60, &start);
+    return 2;
+}
+
+/* rule:R4 rule:R27: a killed deleter leaves a start that holds, and files that the next opening sweeps. */
+START_TEST(a_deletion_that_was_killed_holds)
+{
+    int64_t start;
+    core_append_run(partition, 0, 100, 3000);
+    assert_ok(kfl__sync_wait(partition, 100, -1));
+    ck_assert_int_eq(child_run(die_in_a_deletion, NULL), -SIGKILL);
+    assert_ok(core_close(core));
+    core_reboot(temp_dir_path());
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, NULL);
+    ck_assert_int_eq(atomic_load(&partition->slot->start_offset), 60);
+    ck_assert_int_eq(core_read(partition, 60, NULL), 40);
+    ck_assert_int_ne(access(core_file(partition, 1), F_OK), 0);
+    assert_ok(kfl__partition_trim(partition, 61, &start));
+    ck_assert_int_eq(start, 61);
+}
+END_TEST
+#endif
+
+Suite *kfl_suite(void)
+{
+    Suite *suite = suite_create("engine/trim");
+    TCase *all = tcase_create("trim");
+    tcase_add_checked_fixture(all, set_up, tear_down);
+    tcase_set_timeout(all, 60);
+    tcase_add_test(all, a_deletion_syncs_what_it_speaks_of_first);
+    tcase_add_test(all, a_long_prefix_goes_at_once);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(all, without_a_sync_nothing_is_deleted);
+#endif
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(all, a_deletion_that_was_killed_holds);
+#endif
+    suite_add_tcase(suite, all);
+    return suite;
+}
