@@ -203,7 +203,10 @@ static void mend_tell(const struct kfl__mend *mend, int64_t took_ns, char *text,
 {
     const struct kfl__tail *tail = &mend->tail;
     int64_t ms = took_ns / 1000000;
-    if (tail->damaged)
+    if (tail->damaged && tail->hole_to <= tail->hole_from)
+        snprintf(text, text_size, "damage: segment %lld takes no more appends; goes on at %lld (%lld ms)",
+                 (long long)tail->last_segment, (long long)mend->end_offset, (long long)ms);
+    else if (tail->damaged)
         snprintf(text, text_size, "damage: the records %lld..%lld cannot be read; goes on at %lld (%lld ms)",
                  (long long)tail->hole_from, (long long)tail->hole_to - 1, (long long)mend->end_offset, (long long)ms);
     else if (tail->cut_bytes > 0)
@@ -230,6 +233,31 @@ static int mend_know_bases(struct kfl__mend *mend)
     return 0;
 }
 
+/* They stay, so what can be read of them has to lie on the disk before the catalog says so. */
+static int mend_sync_damaged(const struct kfl__mend *mend)
+{
+    struct kfl__partition *partition = mend->partition;
+    struct kfl__segment_expect expect = {partition->core->store_id, partition->topic->id, (uint32_t)partition->number};
+    int directory = -1;
+    int r = kfl__partition_directory(partition, false, &directory);
+    if (r != 0)
+        return r < 0 && r != KFL_E_CORRUPT ? r : 0;
+    for (int32_t i = 0; r >= 0 && i < mend->row_count; i++) {
+        const struct kfl__segment_row *row = &mend->rows[i];
+        struct kfl__segment *segment = NULL;
+        if (row->segment_id < mend->tail.durable_segment || row->segment_id > mend->tail.last_segment)
+            continue;
+        r = kfl__segment_open(directory, row->segment_id, &expect, KFL_SEGMENT_WRITE_BY_FILE, &segment);
+        if (r == 0)
+            r = kfl__segment_sync(segment);
+        else if (r == KFL_E_CORRUPT || r == KFL_E_VERSION)
+            r = 0;
+        kfl__segment_release(segment);
+    }
+    kfl__file_close(directory);
+    return r < 0 ? r : 0;
+}
+
 int kfl__mend_run(struct kfl__mend *mend, bool may_keep)
 {
     struct kfl__partition *partition = mend->partition;
@@ -245,6 +273,8 @@ int kfl__mend_run(struct kfl__mend *mend, bool may_keep)
         return kfl__fail(KFL_E_NOMEM, "partition %s/%d: out of memory", partition->topic->name, partition->number);
     if (tail->damaged) {
         r = mend_know_bases(mend);
+        if (r == 0)
+            r = mend_sync_damaged(mend);
     } else if (nothing && may_keep && last != NULL && last->base_offset >= 0 && last->state != KFL_SEGMENT_ROW_SEALED) {
         r = kfl__active_of_file(partition, last, tail->last_place, KFL_SEGMENT_WRITE_BY_FILE, &mend->active);
         mend->keep_last = r == 0;

@@ -343,6 +343,18 @@ static int partition_open_for_append(struct kfl__partition *partition, bool next
     return 0;
 }
 
+/* The prepared file is damaged: with a size of 0 it is too small for any batch, and another one is made. */
+static int partition_spurn_next(struct kfl__partition *partition, int64_t segment_id, int64_t deadline_ns)
+{
+    int r = kfl__partition_lock(partition, deadline_ns);
+    if (r < 0)
+        return r;
+    if (load_relaxed(&partition->slot->next.id) == segment_id)
+        store_relaxed(&partition->slot->next.size, 0);
+    kfl__partition_unlock(partition);
+    return 0;
+}
+
 /* ---- rolling ---- */
 
 /* What the segment that is being left was; its manifest row is written later. */
@@ -590,12 +602,20 @@ static int partition_provide(struct kfl__partition *partition, int need, const s
         return kfl__partition_replace_tail(partition);
     case APPEND_NEEDS_FLOOR:
         return kfl__partition_raise_floor(partition, load_relaxed(&slot->end_offset) + payload->record_count);
-    case APPEND_NEEDS_FILE:
-        return partition_open_for_append(partition, false, deadline_ns);
+    case APPEND_NEEDS_FILE: {
+        /* Damage costs what was damaged (P6), and not the records to come. */
+        int64_t id = atomic_load(&slot->active.id);
+        int r = partition_open_for_append(partition, false, deadline_ns);
+        return r == KFL_E_CORRUPT && id != 0 ? kfl__partition_leave_file(partition, id) : r;
+    }
     default: {
         uint64_t room = kfl__batch_room(payload->size);
         int r = kfl__partition_prepare(partition, how->settings, room, deadline_ns);
-        return r < 0 ? r : partition_open_for_append(partition, true, deadline_ns);
+        if (r < 0)
+            return r;
+        int64_t id = atomic_load(&slot->next.id);
+        r = partition_open_for_append(partition, true, deadline_ns);
+        return r == KFL_E_CORRUPT && id != 0 ? partition_spurn_next(partition, id, deadline_ns) : r;
     }
     }
 }

@@ -138,5 +138,7 @@ int32_t kfl__partition_give_back(struct kfl__partition *partition, uint64_t used
 
 /* The bytes behind the durable place were written by the dead: copy them into a new, synced file (R7). */
 int kfl__partition_replace_tail(struct kfl__partition *partition);
+/* The file that takes appends is damaged, so that nobody can write to it: it stays to be read, and the next append makes a new one. */
+int kfl__partition_leave_file(struct kfl__partition *partition, int64_t segment_id);
 
 #endif

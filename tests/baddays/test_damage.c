@@ -173,8 +173,9 @@ static const char *judge_partition(const struct damage *damage, int p, bool hurt
             return "an offset is given twice";
         if (visit->partitions[p].read_again != 1)
             return "what was appended cannot be read";
-    } else if (!hurt) {
-        return "an append is refused to a partition that was not damaged";
+    } else if (!ends_with(damage->file, "catalog.mdb") && !ends_with(damage->other, "catalog.mdb") && visit->partitions[p].read >= 0) {
+        /* Damage costs what was damaged, and nothing that comes. */
+        return "an append is refused";
     }
     if (told > 0 && visit->verify == 0)
         return "verify does not find what the reader met";
