@@ -44,7 +44,7 @@ struct kfl__catalog_store {
 
 /*
  * In the folder behind `directory`. 0, or KFL_E_NOT_FOUND (none there, create is false),
- * KFL_E_VERSION, KFL_E_CORRUPT (text names the file and the remedy `kafkalite repair`),
+ * KFL_E_VERSION, KFL_E_CORRUPT (text names the file and the remedy),
  * KFL_E_NO_SPACE, KFL_E_IO, KFL_E_READ_ONLY. A half-made catalog of a killed creator is completed
  * when create is set. New files are synced with their directory. `path` is the folder's path, for
  * LMDB and for messages: absolute, because after a failed commit it is opened once more.

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "catalog/environment.h"
 #include "catalog/lmdb_format.h"
 #include "catalog/rows.h"
 
@@ -54,8 +55,8 @@ struct check {
 
 static int damaged(const struct check *check, uint64_t page, const char *what)
 {
-    kfl__fail(KFL_E_CORRUPT, "catalog %s: page %" PRIu64 " %s; remedy: kafkalite repair",
-              check->path, page, what);
+    kfl__fail(KFL_E_CORRUPT, "catalog %s: page %" PRIu64 " %s" KFL_CATALOG_REMEDY, check->path,
+              page, what);
     return kfl__fail_in(KFL_E_CORRUPT, check->path);
 }
 

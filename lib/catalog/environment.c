@@ -42,7 +42,7 @@ int kfl__environment_fail(int answer, const char *operation, const char *path)
     case MDB_INVALID:
     case MDB_CURSOR_FULL:
         code = KFL_E_CORRUPT;
-        remedy = "; remedy: kafkalite repair";
+        remedy = KFL_CATALOG_REMEDY;
         break;
     default:
         break;

@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The end of every story about a catalog that is damaged. */
+#define KFL_CATALOG_REMEDY \
+    "; remedy: a copy of the store, or kafkalite dump, which reads segment files without it"
+
 /* All processes of a store together. */
 #define KFL_READERS_MAX 1024
 

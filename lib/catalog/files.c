@@ -86,8 +86,7 @@ int kfl__catalog_files_find(int directory, const char *path,
         if (r < 0)
             return r;
         if (!options->check && size > 0 && size < LEAST_FILE_SIZE)
-            return kfl__fail(KFL_E_CORRUPT, "catalog %s: cut short; remedy: kafkalite repair",
-                             path);
+            return kfl__fail(KFL_E_CORRUPT, "catalog %s: cut short" KFL_CATALOG_REMEDY, path);
         missing = options->check ? r == KFL_CHECK_UNFINISHED : size == 0;
         if (missing && may_create && options->check) {
             r = kfl__file_unlink(directory, KFL_CATALOG_FILE);

@@ -24,7 +24,7 @@ static int row_damaged(const void *key, size_t key_size, const char *path, const
 {
     char text[KFL_KEY_TEXT_SIZE];
     kfl__key_print(key, key_size, text);
-    kfl__fail(KFL_E_CORRUPT, "catalog %s: row (%s) %s; remedy: kafkalite repair", path, text, what);
+    kfl__fail(KFL_E_CORRUPT, "catalog %s: row (%s) %s" KFL_CATALOG_REMEDY, path, text, what);
     return kfl__fail_in(KFL_E_CORRUPT, path);
 }
 

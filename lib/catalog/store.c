@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "catalog/environment.h"
 #include "catalog/rows.h"
 
 int kfl__catalog_store_get(struct kfl__catalog_txn *txn, struct kfl__catalog_store *out_store)
@@ -68,8 +69,8 @@ int kfl__catalog_store_set_up(struct kfl__catalog *catalog, const char *path, bo
     if (r != KFL_E_NOT_FOUND)
         return r < 0 ? r : 0;
     if (!is_new)
-        return kfl__fail(KFL_E_CORRUPT,
-                         "catalog %s: has lost its store row; remedy: kafkalite repair", path);
+        return kfl__fail(KFL_E_CORRUPT, "catalog %s: has lost its store row" KFL_CATALOG_REMEDY,
+                         path);
     r = kfl__catalog_change_run(catalog, create_store, &now_ms);
     if (r < 0)
         return r;

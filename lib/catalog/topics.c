@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "catalog/counters.h"
+#include "catalog/environment.h"
 #include "catalog/offsets.h"
 #include "catalog/partitions.h"
 #include "catalog/rows.h"
@@ -342,9 +343,8 @@ static int remove_index_rows(struct kfl__catalog_txn *txn, const struct kfl__top
         r = kfl__row_remove(txn, &key);
     }
     if (r == KFL_ROW_MISSING)
-        return kfl__fail(KFL_E_CORRUPT,
-                         "catalog %s: topic %s has lost a row; remedy: kafkalite repair", txn->path,
-                         topic->name);
+        return kfl__fail(KFL_E_CORRUPT, "catalog %s: topic %s has lost a row" KFL_CATALOG_REMEDY,
+                         txn->path, topic->name);
     return r;
 }
 
