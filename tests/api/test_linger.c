@@ -248,7 +248,8 @@ START_TEST(an_alteration_meanwhile_loses_nothing_that_fits)
     make_topic("t", 1, NULL);
     for (int i = 0; i < 10; i++)
         OK(try_send(producer, "t", 0, "k", "0123456789", 1, NULL));
-    OK(kfl_topic_set(store, "t", "compression.type", "lz4"));
+    if (strstr(kfl_build_info(), "lz4") != NULL)
+        OK(kfl_topic_set(store, "t", "compression.type", "lz4"));
     OK(kfl_topic_set(store, "t", "message.timestamp.type", "LogAppendTime"));
     OK(kfl_producer_flush(producer, -1));
     ck_assert_int_eq(end_of("t", 0), 10);

@@ -100,11 +100,14 @@ class Records(tool.ToolTest):
         self.assertEqual([there[place] for place in places], keys)
 
     def test_acks_and_codecs_are_the_producers(self):
-        for words in (("--acks", "all"), ("--acks", "0"), ("-z", "zstd"), ("-z", "lz4"), ("-c", "linger.ms=0")):
+        build = self.run_tool("version").decode()
+        built = [name for name in ("none", "lz4", "zstd") if name in build]
+        ways = [("--acks", "all"), ("--acks", "0"), ("-c", "linger.ms=0")] + [("-z", name) for name in built]
+        for words in ways:
             self.assertEqual(self.produce(*words, "--report", stdin=b"abc\n" * 50).count(b"\n"), 50)
-        self.assertEqual(self.consume(), b"abc\n" * 250)
+        self.assertEqual(self.consume(), b"abc\n" * 50 * len(ways))
         codecs = {row["codec"] for row in self.json_lines("dump", "orders/0", "--batches") if row["type"] == "batch"}
-        self.assertEqual(codecs, {"none", "lz4", "zstd"})
+        self.assertEqual(codecs, set(built))
 
     def test_files_and_delimiters(self):
         path = os.path.join(self.folder, "input")
