@@ -65,16 +65,17 @@ static void print_scope(FILE *out, const struct scope *scope)
 
 static void print_all(FILE *out)
 {
-    fputs("<!-- Printed by tools/print_properties.c from lib/config/properties.h: change that. -->\n"
-          "# Configuration\n\n"
-          "Everything that can be set is a property: a name, as in Kafka where Kafka has it, and a\n"
-          "value given as text. A store, a topic, a producer and a consumer each take the properties\n"
-          "of their own table; any other name is refused with the name that was probably meant, and so\n"
-          "is a value that is not accepted. There are no properties without effect.\n\n"
-          "A number is decimal digits, with a minus where one is accepted: no blanks, no units. `true`\n"
-          "and `false` may be written in any case, all other words as they stand here. Of a number\n"
-          "without a bound, 9223372036854775807 is the largest value and means \"no limit\".\n",
-          out);
+    fputs(
+        "<!-- Printed by tools/print_properties.c from lib/config/properties.h: change that. -->\n"
+        "# Configuration\n\n"
+        "Everything that can be set is a property: a name, as in Kafka where Kafka has it, and a\n"
+        "value given as text. A store, a topic, a producer and a consumer each take the properties\n"
+        "of their own table; any other name is refused with the name that was probably meant, and so\n"
+        "is a value that is not accepted. There are no properties without effect.\n\n"
+        "A number is decimal digits, with a minus where one is accepted: no blanks, no units. `true`\n"
+        "and `false` may be written in any case, all other words as they stand here. Of a number\n"
+        "without a bound, 9223372036854775807 is the largest value and means \"no limit\".\n",
+        out);
     for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
         print_scope(out, &scopes[i]);
 }
