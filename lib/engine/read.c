@@ -161,6 +161,17 @@ static int cursor_lost_file(struct kfl__cursor *cursor, int r, int64_t end)
     return 0;
 }
 
+/* Records, and no file is listed: the topic was deleted a moment ago and its slot not yet marked; else rows are lost. */
+static int cursor_without_files(struct kfl__cursor *cursor)
+{
+    struct kfl__topic *topic = cursor->partition->topic;
+    int r = kfl__topic_refresh(topic);
+    if (r < 0)
+        return r;
+    kfl__fail(KFL_E_CORRUPT, "partition %s/%d: the catalog lists none of its files", topic->name, cursor->partition->number);
+    return kfl__fail_at(KFL_E_CORRUPT, topic->name, cursor->partition->number, cursor->offset);
+}
+
 /* Look the offset up: a view, its entry, the segment, a limit and a place. 1 when found, 0: look again, CURSOR_WAIT, KFL_CURSOR_HOLE, error. */
 static int cursor_locate(struct kfl__cursor *cursor)
 {
@@ -181,8 +192,7 @@ static int cursor_locate(struct kfl__cursor *cursor)
         /* No file takes appends: these are numbers that a power cut took, or that were never given (R10). */
         if (atomic_load(&cursor->partition->slot->published) == 0)
             return CURSOR_WAIT;
-        return kfl__fail(KFL_E_CORRUPT, "partition %s/%d: the catalog lists none of its files",
-                         cursor->partition->topic->name, cursor->partition->number);
+        return cursor_without_files(cursor);
     }
     r = kfl__partition_segment(cursor->partition, view, cursor->entry, &cursor->segment);
     if (r != 0) {
