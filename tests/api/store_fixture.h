@@ -14,6 +14,18 @@
 #include "suite.h"
 #include "temp_dir.h"
 
+/* What a child opens a store with: the thread sanitizer lets no thread begin in the child of a process that has several. */
+#if defined(__SANITIZE_THREAD__)
+#define IN_A_CHILD WITH("background.threads", "0")
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IN_A_CHILD WITH("background.threads", "0")
+#endif
+#endif
+#ifndef IN_A_CHILD
+#define IN_A_CHILD NULL
+#endif
+
 #define NOW_MS INT64_C(1700000000000)
 #define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
 

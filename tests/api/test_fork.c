@@ -146,8 +146,10 @@ static int open_anew(void *context)
 {
     int64_t *offset = context;
     kfl_store *own;
-    if (kfl_store_open(temp_dir_path(), NULL, &own) < 0)
+    kfl_config *config = config_of(IN_A_CHILD);
+    if (kfl_store_open(temp_dir_path(), config, &own) < 0)
         return 1;
+    kfl_config_destroy(config);
     store = own;
     kfl_producer *mine;
     kfl_consumer *reader;
@@ -230,8 +232,10 @@ static int fork_of_a_fork(void *context)
     if (r != 0)
         return r;
     kfl_store *own;
-    if (kfl_store_open(temp_dir_path(), NULL, &own) < 0)
+    kfl_config *config = config_of(IN_A_CHILD);
+    if (kfl_store_open(temp_dir_path(), config, &own) < 0)
         return 20;
+    kfl_config_destroy(config);
     store = own;
     int64_t offset;
     pid_t pid = fork();
@@ -256,8 +260,10 @@ static int make_memory_store(void *context)
 {
     (void)context;
     kfl_store *own;
-    if (kfl_store_open(":memory:", NULL, &own) < 0 || kfl_topic_create(own, "m", 1, NULL) < 0)
+    kfl_config *config = config_of(IN_A_CHILD);
+    if (kfl_store_open(":memory:", config, &own) < 0 || kfl_topic_create(own, "m", 1, NULL) < 0)
         return 1;
+    kfl_config_destroy(config);
     return kfl_store_close(own) == 0 ? 0 : 2;
 }
 

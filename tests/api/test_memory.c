@@ -67,8 +67,9 @@ END_TEST
 static int die_with_a_store(void *context)
 {
     kfl_store *own;
+    kfl_config *config = config_of(IN_A_CHILD);
     (void)context;
-    if (kfl_store_open(":memory:", NULL, &own) < 0 || kfl_topic_create(own, "t", 1, NULL) < 0)
+    if (kfl_store_open(":memory:", config, &own) < 0 || kfl_topic_create(own, "t", 1, NULL) < 0)
         return 1;
     raise(SIGKILL);
     return 2;

@@ -178,7 +178,7 @@ END_TEST
 static void writer_goes_on(struct peer *self, void *context)
 {
     (void)context;
-    store = open_store(temp_dir_path(), NULL);
+    store = open_store(temp_dir_path(), IN_A_CHILD);
     peer_tell(self);
     peer_await(self);
     send_many("t", 0, 200, 1000);
@@ -230,7 +230,7 @@ END_TEST
 static void killed_writer(struct peer *self, void *context)
 {
     (void)context;
-    store = open_store(temp_dir_path(), NULL);
+    store = open_store(temp_dir_path(), IN_A_CHILD);
     send_many("t", 0, 50, 1000);
     peer_tell(self);
     peer_await(self);

@@ -367,7 +367,7 @@ END_TEST
 static void peer_deletes(struct peer *self, void *context)
 {
     (void)context;
-    store = open_store(temp_dir_path(), NULL);
+    store = open_store(temp_dir_path(), IN_A_CHILD);
     for (int i = 0; i < 10; i++) {
         while (end_of("t", 0) == 0)
             sched_yield();
@@ -410,7 +410,7 @@ END_TEST
 static void peer_sends(struct peer *self, void *context)
 {
     (void)context;
-    store = open_store(temp_dir_path(), NULL);
+    store = open_store(temp_dir_path(), IN_A_CHILD);
     peer_await(self);
     kfl_producer *producer = open_producer(NULL);
     for (int i = 0; i < EACH; i++)
