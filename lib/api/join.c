@@ -54,10 +54,9 @@ static int join_count_entry(const char *name, void *context)
 }
 
 /* Is there a store, or may one be made? Before anything is created. */
-static int join_look(struct kfl__core *core, bool create)
+static int join_look(struct kfl__core *core, bool create, bool *out_records)
 {
     int fd = -1, folders = 0;
-    int64_t size = 0;
     int r = kfl__file_open_directory(core->directory, KFL_NAME_TOPICS, &fd);
     if (r == 0) {
         r = kfl__file_list(fd, join_count_entry, &folders);
@@ -66,17 +65,14 @@ static int join_look(struct kfl__core *core, bool create)
     if (r < 0)
         return r;
     r = kfl__file_open(core->directory, KFL_CATALOG_FILE, false, &fd);
-    if (r == 0) {
-        r = kfl__file_size(fd, &size);
+    if (r == 0)
         kfl__file_close(fd);
-    }
-    /* The catalog was there before the first folder: a new one would give out the numbers of old files. */
-    if (r >= 0 && size == 0 && folders > 0)
-        return kfl__fail(KFL_E_CORRUPT, "%s holds records, but its %s is %s: put it back, or move the folder away",
-                         core->path, KFL_CATALOG_FILE, r == KFL_FILE_MISSING ? "missing" : "empty");
-    if (r == KFL_FILE_MISSING && !create)
+    if (r == KFL_FILE_MISSING && !create && folders == 0)
         return kfl__fail(KFL_E_NOT_FOUND, "there is no store in %s", core->path);
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    *out_records = folders > 0;
+    return 0;
 }
 
 /* ---- joining ---- */
@@ -237,8 +233,16 @@ static int join_presence(struct kfl__core *core, bool create)
 
 int kfl__join(struct kfl__core *core, bool create)
 {
+    bool records = false;
     int r = join_check_file_system(core);
     if (r == 0)
-        r = join_look(core, create);
-    return r < 0 ? r : join_presence(core, create);
+        r = join_look(core, create, &records);
+    if (r < 0)
+        return r;
+    /* The catalog was there before the first folder: a new one would give out the numbers of old files. */
+    r = join_presence(core, create && !records);
+    if (r == KFL_E_NOT_FOUND && records)
+        r = kfl__fail(KFL_E_CORRUPT, "%s holds records, but its %s is gone or empty: put it back, or move the folder away",
+                      core->path, KFL_CATALOG_FILE);
+    return r;
 }

@@ -112,6 +112,24 @@ START_TEST(a_folder_of_others_is_left_alone)
 }
 END_TEST
 
+/* A new catalog would give out the numbers of the old one's files. */
+START_TEST(records_without_a_catalog_are_no_new_store)
+{
+    static const char *const become[] = {"rm '%s'", ": > '%s'", "head -c 4096 /dev/zero > '%s'", "head -c 8192 /dev/zero > '%s'"};
+    char command[1000], catalog[800];
+    struct day_files before, after;
+    day_make(store, true);
+    snprintf(catalog, sizeof catalog, "%s/catalog.mdb", store);
+    snprintf(command, sizeof command, become[_i], catalog);
+    ck_assert_int_eq(system(command), 0);
+    day_list(store, ".log", &before);
+    for (int again = 0; again < 2; again++)
+        ck_error(open_error(store, NULL, NULL), KFL_E_CORRUPT);
+    day_list(store, ".log", &after);
+    ck_assert_int_eq(after.count, before.count);
+}
+END_TEST
+
 /* ---- other kinds of files in place of each (X52) ---- */
 
 enum kind { KIND_FIFO, KIND_LINK, KIND_LINK_TO_NOTHING, KIND_FOLDER, KIND_SOCKET, KIND_COUNT };
@@ -423,6 +441,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_missing_folder_is_made_only_where_it_may_be);
     tcase_add_test(tests, a_file_in_place_of_the_store_is_told);
     tcase_add_test(tests, a_folder_of_others_is_left_alone);
+    tcase_add_loop_test(tests, records_without_a_catalog_are_no_new_store, 0, 4);
     tcase_add_loop_test(tests, a_pipe_a_link_or_a_folder_in_place_of_a_file_is_told, 0, 10 * KIND_COUNT);
     tcase_add_test(tests, a_file_in_place_of_a_folder_is_told);
     tcase_add_test(tests, who_may_not_even_look_is_told);
