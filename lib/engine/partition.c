@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "base/wait.h"
 #include "engine/janitor.h"
 #include "engine/notify.h"
@@ -132,7 +133,11 @@ static int partition_open_active(struct kfl__partition *partition, int64_t segme
 static int partition_busy(struct kfl__partition *partition)
 {
     char holder[64];
-    kfl__presence_describe(kfl__robust_owner(&partition->slot->append), holder, sizeof holder);
+    int32_t owner = kfl__robust_owner(&partition->slot->append);
+    /* Who holds it is gone, and the kernel did not say so: the words of this state file are no good (R18). */
+    if (owner != 0 && !kfl__process_lives(owner, 0) && kfl__robust_owner(&partition->slot->append) == owner)
+        kfl__state_condemn(partition->core->state);
+    kfl__presence_describe(owner, holder, sizeof holder);
     kfl__fail(KFL_E_BUSY, "partition %s/%d stays locked by %s: is it stopped?", partition->topic->name,
               partition->number, holder);
     return kfl__fail_at(KFL_E_BUSY, partition->topic->name, partition->number, -1);

@@ -40,6 +40,7 @@ struct kfl__partition {
     int64_t rest_offset;
     int32_t rest_rounds;
     uint64_t view_uses_seen;
+    _Atomic uint32_t sealed_below; /* all full files below this ordinal have complete rows, or cannot have them */
 
     /* guarded by sync (the slot's) */
     struct kfl__segment *syncing; /* opened for a sync although somebody else writes it */

@@ -113,6 +113,9 @@ int kfl__partition_seal(struct kfl__partition *partition)
     int32_t count = 0;
     int64_t active, base;
     uint32_t durable = kfl__word_ordinal(atomic_load(&slot->durable_word));
+    /* The helper comes every second, and the list may be long. */
+    if (atomic_load(&partition->sealed_below) == durable)
+        return 0;
     kfl__partition_active(partition, &active, &base);
     int r = kfl__segments_rows(partition, &rows, &count);
     for (int32_t i = 0; r >= 0 && i < count && seal.count < TRIM_SEAL_BATCH; i++) {
@@ -126,11 +129,14 @@ int kfl__partition_seal(struct kfl__partition *partition)
         seal.rows[seal.count++] = row;
     }
     kfl__free(rows);
-    if (r < 0 || seal.count == 0)
-        return r < 0 ? r : 0;
-    r = kfl__catalog_change_run(partition->core->catalog, trim_put_sealed, &seal);
+    if (r >= 0 && seal.count > 0)
+        r = kfl__catalog_change_run(partition->core->catalog, trim_put_sealed, &seal);
     if (r < 0)
         return r;
+    if (seal.count < TRIM_SEAL_BATCH)
+        atomic_store(&partition->sealed_below, durable);
+    if (seal.count == 0)
+        return 0;
     KFL_STEP("seal.committed");
     trim_give_back(&seal);
     return seal.count == TRIM_SEAL_BATCH;

@@ -64,6 +64,23 @@ START_TEST(a_catalog_transaction_under_an_append_lock_is_a_bug)
 }
 END_TEST
 
+/* rule:R18: such a state file is made anew once nobody lives; the records stand. */
+START_TEST(a_lock_of_nobody_condemns_the_state_file)
+{
+    go_on(5);
+    /* A thread that cannot be: above every id that the kernel gives. */
+    int *word = (int *)(void *)&partition->slot->append.mutex.__data.__lock;
+    __atomic_store_n(word, 0x3ffffffe, __ATOMIC_SEQ_CST);
+    ck_assert_int_eq(core_append_within(partition, 5, 10, false, 20), KFL_E_BUSY);
+    ck_assert_uint_eq(atomic_load(&core->shared->bad), 1);
+    core_abandon(core);
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, NULL);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 5);
+    ck_assert_int_ge(core_append(partition, 5, 10, false), 5);
+}
+END_TEST
+
 START_TEST(an_expected_offset_is_checked_with_the_append)
 {
     struct kfl__record_head head = {.key_size = -1, .value_size = -1};
@@ -398,6 +415,7 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(appends, set_up, tear_down);
     tcase_set_timeout(appends, 60);
     tcase_add_test(appends, a_catalog_transaction_under_an_append_lock_is_a_bug);
+    tcase_add_test(appends, a_lock_of_nobody_condemns_the_state_file);
     tcase_add_test(appends, an_expected_offset_is_checked_with_the_append);
     tcase_add_test(appends, an_end_mark_names_the_next_file_and_its_first_offset);
     tcase_add_test(appends, the_first_file_is_small_and_each_next_one_larger);

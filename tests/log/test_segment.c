@@ -13,21 +13,6 @@
 #define NAME "00000000000000000005.log"
 
 #ifdef KFL_FAULT_POINTS
-static int count_entry(const char *name, void *context)
-{
-    (void)name;
-    ++*(int *)context;
-    return 0;
-}
-
-static int count_files(void)
-{
-    int count = 0;
-    assert_ok(kfl__file_list(directory, count_entry, &count));
-    return count;
-}
-#endif
-
 START_TEST(a_new_file_is_reserved_and_reads_back)
 {
     struct stat status;
@@ -158,6 +143,21 @@ START_TEST(only_files_opened_to_be_read_are_counted)
 END_TEST
 
 #ifdef KFL_FAULT_POINTS
+static int count_entry(const char *name, void *context)
+{
+    (void)name;
+    ++*(int *)context;
+    return 0;
+}
+
+static int count_files(void)
+{
+    int count = 0;
+    assert_ok(kfl__file_list(directory, count_entry, &count));
+    return count;
+}
+#endif
+
 /* rule:R4: a full disk, a refused sync, no memory: each call that can fail fails once. */
 START_TEST(a_file_that_cannot_be_made_leaves_nothing_behind)
 {
