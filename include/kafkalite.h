@@ -320,7 +320,13 @@ KFL_API int32_t kfl_names_count(const kfl_names *names);
 KFL_API const char *kfl_names_get(const kfl_names *names, int32_t index);
 KFL_API void kfl_names_release(kfl_names *names); /* takes NULL */
 
-/* The first offset kept, the next to be given, and below which everything survives a power cut. */
+/*
+ * The first offset kept, the next to be given, and below which everything survives a power cut.
+ *
+ * After a power cut the next offset may be larger than that of the last record + 1. Who rebuilds
+ * something from the records and then appends on condition takes the end before reading, reads up
+ * to it, and hands kfl_producer_send_if() the larger of that end and the position reached.
+ */
 KFL_API int kfl_topic_start_offset(kfl_store *store, const char *name, int32_t partition,
                                    int64_t *out_offset);
 KFL_API int kfl_topic_end_offset(kfl_store *store, const char *name, int32_t partition,
