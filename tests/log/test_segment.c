@@ -12,7 +12,6 @@
 
 #define NAME "00000000000000000005.log"
 
-#ifdef KFL_FAULT_POINTS
 START_TEST(a_new_file_is_reserved_and_reads_back)
 {
     struct stat status;
@@ -156,7 +155,6 @@ static int count_files(void)
     assert_ok(kfl__file_list(directory, count_entry, &count));
     return count;
 }
-#endif
 
 /* rule:R4: a full disk, a refused sync, no memory: each call that can fail fails once. */
 START_TEST(a_file_that_cannot_be_made_leaves_nothing_behind)
