@@ -66,7 +66,7 @@ static int clean_sync_slot(struct kfl__core *core, struct kfl__slot *slot, int64
     if (r > 0)
         r = kfl__sync_wait(partition, end, deadline_ns);
     kfl__topic_release(topic);
-    return r;
+    return r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION ? 0 : r; /* deleted meanwhile: there is nothing to bring down */
 }
 
 int kfl__clean_sync_until(struct kfl__core *core, int64_t deadline_ns)

@@ -201,7 +201,9 @@ static int cursor_locate(struct kfl__cursor *cursor)
     }
     cursor_tail(cursor, &word, &end);
     cursor->limit = cursor_limit(cursor, word);
-    if (cursor_version(cursor) != view->manifest_version) {
+    /* A list without the files below a new start is newer than that start: look at it before taking them for a gap. */
+    if (cursor_version(cursor) != view->manifest_version ||
+        cursor->offset < atomic_load(&cursor->partition->slot->start_offset)) {
         cursor_drop(cursor);
         return 0;
     }
@@ -222,7 +224,7 @@ static int cursor_next_file(struct kfl__cursor *cursor)
     kfl__view_release(view);
     if (at >= 0 && base < 0)
         return 0;
-    if (base > cursor->offset)
+    if (base > cursor->offset && cursor->offset >= atomic_load(&cursor->partition->slot->start_offset))
         cursor->offset = base; /* numbers that were never given (R10) */
     cursor_drop(cursor);
     return 1;

@@ -131,23 +131,35 @@ static int times_max_of(struct kfl__partition *partition, int64_t from, int64_t 
     return r < 0 ? r : 0;
 }
 
-int kfl__partition_max_timestamp(struct kfl__partition *partition, int64_t *out_offset, int64_t *out_timestamp_ms)
+/* The largest time at `start` or above. -1: none. */
+static int times_max(struct kfl__partition *partition, int64_t start, int64_t *out_max)
 {
     struct kfl__view *view = NULL;
-    int64_t start = atomic_load(&partition->slot->start_offset), max = -1;
     int r = kfl__partition_view(partition, &view);
+    *out_max = -1;
     for (int32_t i = 0; r >= 0 && i < view->entry_count; i++) {
         const struct kfl__view_entry *entry = &view->entries[i];
         int64_t end = i + 1 < view->entry_count ? entry[1].base_offset : INT64_MAX;
         if (end <= start)
             continue;
         if (entry->max_timestamp_ms >= 0 && entry->base_offset >= start)
-            max = entry->max_timestamp_ms > max ? entry->max_timestamp_ms : max;
+            *out_max = entry->max_timestamp_ms > *out_max ? entry->max_timestamp_ms : *out_max;
         else
-            r = times_max_of(partition, entry->base_offset > start ? entry->base_offset : start, end, &max);
+            r = times_max_of(partition, entry->base_offset > start ? entry->base_offset : start, end, out_max);
     }
     kfl__view_release(view);
-    if (r < 0 || max < 0)
-        return r;
-    return kfl__partition_find_time(partition, max, out_offset, out_timestamp_ms);
+    return r;
+}
+
+int kfl__partition_max_timestamp(struct kfl__partition *partition, int64_t *out_offset, int64_t *out_timestamp_ms)
+{
+    for (;;) {
+        int64_t start = atomic_load(&partition->slot->start_offset), max;
+        int r = times_max(partition, start, &max);
+        if (r >= 0)
+            r = max < 0 ? 0 : kfl__partition_find_time(partition, max, out_offset, out_timestamp_ms);
+        /* The start may have moved meanwhile, and with it the largest time may have gone. */
+        if ((r < 0 && r != KFL_E_OFFSET_OUT_OF_RANGE) || r == 1 || atomic_load(&partition->slot->start_offset) == start)
+            return r;
+    }
 }

@@ -170,19 +170,44 @@ static bool trim_lies_below(const struct trim_delete *delete, int32_t i)
     return next <= delete->start_offset;
 }
 
-static int trim_run_delete(struct kfl__catalog_txn *txn, void *context)
+static int trim_put_start(struct kfl__catalog_txn *txn, void *context)
 {
     struct trim_delete *delete = context;
     struct kfl__partition *partition = delete->partition;
     struct kfl__partition_row row;
-    delete->count = 0;
     int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
     if (r < 0)
         return r;
     if (row.start_offset > delete->start_offset)
         delete->start_offset = row.start_offset;
     row.start_offset = delete->start_offset;
-    r = kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+/* The new start, true from here on; before any file goes, so that no reader takes what is gone for a gap in the numbers. */
+static int trim_move_start(struct trim_delete *delete)
+{
+    struct kfl__partition *partition = delete->partition;
+    struct kfl__slot *slot = partition->slot;
+    int r = kfl__catalog_change_run(partition->core->catalog, trim_put_start, delete);
+    KFL_STEP("trim.started");
+    if (r == 0)
+        r = kfl__partition_lock(partition, -1);
+    if (r < 0)
+        return r;
+    if (atomic_load(&slot->start_offset) < delete->start_offset)
+        atomic_store_explicit(&slot->start_offset, delete->start_offset, memory_order_release);
+    kfl__partition_unlock(partition);
+    kfl__notify_raise(partition->core, slot);
+    return 0;
+}
+
+static int trim_put_trash(struct kfl__catalog_txn *txn, void *context)
+{
+    struct trim_delete *delete = context;
+    struct kfl__partition *partition = delete->partition;
+    int r = 0;
+    delete->count = 0;
     for (int32_t i = 0; r == 0 && i < delete->row_count && delete->count < TRIM_FILES; i++) {
         if (!trim_lies_below(delete, i))
             continue;
@@ -194,32 +219,30 @@ static int trim_run_delete(struct kfl__catalog_txn *txn, void *context)
     return r;
 }
 
-/* One transaction's worth: as many files as it takes. */
-static int trim_delete_some(struct trim_delete *delete, int64_t *out_start_offset)
+/* One transaction's worth of files: off the list, then off the disk. */
+static int trim_files(struct trim_delete *delete)
 {
     struct kfl__partition *partition = delete->partition;
-    struct kfl__slot *slot = partition->slot;
-    int r = kfl__catalog_change_run(partition->core->catalog, trim_run_delete, delete);
+    int r = kfl__catalog_change_run(partition->core->catalog, trim_put_trash, delete);
+    if (r < 0 || delete->count == 0)
+        return r;
     KFL_STEP("trim.committed");
-    if (r == 0)
-        r = kfl__partition_lock(partition, -1);
+    r = kfl__partition_lock(partition, -1);
     if (r < 0)
         return r;
-    if (atomic_load(&slot->start_offset) < delete->start_offset)
-        atomic_store_explicit(&slot->start_offset, delete->start_offset, memory_order_release);
-    if (delete->count > 0)
-        atomic_fetch_add(&slot->manifest_version, 1);
+    atomic_fetch_add(&partition->slot->manifest_version, 1);
     kfl__partition_unlock(partition);
-    *out_start_offset = delete->start_offset;
     kfl__segments_discard(partition, delete->ids, delete->count);
-    kfl__notify_raise(partition->core, slot);
     return 0;
 }
 
 static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
 {
-    int r;
     struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
+    int r = trim_move_start(&delete);
+    if (r < 0)
+        return r;
+    *out_start_offset = delete.start_offset;
     do {
         struct kfl__segment_row *rows = NULL;
         int64_t base;
@@ -231,7 +254,7 @@ static int trim_delete(struct kfl__partition *partition, int64_t before_offset, 
             if (rows[i].segment_id == delete.active && rows[i].base_offset < 0)
                 rows[i].base_offset = base;
         delete.rows = rows;
-        r = trim_delete_some(&delete, out_start_offset);
+        r = trim_files(&delete);
         kfl__free(rows);
     } while (r == 0 && delete.count == TRIM_FILES);
     return r;

@@ -39,8 +39,11 @@ static int segments_collect(const struct kfl__segment_row *row, void *context)
 static int segments_read_rows(struct kfl__catalog_txn *txn, void *context)
 {
     struct segments_look *look = context;
+    struct kfl__partition_row row;
     look->count = 0;
-    return kfl__segments_visit(txn, look->partition->topic->id, look->partition->number, segments_collect, look);
+    /* Of a deleted topic there are no files, which must not be taken for an empty list. */
+    int r = kfl__partition_get(txn, look->partition->topic->id, look->partition->number, &row);
+    return r < 0 ? r : kfl__segments_visit(txn, look->partition->topic->id, look->partition->number, segments_collect, look);
 }
 
 int kfl__segments_rows(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count)
