@@ -13,7 +13,8 @@
 #define POWER_GROUP "readers"
 #define POWER_PARTITIONS_MAX 3
 #define POWER_SENDERS 64
-#define POWER_SEQUENCES 4096
+#define POWER_SEQUENCES 8192
+#define POWER_BURST 59   /* sends many small records at once */
 #define POWER_CHECKER 60 /* senders from here on are checkers */
 
 enum power_mark_kind {
@@ -64,5 +65,10 @@ void power_expect_trace(struct power_expect *expect, const struct recorder_trace
 void power_expect_all(struct power_expect *expect, bool dense);
 /* In a process of its own: open what lies there, hold it against what is expected, go on with it. 0, or 1 and a message. */
 int power_check_run(const struct power_expect *expect, const char *folder, uint32_t round, struct recorder_trace *trace);
+/*
+ * The same for a process that has the store open while another one dies, which writes `trace`: opens, tells
+ * it by a byte to `up`, waits for one from `down`, and judges without opening anew.
+ */
+int power_check_survive(const struct recorder_trace *trace, const char *folder, bool dense, int up, int down);
 
 #endif

@@ -36,7 +36,9 @@ static int load_fail(struct load_thread *thread, const char *what)
 static void load_mark(uint32_t kind, int32_t partition, uint32_t sender, uint64_t sequence, int64_t offset, bool durable)
 {
     struct power_mark mark = {kind, partition, sender, durable, sequence, offset};
-    bool before = kind == POWER_BEGUN || kind == POWER_COMMIT_BEGUN || kind == POWER_DELETE_BEGUN;
+    /* What is about to happen has changed nothing; of many that were told at once the first one compares. */
+    bool before = kind == POWER_BEGUN || kind == POWER_COMMIT_BEGUN || kind == POWER_DELETE_BEGUN ||
+                  (sender == POWER_BURST && sequence % 64 != 1);
     recorder_mark(&mark, sizeof mark, !before);
 }
 
@@ -85,6 +87,30 @@ static int load_packed(struct load_thread *thread, kfl_producer *producer, bool 
         return load_fail(thread, "send_packed");
     for (uint64_t i = 0; i < count; i++)
         load_mark(POWER_TOLD, rows[i].partition, thread->sender, first + i, rows[i].offset, durable);
+    return 0;
+}
+
+/* More records than a step of the floor has numbers. */
+static int load_burst(struct load_thread *thread)
+{
+    enum { ROWS = 64, ROUNDS = 66, SIZE = sizeof(struct told) };
+    uint8_t bytes[ROWS * SIZE];
+    kfl_packed_row rows[ROWS];
+    uint64_t sequence = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        memset(rows, 0, sizeof rows);
+        for (int i = 0; i < ROWS; i++) {
+            told_write(bytes + i * SIZE, POWER_BURST, sequence + (uint64_t)i + 1, SIZE);
+            rows[i].timestamp_ms = KFL_TIMESTAMP_NOW;
+            rows[i].key_size = -1;
+            rows[i].value_size = SIZE;
+        }
+        load_mark(POWER_BEGUN, 0, POWER_BURST, sequence + ROWS, 0, false);
+        if (kfl_producer_send_packed(thread->one, POWER_TOPIC, rows, ROWS, bytes, sizeof bytes) < 0)
+            return load_fail(thread, "burst");
+        for (int i = 0; i < ROWS; i++)
+            load_mark(POWER_TOLD, 0, POWER_BURST, ++sequence, rows[i].offset, false);
+    }
     return 0;
 }
 
@@ -176,7 +202,7 @@ static void *load_thread_run(void *context)
 {
     struct load_thread *thread = context;
     for (int32_t i = 0; i < thread->load->steps && thread->failed == 0; i++)
-        if (thread->sequence + 2 * PACKED_MAX < POWER_SEQUENCES)
+        if (thread->sequence + 3 * PACKED_MAX < POWER_SEQUENCES)
             load_step(thread);
     return NULL;
 }
@@ -251,6 +277,8 @@ int power_load_run(const struct power_load *load)
         setenv("KAFKALITE_FAULT", load->fault, 1);
     recorder_start(load->folder, load->trace, load->lies);
     if (load_open(&first, background) != 0 || load_create(&first) != 0)
+        return 1;
+    if (chance_below(&chance, 4) == 0 && load->phase == 0 && load_burst(&first) != 0)
         return 1;
     for (uint32_t i = 0; i < count; i++) {
         threads[i] = first;

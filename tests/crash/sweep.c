@@ -6,7 +6,8 @@
  *
  * Needs a build with fault points. Each try has a store of its own: a first process is killed with a tail
  * that is not synced; (every other time the state file is taken away, as a reboot does); a second one is
- * killed at the point, be it in recovering that tail, in its own work, or in closing; a third one judges.
+ * killed at the point, be it in recovering that tail, in its own work, or in closing; a third one judges, and
+ * is one that had the store open all the time in every third try.
  * Passages are 1, 2, 3, 5, 8, … until one is not reached; with --steep 2 every second of these numbers.
  *
  * This holds the library to rule:R2 rule:R3 rule:R4 rule:R6 rule:R7 rule:R10 rule:R20 rule:R22 rule:R27.
@@ -53,21 +54,45 @@ static int run_load(const struct power_load *load)
     return end_of(pid);
 }
 
-static int judge(const struct power_expect *expect, const char *folder)
+/* Who judges, and (survivor) has the store open from now on. */
+struct judge {
+    pid_t pid;
+    int up, down;
+};
+
+static void start_judge(struct judge *judge, const struct recorder_trace *trace, const char *folder, bool dense, bool survivor)
 {
-    pid_t pid = fork();
-    if (pid == 0) {
+    int up[2], down[2];
+    char byte;
+    if (pipe(up) != 0 || pipe(down) != 0)
+        abort();
+    judge->pid = fork();
+    if (judge->pid == 0) {
         alarm(60);
-        _exit(power_check_run(expect, folder, 0, NULL));
+        _exit(power_check_survive(trace, folder, dense, up[1], down[0]));
     }
-    return end_of(pid);
+    close(up[1]);
+    close(down[0]);
+    judge->up = up[0];
+    judge->down = down[1];
+    if (survivor && read(judge->up, &byte, 1) != 1)
+        fprintf(stderr, "the survivor has not opened\n");
+}
+
+static int end_judge(struct judge *judge)
+{
+    (void)!write(judge->down, "!", 1);
+    int r = end_of(judge->pid);
+    close(judge->up);
+    close(judge->down);
+    return r;
 }
 
 /* One try: 1 when the point was reached, 0 when not; what is bad is told and counted. */
-static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool reboot)
+static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool reboot, bool survivor)
 {
+    struct judge judge;
     struct recorder_trace *trace = recorder_trace_make(TRACE_ROOM);
-    struct power_expect *expect = power_expect_make();
     struct power_load load = {.trace = trace, .seed = seed, .steps = 40, .kill = true};
     char state[300];
     snprintf(load.folder, sizeof load.folder, "%s/work", sweep->folder);
@@ -84,26 +109,29 @@ static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool 
         load.kill = false;
         load.steps = 70;
         load.fault = fault;
+        if (survivor)
+            start_judge(&judge, trace, load.folder, !reboot, true);
         end = run_load(&load);
         reached = end == -SIGKILL;
     }
     int bad = end != -SIGKILL && end != 0;
-    if (!bad) {
-        /* The kernel counts a process's start in 10 ms: who was killed is not the judge. */
-        nanosleep(&(struct timespec){.tv_nsec = 11000000}, NULL);
-        power_expect_trace(expect, trace);
-        power_expect_all(expect, !reboot);
-        bad = judge(expect, load.folder);
-    }
+    /* The kernel counts a process's start in 10 ms: who was killed is not the judge. */
+    nanosleep(&(struct timespec){.tv_nsec = 11000000}, NULL);
+    if (!survivor)
+        start_judge(&judge, trace, load.folder, !reboot, false);
+    int judged = end_judge(&judge);
+    bad = bad ? bad : judged;
     if (bad) {
         char kept[300];
         snprintf(kept, sizeof kept, "%s/failed-%" PRId64, sweep->folder, sweep->failed++);
         if (rename(load.folder, kept) != 0)
             perror(kept);
         fprintf(stderr, "FAILED: seed %" PRIu64 " %s%s (%d): %s\n", seed, fault == NULL ? "no fault" : fault,
-                reboot ? " after a reboot" : "", bad, kept);
+                reboot     ? " after a reboot"
+                : survivor ? " beside a survivor"
+                           : "",
+                bad, kept);
     }
-    power_expect_drop(expect);
     recorder_trace_drop(trace);
     return reached;
 }
@@ -113,8 +141,8 @@ static void learn_points(struct sweep *sweep)
     char line[128];
     snprintf(sweep->list, sizeof sweep->list, "%s/points", sweep->folder);
     setenv("KAFKALITE_FAULT_LIST", sweep->list, 1);
-    try_once(sweep, sweep->seed, NULL, false);
-    try_once(sweep, sweep->seed, NULL, true);
+    try_once(sweep, sweep->seed, NULL, false, false);
+    try_once(sweep, sweep->seed, NULL, true, false);
     unsetenv("KAFKALITE_FAULT_LIST");
     FILE *list = fopen(sweep->list, "r");
     while (list != NULL && fgets(line, sizeof line, list) != NULL && sweep->point_count < POINTS_MAX) {
@@ -136,10 +164,11 @@ static void sweep_point(struct sweep *sweep, const char *point, int64_t only, in
     while (reached) {
         char fault[128];
         snprintf(fault, sizeof fault, "%s:%" PRId64 "=kill", point, only > 0 ? only : passage);
-        reached = try_once(sweep, sweep->seed + (uint64_t)(number / 2), fault, number % 2 != 0);
-        if (only > 0 && number > 0)
+        reached = try_once(sweep, sweep->seed + (uint64_t)(number / 3), fault, number % 3 == 1, number % 3 == 2);
+        if (only > 0 && number == 2)
             return;
-        for (int64_t i = 0; i < steep; i++) {
+        /* The first passage in all three ways, the others in turn. */
+        for (int64_t i = 0; i < steep && number >= 2; i++) {
             int64_t after = passage + next;
             passage = next;
             next = after;
