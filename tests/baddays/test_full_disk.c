@@ -3,7 +3,7 @@
  * A disk that is full again and again. A small file system is filled up to a few bytes, and then the store
  * is worked until something is refused: at a roll, a create, a commit, whatever comes first. The call that met it
  * says KFL_E_NO_SPACE; all that was acknowledged stays readable, offsets and groups stay as they were, and
- * with space again the same process goes on. promise:P7 rule:R23
+ * with space again the same process goes on. promise:P7 rule:R23 kafka:L7
  */
 #include <check.h>
 #include <errno.h>
