@@ -18,12 +18,15 @@
 #define POLL_SPIN_NS 20000
 #define POLL_LOOK_NS INT64_C(1000000000)
 
-static int poll_push_event(kfl_consumer *consumer, int32_t kind, const struct kfl__assigned *assigned, int64_t offset,
+/* The position stands behind what is told; where it cannot be told it goes back, to be met again. */
+static int poll_push_event(kfl_consumer *consumer, int32_t kind, struct kfl__assigned *assigned, int64_t offset,
                            int64_t end_offset, const char *text)
 {
     kfl_event *event = kfl__alloc(sizeof *event);
-    if (event == NULL)
+    if (event == NULL) {
+        kfl__cursor_seek(&assigned->cursor, offset);
         return kfl__fail(KFL_E_NOMEM, "an event: out of memory");
+    }
     event->kind = kind;
     event->partition = assigned->partition->number;
     event->offset = offset;
