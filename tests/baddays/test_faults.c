@@ -502,7 +502,67 @@ START_TEST(a_call_that_fails_once_is_an_error_and_no_more)
 {
     struct chance chance = chance_begin("calls");
     const struct call *call = &calls[_i / LIFE_COUNT];
+    if (getenv("KAFKALITE_TEST_CASES") == NULL && chance_below(&chance, 3) != 0)
+        return; /* a sample of all pairs of a call and a life */
     ck_assert_int_eq(sweep(&chance, (enum life)(_i % LIFE_COUNT), call->point, call->error, stride_of(call->stride)), 0);
+}
+END_TEST
+
+/* Memory is refused while holes are met: the poll is done again, and each of them is told once. */
+static int poll_with_holes(void *context)
+{
+    int n = *(const int *)context, holes = 0, records_seen = 0, r;
+    char plan[40];
+    kfl_store *store = NULL;
+    kfl_consumer *consumer = NULL;
+    kfl_config *config = day_config();
+    kfl_partition_offset from = {.topic = day_topics[0], .partition = day_numbers[0], .offset = KFL_OFFSET_BEGINNING};
+    alarm(20);
+    if (kfl_store_open(run->store, config, &store) < 0 || kfl_consumer_open(store, NULL, &consumer) < 0 ||
+        kfl_consumer_assign(consumer, &from, 1) < 0)
+        return 2;
+    snprintf(plan, sizeof plan, "memory.alloc:%d=ENOMEM", n);
+    kfl__fault_arm(plan);
+    do {
+        kfl_records *records = NULL;
+        kfl_event *event = NULL;
+        r = kfl_consumer_poll(consumer, 0, 7, &records);
+        records_seen += r > 0 ? r : 0;
+        kfl_records_release(records);
+        if (r == KFL_E_NOMEM)
+            run->errors++;
+        if (r == KFL_E_EVENT && kfl_consumer_next_event(consumer, &event) == 1) {
+            holes += (int)(kfl_event_end_offset(event) - kfl_event_offset(event));
+            kfl_event_release(event);
+        }
+    } while (r > 0 || r == KFL_E_NOMEM || r == KFL_E_EVENT);
+    kfl__fault_arm(NULL);
+    kfl_consumer_close(consumer);
+    kfl_store_close(store);
+    kfl_config_destroy(config);
+    if (r < 0 || records_seen + holes != day_ends[0] || holes < 2) {
+        fprintf(stderr, "%s: %d records and %d in holes, of %d (%d)\n", plan, records_seen, holes, (int)day_ends[0], r);
+        return 1;
+    }
+    return 0;
+}
+
+START_TEST(a_hole_is_told_although_memory_was_refused)
+{
+    char path[800];
+    memset(run, 0, sizeof *run);
+    snprintf(run->store, sizeof run->store, "%s/s", temp_dir_path());
+    day_make(run->store, true);
+    snprintf(path, sizeof path, "%s/topics/1/0/00000000000000000001.log", run->store);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    for (int64_t place = 5000; place <= 45000; place += 20000)
+        ck_assert_int_eq(pwrite(fd, "?!?!?!?!", 8, place), 8);
+    close(fd);
+    for (int n = 1, met = 0; n < 60; n++) {
+        ck_assert_int_eq(child_run(poll_with_holes, &n), 0);
+        ck_assert_msg(n < 59 || run->errors > met, "never met");
+    }
+    day_remove(run->store);
 }
 END_TEST
 
@@ -539,6 +599,7 @@ Suite *kfl_suite(void)
     tcase_add_unchecked_fixture(tests, setup, teardown);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(tests, a_run_without_faults_passes);
+    tcase_add_test(tests, a_hole_is_told_although_memory_was_refused);
     tcase_add_loop_test(tests, memory_that_is_refused_once_is_an_error_and_no_more, 0, LIFE_COUNT);
     tcase_add_loop_test(tests, a_call_that_fails_once_is_an_error_and_no_more, 0,
                         LIFE_COUNT * (int)(sizeof calls / sizeof calls[0]));

@@ -192,13 +192,21 @@ static void fill_up(struct full *full, int64_t room)
     off_t at = lseek(fd, 0, SEEK_END);
     if (fd < 0 || fstatvfs(fd, &status) < 0)
         give_up(full, "the filler cannot be made");
-    int64_t left = (int64_t)status.f_bfree * (int64_t)status.f_frsize;
-    if (left - room > 65536 && fallocate(fd, 0, at, left - room - 32768) == 0)
-        at += left - room - 32768;
-    /* The last bytes one by one: what a file system calls available is a guess. */
-    while (fstatvfs(fd, &status) == 0 && (int64_t)status.f_bfree * (int64_t)status.f_frsize > room) {
-        size_t size = (int64_t)status.f_bfree * (int64_t)status.f_frsize - room < 4096 ? 512 : sizeof bytes;
-        if (pwrite(fd, bytes, size, at) != (ssize_t)size || fsync(fd) < 0)
+    /* What is called free is more than what one file gets: large pieces first, then smaller ones. */
+    for (int64_t piece = (int64_t)status.f_bfree * (int64_t)status.f_frsize; piece >= 65536;) {
+        int64_t left = fstatvfs(fd, &status) == 0 ? (int64_t)status.f_bfree * (int64_t)status.f_frsize - room - 32768 : 0;
+        if (piece > left)
+            piece = left;
+        if (piece > 0 && fallocate(fd, 0, at, piece) == 0)
+            at += piece;
+        else
+            piece /= 2;
+    }
+    /* The last bytes one by one: what a file system calls free is a guess, and a better one after a sync. */
+    for (int writes = 1; writes < 400 && fstatvfs(fd, &status) == 0; writes++) {
+        int64_t free_bytes = (int64_t)status.f_bfree * (int64_t)status.f_frsize;
+        size_t size = free_bytes - room < 4096 ? 512 : sizeof bytes;
+        if (free_bytes <= room || pwrite(fd, bytes, size, at) != (ssize_t)size || (writes % 32 == 0 && fsync(fd) < 0))
             break;
         at += (off_t)size;
     }
