@@ -18,7 +18,7 @@ END
 core='build-essential meson ninja-build pkg-config liblmdb-dev libxxhash-dev'
 more='libzstd-dev liblz4-dev check libsmartcols-dev libjansson-dev python3 python3-pytest
 python3-hypothesis xz-utils git'
-tools='clang clang-tidy clang-format valgrind gcovr strace mypy
+tools='clang clang-tidy clang-format valgrind gcovr strace mypy xfsprogs btrfs-progs
 libsqlite3-dev librocksdb-dev libleveldb-dev'
 
 minimal=no dev=no check=no
