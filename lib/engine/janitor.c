@@ -35,7 +35,7 @@ struct janitor {
     _Atomic int stop;
     _Atomic uint32_t word; /* of this process: raised to wake the thread */
     _Atomic uint32_t sleeps;
-    int64_t noted_at_ns;
+    _Atomic int64_t noted_at_ns; /* rounds of the helper and of kfl_store_maintain() may run at once */
 };
 
 /* One round over the open partitions. */
@@ -212,14 +212,14 @@ static void janitor_round(struct janitor *janitor, struct janitor_round *round)
     round->janitor = janitor;
     round->now_ns = kfl__clock_steady_ns();
     round->next_ns = INT64_MAX;
-    round->note = round->now_ns - janitor->noted_at_ns >= JANITOR_NOTE_NS || round->budget_ends_ns >= 0;
+    round->note = round->now_ns - atomic_load(&janitor->noted_at_ns) >= JANITOR_NOTE_NS || round->budget_ends_ns >= 0;
     janitor_run_chores(janitor, round);
     if (round->note)
         janitor_adopt(round);
     if (kfl__topics_visit_open(janitor->core, janitor_visit, round) == KFL_E_TIMEOUT)
         round->more = true;
     if (round->note)
-        janitor->noted_at_ns = round->now_ns;
+        atomic_store(&janitor->noted_at_ns, round->now_ns);
 }
 
 static void *janitor_thread(void *context)
