@@ -211,7 +211,8 @@ static int check_durable(const struct check *check)
             const struct expect_partition *partition = &expect->partition[told->partition];
             if (!told->told || check->found[sender][sequence] != 0)
                 continue;
-            if (told->offset < 0 ? partition->start_begun > 0 : told->offset < check->start[told->partition])
+            int64_t start = check->survivor ? partition->start_begun : check->start[told->partition];
+            if (told->offset < 0 ? partition->start_begun > 0 : told->offset < start)
                 continue;
             if (expect->all || told->durable || (told->offset >= 0 && told->offset < partition->durable_end))
                 return check_fail("partition %d: sender %u record %" PRIu64 ", durable at offset %" PRId64 ", is lost",

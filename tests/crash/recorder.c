@@ -145,21 +145,25 @@ static void file_resize(struct recorded_file *file, size_t size)
     file->size = size;
 }
 
-static void file_open_own(struct recorded_file *file)
+/* False: somebody who is not recorded has unlinked it. */
+static bool file_open_own(struct recorded_file *file)
 {
     char path[2 * PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", recorder_folder, file->path);
     file->fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (file->fd < 0)
+    if (file->fd < 0 && errno != ENOENT)
         give_up(path);
+    return file->fd >= 0;
 }
 
 static void file_compare(struct recorded_file *file)
 {
     struct stat status;
     uint32_t number = (uint32_t)(file - recorder_files);
-    if (file->fd < 0)
-        file_open_own(file);
+    if (file->fd < 0 && !file_open_own(file)) {
+        file_gone(file);
+        return;
+    }
     if (fstat(file->fd, &status) != 0)
         give_up(file->path);
     size_t size = (size_t)status.st_size;
