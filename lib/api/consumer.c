@@ -9,7 +9,7 @@
 #include "engine/group.h"
 #include "engine/notify.h"
 
-int kfl__consumer_enter(kfl_consumer *consumer)
+KFL_UNCHECKED int kfl__consumer_enter(kfl_consumer *consumer)
 {
     if (consumer == NULL)
         return kfl__fail(KFL_E_INVALID, "the consumer is NULL");
@@ -20,7 +20,7 @@ int kfl__consumer_enter(kfl_consumer *consumer)
     return 0;
 }
 
-int kfl__consumer_leave(kfl_consumer *consumer, int r)
+KFL_UNCHECKED int kfl__consumer_leave(kfl_consumer *consumer, int r)
 {
     kfl__mutex_unlock(&consumer->lock);
     kfl__core_leave(consumer->core);

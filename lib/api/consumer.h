@@ -44,7 +44,10 @@ struct kfl_consumer {
     struct kfl_event *events, **last_event;
 };
 
-/* NULL -> KFL_E_INVALID; then enters the core and takes the lock. On success the caller calls kfl__consumer_leave. */
+/*
+ * NULL -> KFL_E_INVALID; then enters the core and takes the lock. On success the caller calls kfl__consumer_leave.
+ * Which of both it was cannot be told to the analysis of locks, so it does not look at them.
+ */
 int kfl__consumer_enter(kfl_consumer *consumer);
 int kfl__consumer_leave(kfl_consumer *consumer, int r);
 /* The assigned partition; NULL and KFL_E_INVALID with text when it is not. Holding the lock. */

@@ -144,7 +144,7 @@ static int poll_check(kfl_consumer *consumer)
 }
 
 /* Holding the lock, which is given up meanwhile: until there may be something, the deadline, or a reason to stop. */
-static int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
+static KFL_UNCHECKED int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
 {
     _Atomic uint32_t *word = kfl__notify_word(consumer->core);
     uint32_t value = atomic_load_explicit(word, memory_order_acquire);
@@ -182,7 +182,7 @@ static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *re
     }
 }
 
-int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_t max_records, kfl_records **out_records)
+KFL_UNCHECKED int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_t max_records, kfl_records **out_records)
 {
     kfl_records *records = NULL;
     if (out_records == NULL || max_records < 0 || max_records > POLL_RECORDS_MAX || timeout_ms < -1)
