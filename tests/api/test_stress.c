@@ -54,7 +54,7 @@ static void *produce(void *context)
         struct value value = value_of(self->number, self->done++);
         int64_t offset = -1;
         name_of(name, topic);
-        OK(kfl_producer_send(producer, name, partition, "k", 1, &value, 24 + chance_below(&self->chance, 100), NULL, 0,
+        OK(kfl_producer_send(producer, name, partition, "k", 1, &value, 16 + chance_below(&self->chance, 100), NULL, 0,
                              KFL_TIMESTAMP_NOW, &offset));
         if (offset == KFL_OFFSET_PENDING) {
             atomic_fetch_add(&appended_beside[topic][partition], 1);
