@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each header of lib/ compiles alone, and all of lib/ as one file: static names are unique."""
+"""Each header of lib/ compiles alone, and all of lib/ as one file: static names are unique; each file has its licence."""
 import glob
 import os
 import unittest
@@ -28,6 +28,18 @@ class Sources(unittest.TestCase):
     def test_every_source_is_built(self):
         there = {os.path.realpath(path) for path in glob.glob(LIB + "/*/*.c")}
         self.assertEqual(there - {os.path.realpath(path) for path in tree.LIBRARY_FILES}, set())
+
+    def test_every_file_tells_its_licence_and_ends_its_lines(self):
+        paths = [os.path.join(folder, name) for top in ("include", "lib", "tools", "examples", "bench", "tests")
+                 for folder, _, names in os.walk(os.path.join(tree.SOURCE, top)) for name in names
+                 if name.endswith((".c", ".h", ".py", ".sh", ".map", ".in", "meson.build"))]
+        self.assertGreater(len(paths), 200)
+        for path in paths:
+            with self.subTest(path=path), open(path, encoding="utf-8") as file:
+                text = file.read()
+                self.assertIn("SPDX-License-Identifier: MIT", text[:100])
+                self.assertTrue(text.endswith("\n"))
+                self.assertNotRegex(text, r"[ \t]\n")
 
 
 if __name__ == "__main__":
