@@ -3,10 +3,8 @@
 #include "power.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kafkalite.h"
 #include "records.h"
@@ -292,10 +290,8 @@ int power_load_run(const struct power_load *load)
         pthread_join(ids[i], NULL);
         failed |= threads[i].failed;
     }
-    if (load->kill) {
-        recorder_stop();
-        kill(getpid(), SIGKILL);
-    }
+    if (load->kill)
+        recorder_kill();
     kfl_consumer_close(first.consumer);
     if (kfl_producer_close(first.one) < 0 || kfl_producer_close(first.all) < 0 || kfl_producer_close(first.lingering) < 0 ||
         kfl_store_close(first.store) < 0)

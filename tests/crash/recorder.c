@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -535,6 +536,13 @@ void recorder_stop(void)
     free(recorder_files);
     recorder_trace = NULL;
     end();
+}
+
+void recorder_kill(void)
+{
+    begin();
+    compare_all();
+    kill(getpid(), SIGKILL);
 }
 
 void recorder_mark(const void *payload, uint32_t size, bool compare)

@@ -67,6 +67,8 @@ enum {
  */
 void recorder_start(const char *folder, struct recorder_trace *trace, int lies);
 void recorder_stop(void);
+/* End this process by SIGKILL, with the trace up to date and no other thread in the middle of an event. */
+void recorder_kill(void);
 /* Compares first, so that what was stored before is in the trace before the mark. */
 void recorder_mark(const void *payload, uint32_t size, bool compare);
 

@@ -114,7 +114,7 @@ static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool 
         end = run_load(&load);
         reached = end == -SIGKILL;
     }
-    int bad = end != -SIGKILL && end != 0;
+    int bad = end == -SIGKILL ? 0 : end;
     /* The kernel counts a process's start in 10 ms: who was killed is not the judge. */
     nanosleep(&(struct timespec){.tv_nsec = 11000000}, NULL);
     if (!survivor)
