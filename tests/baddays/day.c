@@ -60,8 +60,9 @@ int day_append(kfl_producer *producer, int partition, int64_t from, int64_t to, 
         int key_size = snprintf(key, sizeof key, "k%lld", (long long)n);
         size_t size = day_value(partition, n, value);
         *out_next = n;
-        int r = kfl_producer_send(producer, day_topics[partition], day_numbers[partition], key, (size_t)key_size,
-                                  value, size, NULL, 0, 1700000000000 + n, &offset);
+        int r =
+            kfl_producer_send(producer, day_topics[partition], day_numbers[partition], key,
+                              (size_t)key_size, value, size, NULL, 0, 1700000000000 + n, &offset);
         if (r < 0)
             return r;
         if (offset != n) {
@@ -84,8 +85,10 @@ static int day_append_packed(kfl_producer *producer, int partition, int64_t from
         used += (size_t)key_size;
         size_t size = day_value(partition, n, bytes + used);
         used += size;
-        rows[n - from] = (kfl_packed_row){.timestamp_ms = 1700000000000 + n, .partition = day_numbers[partition],
-                                          .key_size = key_size, .value_size = (int32_t)size};
+        rows[n - from] = (kfl_packed_row){.timestamp_ms = 1700000000000 + n,
+                                          .partition = day_numbers[partition],
+                                          .key_size = key_size,
+                                          .value_size = (int32_t)size};
     }
     int r = kfl_producer_send_packed(producer, day_topics[partition], rows, 3, bytes, used);
     return r < 0 ? r : rows[0].offset != from ? KFL_E_BUG : 0;
@@ -116,7 +119,8 @@ static int day_fill(kfl_store *store)
         /* Some batches hold more than one record. */
         for (int64_t n = 0; n < day_ends[p] && r == 0;) {
             bool packed = n % 10 == 7 && n + 3 <= day_ends[p];
-            r = packed ? day_append_packed(producer, p, n) : day_append(producer, p, n, n + 1, &next);
+            r = packed ? day_append_packed(producer, p, n)
+                       : day_append(producer, p, n, n + 1, &next);
             n += packed ? 3 : 1;
         }
         if (r == 0 && p == 1)
@@ -128,8 +132,9 @@ static int day_fill(kfl_store *store)
         r = kfl_config_set(config, "group.id", DAY_GROUP);
     if (r == 0)
         r = kfl_consumer_open(store, config, &consumer);
-    kfl_partition_offset offsets[2] = {{.topic = "orders", .partition = 0, .offset = day_committed[0]},
-                                       {.topic = "orders", .partition = 1, .offset = day_committed[1]}};
+    kfl_partition_offset offsets[2] = {
+        {.topic = "orders", .partition = 0, .offset = day_committed[0]},
+        {.topic = "orders", .partition = 1, .offset = day_committed[1]}};
     if (r == 0)
         r = kfl_consumer_commit_offsets(consumer, offsets, 2);
     kfl_config_destroy(config);
@@ -185,9 +190,10 @@ static void visit_take(struct day_visit *visit, int p, const kfl_record *record)
     size_t size = day_value(p, record->offset, expected);
     int key_size = snprintf(key, sizeof key, "k%lld", (long long)record->offset);
     bool right = record->value_size == size && memcmp(record->value, expected, size) == 0 &&
-                 record->key_size == (size_t)key_size && memcmp(record->key, key, record->key_size) == 0 &&
-                 record->timestamp_ms == 1700000000000 + record->offset && strcmp(record->topic, day_topics[p]) == 0 &&
-                 record->partition == day_numbers[p];
+                 record->key_size == (size_t)key_size &&
+                 memcmp(record->key, key, record->key_size) == 0 &&
+                 record->timestamp_ms == 1700000000000 + record->offset &&
+                 strcmp(record->topic, day_topics[p]) == 0 && record->partition == day_numbers[p];
     uint8_t *fate = &visit->partitions[p].fates[record->offset];
     *fate = right && *fate == DAY_UNSEEN ? DAY_RIGHT : DAY_WRONG;
 }
@@ -207,7 +213,8 @@ static void visit_take_event(struct day_visit *visit, int p, const kfl_event *ev
 static int visit_read(kfl_store *store, struct day_visit *visit, int p, int64_t from)
 {
     kfl_consumer *consumer = NULL;
-    kfl_partition_offset assigned = {.topic = day_topics[p], .partition = day_numbers[p], .offset = from};
+    kfl_partition_offset assigned = {
+        .topic = day_topics[p], .partition = day_numbers[p], .offset = from};
     int r = kfl_consumer_open(store, NULL, &consumer);
     if (r == 0)
         r = kfl_consumer_assign(consumer, &assigned, 1);
@@ -258,8 +265,9 @@ static void visit_append(kfl_store *store, struct day_visit *visit)
         return;
     for (int p = 0; p < DAY_PARTITIONS; p++) {
         int64_t offset = -1;
-        visit->partitions[p].append = visit_note(
-            visit, kfl_producer_send(producer, day_topics[p], day_numbers[p], NULL, 0, "after", 5, NULL, 0, KFL_TIMESTAMP_NOW, &offset));
+        visit->partitions[p].append =
+            visit_note(visit, kfl_producer_send(producer, day_topics[p], day_numbers[p], NULL, 0,
+                                                "after", 5, NULL, 0, KFL_TIMESTAMP_NOW, &offset));
         if (visit->partitions[p].append < 0)
             continue;
         visit->partitions[p].appended_at = offset;
@@ -285,8 +293,10 @@ static void visit_body(const char *path, int flags, struct day_visit *visit)
         visit->partitions[p].appended_at = -1;
         visit->partitions[p].start_offset = visit->partitions[p].end_offset = -1;
         visit->partitions[p].read = visit_read(store, visit, p, KFL_OFFSET_BEGINNING);
-        (void)kfl_topic_start_offset(store, day_topics[p], day_numbers[p], &visit->partitions[p].start_offset);
-        (void)kfl_topic_end_offset(store, day_topics[p], day_numbers[p], &visit->partitions[p].end_offset);
+        (void)kfl_topic_start_offset(store, day_topics[p], day_numbers[p],
+                                     &visit->partitions[p].start_offset);
+        (void)kfl_topic_end_offset(store, day_topics[p], day_numbers[p],
+                                   &visit->partitions[p].end_offset);
     }
     visit_committed(store, visit);
     if (flags & DAY_VERIFY) {
@@ -301,7 +311,8 @@ static void visit_body(const char *path, int flags, struct day_visit *visit)
 
 struct day_visit *day_visit_create(void)
 {
-    void *bytes = mmap(NULL, sizeof(struct day_visit), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *bytes = mmap(NULL, sizeof(struct day_visit), PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(bytes, MAP_FAILED);
     return bytes;
 }
@@ -327,8 +338,9 @@ void day_visit_run(const char *path, int flags, struct day_visit *visit)
 
 bool day_visit_is_whole(const struct day_visit *visit)
 {
-    bool whole = visit->signal == 0 && visit->exit_status == 0 && visit->open == 0 && visit->close == 0 && visit->verify == 0 &&
-                 visit->committed == 0 && visit->committed_right;
+    bool whole = visit->signal == 0 && visit->exit_status == 0 && visit->open == 0 &&
+                 visit->close == 0 && visit->verify == 0 && visit->committed == 0 &&
+                 visit->committed_right;
     for (int p = 0; p < DAY_PARTITIONS && whole; p++) {
         whole = visit->partitions[p].read == 0 && visit->partitions[p].append >= 0 &&
                 visit->partitions[p].fates[DAY_OFFSETS_MAX - 1] == DAY_UNSEEN &&
@@ -342,19 +354,23 @@ bool day_visit_is_whole(const struct day_visit *visit)
 const char *day_visit_text(const struct day_visit *visit)
 {
     static char text[1200];
-    int at = snprintf(text, sizeof text, "signal %d exit %d open %d close %d verify %d committed %d%s", visit->signal,
-                      visit->exit_status, visit->open, visit->close, visit->verify, visit->committed,
-                      visit->committed_right ? "" : " (wrong)");
+    int at =
+        snprintf(text, sizeof text, "signal %d exit %d open %d close %d verify %d committed %d%s",
+                 visit->signal, visit->exit_status, visit->open, visit->close, visit->verify,
+                 visit->committed, visit->committed_right ? "" : " (wrong)");
     for (int p = 0; p < DAY_PARTITIONS; p++) {
         int fates[4] = {0};
         for (int64_t n = 0; n < day_ends[p]; n++)
             fates[visit->partitions[p].fates[n]]++;
-        at += snprintf(text + at, sizeof text - (size_t)at,
-                       "; %s/%d: read %d, ends at %lld, %d right %d holes (to %lld) %d wrong%s %d unseen, append %d at %lld, read again %d",
-                       day_topics[p], day_numbers[p], visit->partitions[p].read, (long long)visit->partitions[p].end_offset,
-                       fates[DAY_RIGHT], fates[DAY_HOLE], (long long)visit->partitions[p].holes_end, fates[DAY_WRONG],
-                       visit->partitions[p].fates[DAY_OFFSETS_MAX - 1] == DAY_WRONG ? "+" : "", fates[DAY_UNSEEN],
-                       visit->partitions[p].append, (long long)visit->partitions[p].appended_at, visit->partitions[p].read_again);
+        at += snprintf(
+            text + at, sizeof text - (size_t)at,
+            "; %s/%d: read %d, ends at %lld, %d right %d holes (to %lld) %d wrong%s %d unseen, append %d at %lld, read again %d",
+            day_topics[p], day_numbers[p], visit->partitions[p].read,
+            (long long)visit->partitions[p].end_offset, fates[DAY_RIGHT], fates[DAY_HOLE],
+            (long long)visit->partitions[p].holes_end, fates[DAY_WRONG],
+            visit->partitions[p].fates[DAY_OFFSETS_MAX - 1] == DAY_WRONG ? "+" : "",
+            fates[DAY_UNSEEN], visit->partitions[p].append,
+            (long long)visit->partitions[p].appended_at, visit->partitions[p].read_again);
     }
     snprintf(text + at, sizeof text - (size_t)at, "; %s", visit->words);
     return text;
@@ -365,7 +381,8 @@ const char *day_visit_text(const struct day_visit *visit)
 static void copy_file(const char *from, const char *to, const struct stat *status)
 {
     static uint8_t bytes[65536];
-    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status->st_mode & 07777);
+    int in = open(from, O_RDONLY | O_CLOEXEC),
+        out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status->st_mode & 07777);
     ck_assert_int_ge(in, 0);
     ck_assert_int_ge(out, 0);
     ck_assert_int_eq(ftruncate(out, status->st_size), 0);
@@ -424,8 +441,10 @@ static int list_entry(const char *path, const struct stat *status, int kind, str
     (void)status;
     (void)walk;
     size_t size = strlen(path), suffix = strlen(listed_suffix);
-    if (kind == FTW_F && size >= suffix && strcmp(path + size - suffix, listed_suffix) == 0 && listed->count < 64)
-        snprintf(listed->paths[listed->count++], sizeof listed->paths[0], "%s", path + listed_root + 1);
+    if (kind == FTW_F && size >= suffix && strcmp(path + size - suffix, listed_suffix) == 0 &&
+        listed->count < 64)
+        snprintf(listed->paths[listed->count++], sizeof listed->paths[0], "%s",
+                 path + listed_root + 1);
     return 0;
 }
 

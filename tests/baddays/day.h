@@ -45,23 +45,23 @@ enum day_fate {
 };
 
 struct day_visit {
-    int signal;     /* that ended the visitor; SIGALRM: it hung; 0: none */
+    int signal; /* that ended the visitor; SIGALRM: it hung; 0: none */
     int exit_status;
-    int open;       /* the results, 0 or an error */
+    int open; /* the results, 0 or an error */
     int close;
-    int verify;     /* findings, or an error */
-    int committed;  /* 0, or an error */
+    int verify;    /* findings, or an error */
+    int committed; /* 0, or an error */
     bool committed_right;
     struct {
-        int read;             /* 0, or the error that ended the reading */
+        int read; /* 0, or the error that ended the reading */
         int64_t start_offset, end_offset;
-        int64_t holes_end;    /* highest end of a hole */
+        int64_t holes_end; /* highest end of a hole */
         uint8_t fates[DAY_OFFSETS_MAX];
-        int append;           /* 0 or more, or an error */
+        int append; /* 0 or more, or an error */
         int64_t appended_at;
-        int read_again;       /* 1: what was appended was read; 0: not; or an error */
+        int read_again; /* 1: what was appended was read; 0: not; or an error */
     } partitions[DAY_PARTITIONS];
-    char words[256];   /* of the first error */
+    char words[256]; /* of the first error */
 };
 
 enum {

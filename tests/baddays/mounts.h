@@ -16,11 +16,13 @@
 /* false: this machine does not let us. Every mount made afterwards vanishes with the process. */
 static inline bool mounts_begin(void)
 {
-    return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 /* A new file system of this kind at `folder`, of `megabytes`; `image` is a file for it. false: it cannot be had. */
-static inline bool mounts_make(const char *kind, const char *folder, const char *image, int megabytes)
+static inline bool mounts_make(const char *kind, const char *folder, const char *image,
+                               int megabytes)
 {
     char command[4096], options[64];
     (void)mkdir(folder, 0755);
@@ -29,7 +31,9 @@ static inline bool mounts_make(const char *kind, const char *folder, const char 
         return mount("none", folder, "tmpfs", 0, options) == 0;
     }
     /* A file of holes takes what is written to it only. xfs has no smaller size than 300 MiB. */
-    const char *make = strcmp(kind, "xfs") == 0 ? "mkfs.xfs -q -f" : strcmp(kind, "btrfs") == 0 ? "mkfs.btrfs -q -f" : "mkfs.ext4 -q -F";
+    const char *make = strcmp(kind, "xfs") == 0     ? "mkfs.xfs -q -f"
+                       : strcmp(kind, "btrfs") == 0 ? "mkfs.btrfs -q -f"
+                                                    : "mkfs.ext4 -q -F";
     snprintf(command, sizeof command,
              "truncate -s %dM '%s' && PATH=$PATH:/sbin:/usr/sbin && %s '%s' >/dev/null 2>&1 && "
              "mount -o loop '%s' '%s' 2>/dev/null",

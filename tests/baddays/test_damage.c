@@ -22,8 +22,19 @@
 /* Hurt here, a file does not know its own name any more, and all of it is lost. */
 #define DAY_SEGMENT_HEADER 512
 
-enum harm { HARM_FLIP, HARM_BYTE, HARM_ZERO, HARM_NOISE, HARM_CUT, HARM_DELETE, HARM_REPLACE, HARM_SWAP, HARM_KINDS };
-static const char *const harm_names[HARM_KINDS] = {"flip a bit", "a byte 0xff", "zero", "noise", "cut", "delete", "replace", "swap"};
+enum harm {
+    HARM_FLIP,
+    HARM_BYTE,
+    HARM_ZERO,
+    HARM_NOISE,
+    HARM_CUT,
+    HARM_DELETE,
+    HARM_REPLACE,
+    HARM_SWAP,
+    HARM_KINDS
+};
+static const char *const harm_names[HARM_KINDS] = {"flip a bit", "a byte 0xff", "zero",    "noise",
+                                                   "cut",        "delete",      "replace", "swap"};
 
 /* In what shape the store is when it is damaged. */
 enum shape {
@@ -39,7 +50,7 @@ struct damage {
     enum shape shape;
     enum harm harm;
     char file[160];
-    char other[160]; /* to swap with */
+    char other[160];     /* to swap with */
     int64_t place, size; /* of the file that is harmed */
     uint64_t bits;
 };
@@ -54,7 +65,8 @@ static void setup(void)
         setenv("TMPDIR", "/dev/shm", 1);
     temp_dir_make();
     for (int closed = 0; closed < 2; closed++) {
-        snprintf(templates[closed], sizeof templates[0], "%s/%s", temp_dir_path(), closed ? "clean" : "torn");
+        snprintf(templates[closed], sizeof templates[0], "%s/%s", temp_dir_path(),
+                 closed ? "clean" : "torn");
         day_make(templates[closed], closed != 0);
     }
     visit = day_visit_create();
@@ -129,7 +141,8 @@ static void do_harm(const char *store, const struct damage *damage, struct chanc
 /* Which partition a file belongs to; -1: the whole store. */
 static int partition_of(const char *file)
 {
-    static const char *const folders[DAY_PARTITIONS] = {"topics/1/0/", "topics/1/1/", "topics/2/0/"};
+    static const char *const folders[DAY_PARTITIONS] = {"topics/1/0/", "topics/1/1/",
+                                                        "topics/2/0/"};
     for (int p = 0; p < DAY_PARTITIONS; p++)
         if (strncmp(file, folders[p], strlen(folders[p])) == 0)
             return p;
@@ -145,7 +158,8 @@ static bool ends_with(const char *text, const char *end)
 /* What was not synced is as after a power cut; a state file that is lost makes a killed process's store one. */
 static bool is_torn(const struct damage *damage)
 {
-    bool state = strcmp(damage->file, "state") == 0 || (damage->harm == HARM_SWAP && strcmp(damage->other, "state") == 0);
+    bool state = strcmp(damage->file, "state") == 0 ||
+                 (damage->harm == HARM_SWAP && strcmp(damage->other, "state") == 0);
     return damage->shape == SHAPE_TORN || (damage->shape == SHAPE_KILLED && state);
 }
 
@@ -166,21 +180,24 @@ static const char *judge_partition(const struct damage *damage, int p, bool hurt
     }
     if (!hurt && lost > 0)
         return "records are lost that were not damaged";
-    bool small = damage->harm == HARM_FLIP && damage->place >= DAY_SEGMENT_HEADER && ends_with(damage->file, ".log");
+    bool small = damage->harm == HARM_FLIP && damage->place >= DAY_SEGMENT_HEADER &&
+                 ends_with(damage->file, ".log");
     if (small && lost > 3 && !(is_torn(damage) && p == 2))
         return "one bit costs more than its batch";
     /* What was never synced may be cut as a torn tail; what a commit covers may not. */
     bool may_be_torn = is_torn(damage) && hurt && p == 2;
     if (unseen > 0 && visit->partitions[p].read == 0 && !may_be_torn)
         return "silent loss";
-    if (visit->partitions[p].read < 0 && visit->partitions[p].read != KFL_E_CORRUPT && visit->partitions[p].read != KFL_E_VERSION)
+    if (visit->partitions[p].read < 0 && visit->partitions[p].read != KFL_E_CORRUPT &&
+        visit->partitions[p].read != KFL_E_VERSION)
         return "reading ends with an error of another kind";
     if (visit->partitions[p].append >= 0) {
         if (visit->partitions[p].appended_at < end)
             return "an offset is given twice";
         if (visit->partitions[p].read_again != 1)
             return "what was appended cannot be read";
-    } else if (!ends_with(damage->file, "catalog.mdb") && !ends_with(damage->other, "catalog.mdb") && visit->partitions[p].read >= 0) {
+    } else if (!ends_with(damage->file, "catalog.mdb") &&
+               !ends_with(damage->other, "catalog.mdb") && visit->partitions[p].read >= 0) {
         /* Damage costs what was damaged, and nothing that comes. */
         return "an append is refused";
     }
@@ -195,7 +212,8 @@ static const char *judge(const struct damage *damage)
     /* Two files of different kinds change places: both are gone. */
     bool swapped = damage->harm == HARM_SWAP, log = ends_with(damage->file, ".log");
     int other = swapped ? partition_of(damage->other) : harmed;
-    bool catalog = ends_with(damage->file, "catalog.mdb") || (swapped && ends_with(damage->other, "catalog.mdb"));
+    bool catalog = ends_with(damage->file, "catalog.mdb") ||
+                   (swapped && ends_with(damage->other, "catalog.mdb"));
     bool state = ends_with(damage->file, "state") || (swapped && ends_with(damage->other, "state"));
     if (visit->signal == SIGALRM)
         return "a hang";
@@ -204,13 +222,16 @@ static const char *judge(const struct damage *damage)
     if (visit->open < 0) {
         if (!catalog && !state)
             return "the store does not open";
-        return visit->open == KFL_E_CORRUPT || visit->open == KFL_E_VERSION || visit->open == KFL_E_NOT_FOUND ? NULL
-                                                                                                             : "an error of another kind";
+        return visit->open == KFL_E_CORRUPT || visit->open == KFL_E_VERSION ||
+                       visit->open == KFL_E_NOT_FOUND
+                   ? NULL
+                   : "an error of another kind";
     }
     for (int p = 0; p < DAY_PARTITIONS; p++) {
         bool hurt = catalog || ((log || swapped) && (p == harmed || p == other));
         /* A state file of this boot that is damaged: its numbers may be refused. */
-        const char *what = judge_partition(damage, p, hurt || (state && visit->partitions[p].read < 0));
+        const char *what =
+            judge_partition(damage, p, hurt || (state && visit->partitions[p].read < 0));
         if (what != NULL)
             return what;
     }
@@ -242,15 +263,17 @@ static bool run_case(const struct damage *damage, struct chance *chance, int num
             what = "the second open fails";
         for (int p = 0; p < DAY_PARTITIONS && what == NULL && visit->open == 0; p++)
             for (int64_t n = 0; n < day_ends[p] && what == NULL; n++)
-                if (first.partitions[p].fates[n] == DAY_RIGHT && visit->partitions[p].fates[n] != DAY_RIGHT &&
-                    visit->partitions[p].read == 0)
+                if (first.partitions[p].fates[n] == DAY_RIGHT &&
+                    visit->partitions[p].fates[n] != DAY_RIGHT && visit->partitions[p].read == 0)
                     what = "the second open finds less";
     }
     if (what != NULL) {
-        fprintf(stderr, "case %d: %s store, %s at %lld (%lld bytes, bit %d) of %s%s%s: %s\n    %s\n", number, shape_names[damage->shape],
-                harm_names[damage->harm], (long long)damage->place, (long long)damage->size, (int)(damage->bits % 8), damage->file,
-                damage->harm == HARM_SWAP ? " and " : "", damage->harm == HARM_SWAP ? damage->other : "", what,
-                day_visit_text(visit));
+        fprintf(stderr,
+                "case %d: %s store, %s at %lld (%lld bytes, bit %d) of %s%s%s: %s\n    %s\n",
+                number, shape_names[damage->shape], harm_names[damage->harm],
+                (long long)damage->place, (long long)damage->size, (int)(damage->bits % 8),
+                damage->file, damage->harm == HARM_SWAP ? " and " : "",
+                damage->harm == HARM_SWAP ? damage->other : "", what, day_visit_text(visit));
         if (getenv("KAFKALITE_TEST_KEEP") != NULL) {
             char kept[800];
             snprintf(kept, sizeof kept, "%s-%d", store, number);
@@ -266,15 +289,18 @@ static void choose(struct chance *chance, struct damage *damage)
     struct day_files files;
     struct stat status;
     char path[1000];
-    *damage = (struct damage){.shape = (enum shape)chance_below(chance, SHAPE_COUNT), .bits = chance_next(chance)};
+    *damage = (struct damage){.shape = (enum shape)chance_below(chance, SHAPE_COUNT),
+                              .bits = chance_next(chance)};
     const char *template = templates[damage->shape == SHAPE_CLEAN || damage->shape == SHAPE_CLOSED];
     /* Half of all harm goes to records, the rest to any file. */
     day_list(template, chance_below(chance, 2) ? ".log" : "", &files);
     ck_assert_int_gt(files.count, 0);
-    snprintf(damage->file, sizeof damage->file, "%s", files.paths[chance_below(chance, (uint64_t)files.count)]);
+    snprintf(damage->file, sizeof damage->file, "%s",
+             files.paths[chance_below(chance, (uint64_t)files.count)]);
     snprintf(path, sizeof path, "%s/%s", template, damage->file);
     ck_assert_int_eq(stat(path, &status), 0);
-    snprintf(damage->other, sizeof damage->other, "%s", files.paths[chance_below(chance, (uint64_t)files.count)]);
+    snprintf(damage->other, sizeof damage->other, "%s",
+             files.paths[chance_below(chance, (uint64_t)files.count)]);
     uint64_t size = (uint64_t)status.st_size;
     damage->harm = (enum harm)chance_below(chance, HARM_KINDS);
     if (size == 0 && damage->harm != HARM_DELETE)
@@ -284,7 +310,8 @@ static void choose(struct chance *chance, struct damage *damage)
         uint64_t within = chance_below(chance, 3) == 0 && size > 4096 ? 4096 : size;
         damage->place = (int64_t)chance_below(chance, within);
         if (chance_below(chance, 4) == 0) {
-            static const int64_t edges[] = {0, 1, 8, 47, 48, 511, 512, 575, 576, 577, 584, 4095, 4096, 4144, 8192};
+            static const int64_t edges[] = {0,   1,   8,   47,   48,   511,  512, 575,
+                                            576, 577, 584, 4095, 4096, 4144, 8192};
             int64_t edge = edges[chance_below(chance, sizeof edges / sizeof edges[0])];
             damage->place = edge < (int64_t)size ? edge : (int64_t)size - 1;
         }
@@ -322,7 +349,8 @@ START_TEST(an_undamaged_store_is_whole_in_each_shape)
             day_copy(templates[shape == SHAPE_CLEAN], store);
         for (int again = 0; again < 2; again++) {
             day_visit_run(store, again ? 0 : DAY_APPEND | DAY_VERIFY, visit);
-            ck_assert_msg(again || day_visit_is_whole(visit), "%s: %s", shape_names[shape], day_visit_text(visit));
+            ck_assert_msg(again || day_visit_is_whole(visit), "%s: %s", shape_names[shape],
+                          day_visit_text(visit));
         }
         day_remove(store);
     }

@@ -32,15 +32,16 @@
 struct run {
     char store[600];
     char plan[100];
-    int errors;   /* steps that failed */
-    int step;     /* where it is, for a message */
+    int errors; /* steps that failed */
+    int step;   /* where it is, for a message */
     char words[400];
     int sends;
     struct {
         int64_t offset; /* -1: not acknowledged */
         int partition;
     } sent[SENDS_MAX];
-    int64_t committed[3]; /* the last that succeeded, and what was tried since: it may have arrived */
+    int64_t
+        committed[3]; /* the last that succeeded, and what was tried since: it may have arrived */
     int leaks;
 };
 
@@ -53,7 +54,8 @@ extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 static void explain(const char *what, int r)
 {
-    snprintf(run->words, sizeof run->words, "step %d, %s: %s, %s", run->step, what, kfl_error_name(r), kfl_last_error());
+    snprintf(run->words, sizeof run->words, "step %d, %s: %s, %s", run->step, what,
+             kfl_error_name(r), kfl_last_error());
 }
 
 /* A failed step may be done again: 1. Else 0, or the run ends. */
@@ -80,11 +82,11 @@ static int failed(const char *what, int r, int attempt)
     _exit(5);
 }
 
-#define STEP(call)                                                                                                               \
-    do {                                                                                                                         \
-        run->step = __LINE__;                                                                                                    \
-        for (int attempt = 0; failed(#call, call, attempt) != 0; attempt++) {                                                     \
-        }                                                                                                                        \
+#define STEP(call)                                                                                 \
+    do {                                                                                           \
+        run->step = __LINE__;                                                                      \
+        for (int attempt = 0; failed(#call, call, attempt) != 0; attempt++) {                      \
+        }                                                                                          \
     } while (0)
 
 static int send_one(kfl_producer *producer, const char *topic, int partition)
@@ -98,7 +100,8 @@ static int send_one(kfl_producer *producer, const char *topic, int partition)
     run->sent[n].partition = partition;
     run->sends++;
     ck_assert_int_lt(run->sends, SENDS_MAX);
-    int r = kfl_producer_send(producer, topic, partition, "k", 1, value, 4 + (size_t)n * 37 % 2900, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
+    int r = kfl_producer_send(producer, topic, partition, "k", 1, value, 4 + (size_t)n * 37 % 2900,
+                              NULL, 0, KFL_TIMESTAMP_NOW, &offset);
     if (r >= 0)
         run->sent[n].offset = offset;
     return r;
@@ -106,7 +109,8 @@ static int send_one(kfl_producer *producer, const char *topic, int partition)
 
 static int commit_one(kfl_consumer *consumer, int64_t offset)
 {
-    kfl_partition_offset to = {.topic = "things", .partition = 0, .offset = offset, .metadata = "m", .metadata_size = 1};
+    kfl_partition_offset to = {
+        .topic = "things", .partition = 0, .offset = offset, .metadata = "m", .metadata_size = 1};
     int r = kfl_consumer_commit_offsets(consumer, &to, 1);
     if (r >= 0)
         run->committed[0] = run->committed[1] = run->committed[2] = offset;
@@ -152,7 +156,8 @@ static int consumer_open(kfl_store *store, kfl_consumer **out_consumer)
     return r;
 }
 
-static int producer_open(kfl_store *store, const char *name, const char *value, kfl_producer **out_producer)
+static int producer_open(kfl_store *store, const char *name, const char *value,
+                         kfl_producer **out_producer)
 {
     kfl_config *config = NULL;
     int r = kfl_config_create(&config);
@@ -223,14 +228,19 @@ static int send_packed(kfl_producer *producer)
     for (int i = 0; i < 4; i++) {
         int n = first + i;
         memcpy(bytes + i * 504, &n, sizeof n);
-        rows[i] = (kfl_packed_row){.timestamp_ms = KFL_TIMESTAMP_NOW, .partition = i % 2, .key_size = -1, .value_size = 504};
+        rows[i] = (kfl_packed_row){.timestamp_ms = KFL_TIMESTAMP_NOW,
+                                   .partition = i % 2,
+                                   .key_size = -1,
+                                   .value_size = 504};
         run->sent[n].partition = i % 2;
         run->sent[n].offset = -1;
     }
     run->sends += 4;
     int r = kfl_producer_send_packed(producer, "things", rows, 4, bytes, sizeof bytes);
     for (int i = 0; i < 4; i++)
-        run->sent[first + i].offset = r >= 0 ? rows[i].offset : rows[i].offset >= 0 ? rows[i].offset : -1;
+        run->sent[first + i].offset = r >= 0                ? rows[i].offset
+                                      : rows[i].offset >= 0 ? rows[i].offset
+                                                            : -1;
     return r;
 }
 
@@ -241,8 +251,9 @@ static int body(void *context)
     kfl_store *store = NULL;
     kfl_producer *one = NULL, *all = NULL, *slow = NULL;
     kfl_consumer *consumer = NULL;
-    kfl_partition_offset both[2] = {{.topic = "things", .partition = 0, .offset = KFL_OFFSET_BEGINNING},
-                                    {.topic = "things", .partition = 1, .offset = KFL_OFFSET_BEGINNING}};
+    kfl_partition_offset both[2] = {
+        {.topic = "things", .partition = 0, .offset = KFL_OFFSET_BEGINNING},
+        {.topic = "things", .partition = 1, .offset = KFL_OFFSET_BEGINNING}};
     int64_t offset;
     alarm(30);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
@@ -309,12 +320,14 @@ static int body_of_heir(void *context)
     STEP(kfl_store_open(run->store, config, &store));
     STEP(kfl_consumer_open(store, NULL, &consumer));
     for (int p = 0; p < DAY_PARTITIONS; p++)
-        all[p] = (kfl_partition_offset){.topic = day_topics[p], .partition = day_numbers[p], .offset = KFL_OFFSET_BEGINNING};
+        all[p] = (kfl_partition_offset){
+            .topic = day_topics[p], .partition = day_numbers[p], .offset = KFL_OFFSET_BEGINNING};
     STEP(kfl_consumer_assign(consumer, all, DAY_PARTITIONS));
     STEP(poll_all(consumer));
     STEP(producer_open(store, "acks", "all", &producer));
     for (int p = 0; p < DAY_PARTITIONS; p++)
-        STEP(kfl_producer_send(producer, day_topics[p], day_numbers[p], NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL));
+        STEP(kfl_producer_send(producer, day_topics[p], day_numbers[p], NULL, 0, "v", 1, NULL, 0,
+                               KFL_TIMESTAMP_NOW, NULL));
     kfl_producer_close(producer);
     kfl_consumer_close(consumer);
     STEP(close_quietly(store));
@@ -338,8 +351,9 @@ static int look_again(void *context)
     kfl_config *config = day_config();
     int r = kfl_store_open(run->store, config, &store);
     kfl_config_destroy(config);
-    kfl_partition_offset both[2] = {{.topic = "things", .partition = 0, .offset = KFL_OFFSET_BEGINNING},
-                                    {.topic = "things", .partition = 1, .offset = KFL_OFFSET_BEGINNING}};
+    kfl_partition_offset both[2] = {
+        {.topic = "things", .partition = 0, .offset = KFL_OFFSET_BEGINNING},
+        {.topic = "things", .partition = 1, .offset = KFL_OFFSET_BEGINNING}};
     if (r == 0)
         r = consumer_open(store, &consumer);
     if (r == 0)
@@ -351,10 +365,13 @@ static int look_again(void *context)
             const kfl_record *record = kfl_records_get(records, i);
             int n = -1;
             memcpy(&n, record->value, sizeof n);
-            if (n < 0 || n >= run->sends || record->partition != run->sent[n].partition || found[n]++ != 0 ||
+            if (n < 0 || n >= run->sends || record->partition != run->sent[n].partition ||
+                found[n]++ != 0 ||
                 (run->sent[n].offset >= 0 && run->sent[n].offset != record->offset)) {
-                snprintf(run->words, sizeof run->words, "record %d at offset %lld of %d: sent to %lld", n, (long long)record->offset,
-                         record->partition, n < 0 || n >= run->sends ? -2 : (long long)run->sent[n].offset);
+                snprintf(run->words, sizeof run->words,
+                         "record %d at offset %lld of %d: sent to %lld", n,
+                         (long long)record->offset, record->partition,
+                         n < 0 || n >= run->sends ? -2 : (long long)run->sent[n].offset);
                 return 1;
             }
         }
@@ -364,8 +381,8 @@ static int look_again(void *context)
     }
     for (int n = 0; n < run->sends && r >= 0; n++)
         if (run->sent[n].offset >= 0 && found[n] == 0) {
-            snprintf(run->words, sizeof run->words, "record %d at offset %lld of %d is lost", n, (long long)run->sent[n].offset,
-                     run->sent[n].partition);
+            snprintf(run->words, sizeof run->words, "record %d at offset %lld of %d is lost", n,
+                     (long long)run->sent[n].offset, run->sent[n].partition);
             return 1;
         }
     kfl_offsets *offsets = NULL;
@@ -374,7 +391,8 @@ static int look_again(void *context)
     if (r >= 0) {
         int64_t at = kfl_offsets_get(offsets, 0)->offset;
         if (at != run->committed[0] && at != run->committed[1] && at != run->committed[2]) {
-            snprintf(run->words, sizeof run->words, "committed is %lld, not %lld", (long long)at, (long long)run->committed[0]);
+            snprintf(run->words, sizeof run->words, "committed is %lld, not %lld", (long long)at,
+                     (long long)run->committed[0]);
             return 1;
         }
     }
@@ -389,7 +407,8 @@ static int look_again(void *context)
     if (r >= 0)
         r = producer_open(store, "acks", "all", &producer);
     for (int p = 0; p < 2 && r >= 0; p++)
-        r = kfl_producer_send(producer, "things", p, NULL, 0, "x", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL);
+        r = kfl_producer_send(producer, "things", p, NULL, 0, "x", 1, NULL, 0, KFL_TIMESTAMP_NOW,
+                              NULL);
     if (r >= 0) {
         kfl_producer_close(producer);
         kfl_consumer_close(consumer);
@@ -404,7 +423,8 @@ static int look_again(void *context)
 static int look_at_heritage(void)
 {
     day_visit_run(run->store, DAY_VERIFY, visit);
-    bool whole = visit->signal == 0 && visit->open == 0 && visit->verify == 0 && visit->committed_right;
+    bool whole =
+        visit->signal == 0 && visit->open == 0 && visit->verify == 0 && visit->committed_right;
     for (int p = 0; p < DAY_PARTITIONS; p++)
         for (int64_t n = 0; n < day_ends[p]; n++)
             whole = whole && visit->partitions[p].fates[n] == DAY_RIGHT;
@@ -435,7 +455,8 @@ static int run_one(enum life life, const char *point, int n, const char *error)
     }
     int errors = run->errors;
     if (what != NULL)
-        fprintf(stderr, "life %d, KAFKALITE_FAULT=%s: %s (%d): %s\n", life, run->plan, what, r, run->words);
+        fprintf(stderr, "life %d, KAFKALITE_FAULT=%s: %s (%d): %s\n", life, run->plan, what, r,
+                run->words);
     if (what != NULL && getenv("KAFKALITE_TEST_KEEP") != NULL) {
         char kept[700];
         snprintf(kept, sizeof kept, "%s-%s-%d", run->store, point, n);
@@ -446,7 +467,8 @@ static int run_one(enum life life, const char *point, int n, const char *error)
 }
 
 /* n from `first` on, by steps of a random size up to `stride`. Returns how many went wrong. */
-static int sweep(struct chance *chance, enum life life, const char *point, const char *error, int stride)
+static int sweep(struct chance *chance, enum life life, const char *point, const char *error,
+                 int stride)
 {
     int bad = 0, quiet = 0, met = 0, last = 0;
     for (int n = 1 + (int)chance_below(chance, (uint64_t)stride); quiet < QUIET_RUNS && bad < 10;
@@ -458,7 +480,8 @@ static int sweep(struct chance *chance, enum life life, const char *point, const
         last = n;
     }
     if (getenv("KAFKALITE_TEST_CASES") != NULL)
-        fprintf(stderr, "life %d, %s=%s: up to %d, met %d times, %d bad\n", life, point, error, last, met, bad);
+        fprintf(stderr, "life %d, %s=%s: up to %d, met %d times, %d bad\n", life, point, error,
+                last, met, bad);
     return bad;
 }
 
@@ -485,17 +508,37 @@ static const struct call {
     const char *point, *error;
     int stride;
 } calls[] = {
-    {"file.create", "EMFILE", 3},      {"file.create", "ENOSPC", 3},   {"file.open", "EMFILE", 9},
-    {"file.open", "EIO", 9},           {"file.reserve", "ENOSPC", 4},  {"file.reserve", "EIO", 4},
-    {"file.write_at", "ENOSPC", 7},       {"file.write_at", "EIO", 7},       {"file.read_at", "EIO", 9},
-    {"file.sync", "EIO", 3},           {"file.sync_directory", "EIO", 3}, {"file.unlink", "EIO", 5},
-    {"file.make_directory", "ENOSPC", 3}, {"file.lock", "EIO", 3},     {"file.list", "EIO", 3},
-    {"map.open", "ENOMEM", 7},         {"map.populate", "ENOMEM", 20}, {"map.populate", "EFAULT", 20},
-    {"catalog.commit", "ENOSPC", 4},   {"catalog.commit", "EIO", 4},   {"file.identity", "EIO", 3},
-    {"file.size", "EIO", 9},           {"file.system", "EIO", 2},
-    {"file.open_directory", "EMFILE", 5}, {"file.has_name", "EIO", 3}, {"file.is_locked", "EIO", 3},
-    {"file.unlock", "EIO", 3},         {"file.read_text", "EIO", 3},   {"file.remove_directory", "EIO", 3},
-    {"file.punch", "EIO", 3},          {"file.write_at", "EFBIG", 9},
+    {"file.create", "EMFILE", 3},
+    {"file.create", "ENOSPC", 3},
+    {"file.open", "EMFILE", 9},
+    {"file.open", "EIO", 9},
+    {"file.reserve", "ENOSPC", 4},
+    {"file.reserve", "EIO", 4},
+    {"file.write_at", "ENOSPC", 7},
+    {"file.write_at", "EIO", 7},
+    {"file.read_at", "EIO", 9},
+    {"file.sync", "EIO", 3},
+    {"file.sync_directory", "EIO", 3},
+    {"file.unlink", "EIO", 5},
+    {"file.make_directory", "ENOSPC", 3},
+    {"file.lock", "EIO", 3},
+    {"file.list", "EIO", 3},
+    {"map.open", "ENOMEM", 7},
+    {"map.populate", "ENOMEM", 20},
+    {"map.populate", "EFAULT", 20},
+    {"catalog.commit", "ENOSPC", 4},
+    {"catalog.commit", "EIO", 4},
+    {"file.identity", "EIO", 3},
+    {"file.size", "EIO", 9},
+    {"file.system", "EIO", 2},
+    {"file.open_directory", "EMFILE", 5},
+    {"file.has_name", "EIO", 3},
+    {"file.is_locked", "EIO", 3},
+    {"file.unlock", "EIO", 3},
+    {"file.read_text", "EIO", 3},
+    {"file.remove_directory", "EIO", 3},
+    {"file.punch", "EIO", 3},
+    {"file.write_at", "EFBIG", 9},
 };
 
 START_TEST(a_call_that_fails_once_is_an_error_and_no_more)
@@ -504,7 +547,9 @@ START_TEST(a_call_that_fails_once_is_an_error_and_no_more)
     const struct call *call = &calls[_i / LIFE_COUNT];
     if (getenv("KAFKALITE_TEST_CASES") == NULL && chance_below(&chance, 3) != 0)
         return; /* a sample of all pairs of a call and a life */
-    ck_assert_int_eq(sweep(&chance, (enum life)(_i % LIFE_COUNT), call->point, call->error, stride_of(call->stride)), 0);
+    ck_assert_int_eq(sweep(&chance, (enum life)(_i % LIFE_COUNT), call->point, call->error,
+                           stride_of(call->stride)),
+                     0);
 }
 END_TEST
 
@@ -516,9 +561,11 @@ static int poll_with_holes(void *context)
     kfl_store *store = NULL;
     kfl_consumer *consumer = NULL;
     kfl_config *config = day_config();
-    kfl_partition_offset from = {.topic = day_topics[0], .partition = day_numbers[0], .offset = KFL_OFFSET_BEGINNING};
+    kfl_partition_offset from = {
+        .topic = day_topics[0], .partition = day_numbers[0], .offset = KFL_OFFSET_BEGINNING};
     alarm(20);
-    if (kfl_store_open(run->store, config, &store) < 0 || kfl_consumer_open(store, NULL, &consumer) < 0 ||
+    if (kfl_store_open(run->store, config, &store) < 0 ||
+        kfl_consumer_open(store, NULL, &consumer) < 0 ||
         kfl_consumer_assign(consumer, &from, 1) < 0)
         return 2;
     snprintf(plan, sizeof plan, "memory.alloc:%d=ENOMEM", n);
@@ -541,7 +588,8 @@ static int poll_with_holes(void *context)
     kfl_store_close(store);
     kfl_config_destroy(config);
     if (r < 0 || records_seen + holes != day_ends[0] || holes < 2) {
-        fprintf(stderr, "%s: %d records and %d in holes, of %d (%d)\n", plan, records_seen, holes, (int)day_ends[0], r);
+        fprintf(stderr, "%s: %d records and %d in holes, of %d (%d)\n", plan, records_seen, holes,
+                (int)day_ends[0], r);
         return 1;
     }
     return 0;

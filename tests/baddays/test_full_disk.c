@@ -103,22 +103,23 @@ static int append(struct full *full, int p, int acks)
     uint8_t value[DAY_VALUE_MAX];
     int64_t offset = -1;
     size_t size = day_value(p, full->ends[p], value);
-    int r = kfl_producer_send(full->producers[acks], topic_name(p / PARTITIONS), p % PARTITIONS, NULL, 0, value, size, NULL, 0,
-                              KFL_TIMESTAMP_NOW, &offset);
+    int r = kfl_producer_send(full->producers[acks], topic_name(p / PARTITIONS), p % PARTITIONS,
+                              NULL, 0, value, size, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
     if (check(full, r, "an append") != 0) {
         full->refused++;
         return 1;
     }
     if (offset != full->ends[p])
-        give_up(full, "record %lld of %s/%d got offset %lld", (long long)full->ends[p], topic_name(p / PARTITIONS), p % PARTITIONS,
-             (long long)offset);
+        give_up(full, "record %lld of %s/%d got offset %lld", (long long)full->ends[p],
+                topic_name(p / PARTITIONS), p % PARTITIONS, (long long)offset);
     full->ends[p]++;
     return 0;
 }
 
 static int commit(struct full *full, int p)
 {
-    kfl_partition_offset to = {.topic = topic_name(p / PARTITIONS), .partition = p % PARTITIONS, .offset = full->ends[p]};
+    kfl_partition_offset to = {
+        .topic = topic_name(p / PARTITIONS), .partition = p % PARTITIONS, .offset = full->ends[p]};
     if (check(full, kfl_consumer_commit_offsets(full->consumer, &to, 1), "a commit") != 0) {
         full->refused_commits++;
         return 1;
@@ -150,10 +151,13 @@ static void read_all(struct full *full)
     uint8_t expected[DAY_VALUE_MAX];
     for (int p = 0; p < full->topic_count * PARTITIONS; p++) {
         kfl_consumer *consumer = NULL;
-        kfl_partition_offset from = {.topic = topic_name(p / PARTITIONS), .partition = p % PARTITIONS, .offset = KFL_OFFSET_BEGINNING};
+        kfl_partition_offset from = {.topic = topic_name(p / PARTITIONS),
+                                     .partition = p % PARTITIONS,
+                                     .offset = KFL_OFFSET_BEGINNING};
         int64_t next = 0;
         int r;
-        if (kfl_consumer_open(full->store, NULL, &consumer) < 0 || kfl_consumer_assign(consumer, &from, 1) < 0)
+        if (kfl_consumer_open(full->store, NULL, &consumer) < 0 ||
+            kfl_consumer_assign(consumer, &from, 1) < 0)
             give_up(full, "%s/%d cannot be assigned", from.topic, from.partition);
         do {
             kfl_records *records = NULL;
@@ -161,23 +165,27 @@ static void read_all(struct full *full)
             for (int32_t i = 0; i < r; i++, next++) {
                 const kfl_record *record = kfl_records_get(records, i);
                 size_t size = day_value(p, next, expected);
-                if (record->offset != next || record->value_size != size || memcmp(record->value, expected, size) != 0)
-                    give_up(full, "record %lld of partition %d is not what was sent", (long long)next, p);
+                if (record->offset != next || record->value_size != size ||
+                    memcmp(record->value, expected, size) != 0)
+                    give_up(full, "record %lld of partition %d is not what was sent",
+                            (long long)next, p);
             }
             kfl_records_release(records);
         } while (r > 0);
         if (r < 0 || next != full->ends[p])
-            give_up(full, "partition %d: %lld of %lld records are read (%d)", p, (long long)next, (long long)full->ends[p], r);
+            give_up(full, "partition %d: %lld of %lld records are read (%d)", p, (long long)next,
+                    (long long)full->ends[p], r);
         kfl_consumer_close(consumer);
     }
     for (int p = 0; p < full->topic_count * PARTITIONS; p++) {
         kfl_offsets *offsets = NULL;
-        kfl_partition_offset of = {.topic = topic_name(p / PARTITIONS), .partition = p % PARTITIONS};
+        kfl_partition_offset of = {.topic = topic_name(p / PARTITIONS),
+                                   .partition = p % PARTITIONS};
         if (kfl_consumer_committed(full->consumer, &of, 1, &offsets) < 0)
             give_up(full, "committed offsets cannot be read");
         if (kfl_offsets_get(offsets, 0)->offset != full->committed[p])
-            give_up(full, "partition %d: committed is %lld, not %lld", p, (long long)kfl_offsets_get(offsets, 0)->offset,
-                 (long long)full->committed[p]);
+            give_up(full, "partition %d: committed is %lld, not %lld", p,
+                    (long long)kfl_offsets_get(offsets, 0)->offset, (long long)full->committed[p]);
         kfl_offsets_release(offsets);
     }
 }
@@ -194,7 +202,9 @@ static void fill_up(struct full *full, int64_t room)
         give_up(full, "the filler cannot be made");
     /* What is called free is more than what one file gets: large pieces first, then smaller ones. */
     for (int64_t piece = (int64_t)status.f_bfree * (int64_t)status.f_frsize; piece >= 65536;) {
-        int64_t left = fstatvfs(fd, &status) == 0 ? (int64_t)status.f_bfree * (int64_t)status.f_frsize - room - 32768 : 0;
+        int64_t left = fstatvfs(fd, &status) == 0
+                           ? (int64_t)status.f_bfree * (int64_t)status.f_frsize - room - 32768
+                           : 0;
         if (piece > left)
             piece = left;
         if (piece > 0 && fallocate(fd, 0, at, piece) == 0)
@@ -206,7 +216,8 @@ static void fill_up(struct full *full, int64_t room)
     for (int writes = 1; writes < 400 && fstatvfs(fd, &status) == 0; writes++) {
         int64_t free_bytes = (int64_t)status.f_bfree * (int64_t)status.f_frsize;
         size_t size = free_bytes - room < 4096 ? 512 : sizeof bytes;
-        if (free_bytes <= room || pwrite(fd, bytes, size, at) != (ssize_t)size || (writes % 32 == 0 && fsync(fd) < 0))
+        if (free_bytes <= room || pwrite(fd, bytes, size, at) != (ssize_t)size ||
+            (writes % 32 == 0 && fsync(fd) < 0))
             break;
         at += (off_t)size;
     }
@@ -305,8 +316,8 @@ static int run_fills(void *context)
         give_up(full, "the store does not open again");
     read_all(full);
     close_all(full);
-    fprintf(stderr, "%s: %d fills; refused: %d appends, %d commits, %d creates\n", full->kind, fills, full->refused,
-            full->refused_commits, full->refused_creates);
+    fprintf(stderr, "%s: %d fills; refused: %d appends, %d commits, %d creates\n", full->kind,
+            fills, full->refused, full->refused_commits, full->refused_creates);
     return 0;
 }
 
@@ -389,7 +400,8 @@ static int run_size_limit(void *context)
         int64_t offset = -1;
         uint8_t value[DAY_VALUE_MAX];
         size_t size = day_value(0, full->ends[0], value);
-        int r = kfl_producer_send(full->producers[i % 2], "t0", 0, NULL, 0, value, size, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
+        int r = kfl_producer_send(full->producers[i % 2], "t0", 0, NULL, 0, value, size, NULL, 0,
+                                  KFL_TIMESTAMP_NOW, &offset);
         if (r < 0 && r != KFL_E_IO && r != KFL_E_NO_SPACE)
             give_up(full, "an append answers %s", kfl_error_name(r));
         if (r >= 0)

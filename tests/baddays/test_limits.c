@@ -89,7 +89,9 @@ static int run_with_little(void *context)
         for (int n = 0; n < 40; n++) {
             int64_t offset = -1;
             int p = n % 10;
-            r = kfl_producer_send(producer, name, p, NULL, 0, "0123456789012345678901234567890123456789", 40, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
+            r = kfl_producer_send(producer, name, p, NULL, 0,
+                                  "0123456789012345678901234567890123456789", 40, NULL, 0,
+                                  KFL_TIMESTAMP_NOW, &offset);
             if (!is_want(r) && r != KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
                 return told("send", r);
             limit->refused += r < 0;
@@ -111,9 +113,11 @@ static int run_with_little(void *context)
             snprintf(name, sizeof name, "t%d", t);
             (void)kfl_topic_create(own, name, 10, NULL);
             kfl_consumer *consumer = NULL;
-            kfl_partition_offset from = {.topic = name, .partition = p, .offset = KFL_OFFSET_BEGINNING};
+            kfl_partition_offset from = {
+                .topic = name, .partition = p, .offset = KFL_OFFSET_BEGINNING};
             int64_t count = 0, offset;
-            if ((r = kfl_consumer_open(own, NULL, &consumer)) < 0 || (r = kfl_consumer_assign(consumer, &from, 1)) < 0)
+            if ((r = kfl_consumer_open(own, NULL, &consumer)) < 0 ||
+                (r = kfl_consumer_assign(consumer, &from, 1)) < 0)
                 return told("consumer with more", r);
             kfl_records *records = NULL;
             while ((r = kfl_consumer_poll(consumer, 0, 0, &records)) > 0) {
@@ -123,7 +127,8 @@ static int run_with_little(void *context)
             if (r < 0 || count != ends[t][p])
                 return told("what was acknowledged", r);
             kfl_consumer_close(consumer);
-            if ((r = kfl_producer_send(producer, name, p, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, &offset)) < 0)
+            if ((r = kfl_producer_send(producer, name, p, NULL, 0, "v", 1, NULL, 0,
+                                       KFL_TIMESTAMP_NOW, &offset)) < 0)
                 return told("send with more", r);
             if (offset != ends[t][p])
                 return told("an offset was given twice", KFL_E_BUG);
@@ -181,13 +186,15 @@ static int run_without_threads(void *context)
     kfl_config_create(&config);
     kfl_config_set(config, "linger.ms", "5");
     int r = kfl_store_open(store, NULL, &own);
-    if (r < 0 || (r = day_make_topics(own)) < 0 || (r = kfl_producer_open(own, NULL, &producer)) < 0 ||
+    if (r < 0 || (r = day_make_topics(own)) < 0 ||
+        (r = kfl_producer_open(own, NULL, &producer)) < 0 ||
         (r = day_append(producer, 0, 0, 200, &next)) < 0)
         return told("without threads", r);
     kfl_producer_close(producer);
     /* Lingering counts on a thread that is not there: flush, and nothing is lost. */
     if ((r = kfl_producer_open(own, config, &producer)) < 0 ||
-        (r = kfl_producer_send(producer, "clicks", 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL)) < 0 ||
+        (r = kfl_producer_send(producer, "clicks", 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW,
+                               NULL)) < 0 ||
         (r = kfl_producer_flush(producer, 5000)) < 0)
         return told("lingering without threads", r);
     kfl_config_destroy(config);

@@ -59,7 +59,8 @@ static void teardown(void)
 static int count(kfl_store *of, int p)
 {
     kfl_consumer *consumer = NULL;
-    kfl_partition_offset from = {.topic = day_topics[p], .partition = day_numbers[p], .offset = KFL_OFFSET_BEGINNING};
+    kfl_partition_offset from = {
+        .topic = day_topics[p], .partition = day_numbers[p], .offset = KFL_OFFSET_BEGINNING};
     int r, found = 0;
     ok(kfl_consumer_open(of, NULL, &consumer));
     ok(kfl_consumer_assign(consumer, &from, 1));
@@ -119,14 +120,22 @@ END_TEST
 
 START_TEST(offsets_do_not_care_for_the_clock)
 {
-    static const int64_t times[] = {1700000000000, 1700000000000 + 315360000000, 1, 0, 1700000000000 - 315360000000, INT64_MAX / 2, 5};
+    static const int64_t times[] = {1700000000000,
+                                    1700000000000 + 315360000000,
+                                    1,
+                                    0,
+                                    1700000000000 - 315360000000,
+                                    INT64_MAX / 2,
+                                    5};
     int64_t offset, before = -1, next;
     ok(day_append(producer, 0, 0, 30, &next));
     before = 29;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         ok(kfl_store_set_clock(store, times[i]));
         for (int n = 0; n < 40; n++) {
-            ok(kfl_producer_send(producer, "orders", 0, "k", 1, "a value that is long enough to fill a file", 42, NULL, 0, KFL_TIMESTAMP_NOW, &offset));
+            ok(kfl_producer_send(producer, "orders", 0, "k", 1,
+                                 "a value that is long enough to fill a file", 42, NULL, 0,
+                                 KFL_TIMESTAMP_NOW, &offset));
             ck_assert_int_eq(offset, before + 1);
             before = offset;
         }
@@ -178,11 +187,14 @@ START_TEST(a_partition_without_offsets_left_refuses)
     int64_t offset = -1;
     begin_at(INT64_MAX - 10);
     for (int64_t n = INT64_MAX - 10; n < INT64_MAX; n++) {
-        ok(kfl_producer_send(producer, "clicks", 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, &offset));
+        ok(kfl_producer_send(producer, "clicks", 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW,
+                             &offset));
         ck_assert_int_eq(offset, n);
     }
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(kfl_producer_send(producer, "clicks", 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, &offset), KFL_E_INVALID);
+        ck_assert_int_eq(kfl_producer_send(producer, "clicks", 0, NULL, 0, "v", 1, NULL, 0,
+                                           KFL_TIMESTAMP_NOW, &offset),
+                         KFL_E_INVALID);
     for (int again = 0; again < 2; again++) {
         ok(kfl_topic_end_offset(store, "clicks", 0, &offset));
         ck_assert_int_eq(offset, INT64_MAX);
@@ -229,7 +241,8 @@ static void *call_on(void *context)
                 kfl_records_release(records);
             break;
         case 1:
-            r = kfl_producer_send(caller->own, "orders", 1, NULL, 0, "vvvvvvvvvvvvvvvv", 16, NULL, 0, KFL_TIMESTAMP_NOW, NULL);
+            r = kfl_producer_send(caller->own, "orders", 1, NULL, 0, "vvvvvvvvvvvvvvvv", 16, NULL,
+                                  0, KFL_TIMESTAMP_NOW, NULL);
             break;
         case 2:
             r = kfl_consumer_commit_offsets(caller->consumer, &to, 1);
@@ -250,7 +263,8 @@ static int run_close_under_calls(void)
         kfl_store *shared = NULL;
         kfl_config *config = NULL;
         struct caller callers[8] = {0};
-        if (kfl_store_open(temp_dir_file("other"), NULL, &shared) < 0 || (round == 0 && day_make_topics(shared) < 0))
+        if (kfl_store_open(temp_dir_file("other"), NULL, &shared) < 0 ||
+            (round == 0 && day_make_topics(shared) < 0))
             return 2;
         kfl_config_create(&config);
         kfl_config_set(config, "group.id", "g");
@@ -260,9 +274,12 @@ static int run_close_under_calls(void)
         kfl_producer_close(first);
         atomic_store(&inside, 0);
         for (int i = 0; i < 8; i++) {
-            kfl_partition_offset from = {.topic = i == 0 ? "clicks" : "orders", .partition = i == 0 ? 0 : 1, .offset = KFL_OFFSET_END};
+            kfl_partition_offset from = {.topic = i == 0 ? "clicks" : "orders",
+                                         .partition = i == 0 ? 0 : 1,
+                                         .offset = KFL_OFFSET_END};
             callers[i].kind = i % 4;
-            if (kfl_consumer_open(shared, config, &callers[i].consumer) < 0 || kfl_consumer_assign(callers[i].consumer, &from, 1) < 0 ||
+            if (kfl_consumer_open(shared, config, &callers[i].consumer) < 0 ||
+                kfl_consumer_assign(callers[i].consumer, &from, 1) < 0 ||
                 kfl_producer_open(shared, NULL, &callers[i].own) < 0)
                 return 3;
             if (pthread_create(&callers[i].thread, NULL, call_on, &callers[i]) != 0)
@@ -270,7 +287,8 @@ static int run_close_under_calls(void)
         }
         while (atomic_load(&inside) < 8)
             sched_yield();
-        nanosleep(&(struct timespec){.tv_nsec = round * 3000000}, NULL); /* each round somewhere else in the calls */
+        nanosleep(&(struct timespec){.tv_nsec = round * 3000000},
+                  NULL); /* each round somewhere else in the calls */
         struct timespec began, ended;
         clock_gettime(CLOCK_MONOTONIC, &began);
         int r = kfl_store_close(shared);
@@ -286,7 +304,8 @@ static int run_close_under_calls(void)
         for (int i = 0; i < 8; i++) {
             pthread_join(callers[i].thread, NULL);
             if (callers[i].result != KFL_E_CLOSED) {
-                fprintf(stderr, "a call of kind %d answers %s\n", callers[i].kind, kfl_error_name(callers[i].result));
+                fprintf(stderr, "a call of kind %d answers %s\n", callers[i].kind,
+                        kfl_error_name(callers[i].result));
                 return 7;
             }
             kfl_consumer_close(callers[i].consumer);
@@ -322,7 +341,8 @@ static int use_inherited(void *context)
     kfl_partition_offset to = {.topic = "orders", .partition = 0, .offset = 1};
     alarm(20);
     int answers[] = {
-        kfl_producer_send(handles->producer, "orders", 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, &offset),
+        kfl_producer_send(handles->producer, "orders", 0, NULL, 0, "v", 1, NULL, 0,
+                          KFL_TIMESTAMP_NOW, &offset),
         kfl_producer_flush(handles->producer, 100),
         kfl_consumer_poll(handles->consumer, 0, 0, &records),
         kfl_consumer_commit_offsets(handles->consumer, &to, 1),
@@ -346,8 +366,10 @@ static int use_inherited(void *context)
     kfl_store_close(handles->store);
     /* What it opens itself is its own. */
     kfl_store *own = NULL;
-    if (kfl_store_open(temp_dir_file("store"), NULL, &own) < 0 || kfl_producer_open(own, NULL, &handles->producer) < 0 ||
-        kfl_producer_send(handles->producer, "orders", 0, NULL, 0, "c", 1, NULL, 0, KFL_TIMESTAMP_NOW, &offset) < 0)
+    if (kfl_store_open(temp_dir_file("store"), NULL, &own) < 0 ||
+        kfl_producer_open(own, NULL, &handles->producer) < 0 ||
+        kfl_producer_send(handles->producer, "orders", 0, NULL, 0, "c", 1, NULL, 0,
+                          KFL_TIMESTAMP_NOW, &offset) < 0)
         return 2;
     kfl_producer_close(handles->producer);
     return kfl_store_close(own) < 0 ? 3 : 0;
@@ -385,13 +407,16 @@ static void only_numbers(const char *path)
         return;
     while ((entry = readdir(directory)) != NULL)
         if (entry->d_name[0] != '.')
-            ck_assert_msg(strspn(entry->d_name, "0123456789") == strlen(entry->d_name), "%s/%s", path, entry->d_name);
+            ck_assert_msg(strspn(entry->d_name, "0123456789") == strlen(entry->d_name), "%s/%s",
+                          path, entry->d_name);
     closedir(directory);
 }
 
 START_TEST(no_name_leaves_the_folder)
 {
-    static const char *const odd[] = {"", ".", "..", "/", "../x", "a/b", "/etc/passwd", "a\nb", "a b", "\xff\xfe", "a\\b", "%2e%2e", "~", "a:b", "\xc3\xa4"};
+    static const char *const odd[] = {"",     ".",           "..",   "/",   "../x",
+                                      "a/b",  "/etc/passwd", "a\nb", "a b", "\xff\xfe",
+                                      "a\\b", "%2e%2e",      "~",    "a:b", "\xc3\xa4"};
     static const char letters[] = "abzAZ019._-/\\ \n\x01\x7f\xc3%:~$*?";
     struct chance chance = chance_begin("names");
     int taken = 0;
@@ -405,20 +430,27 @@ START_TEST(no_name_leaves_the_folder)
             snprintf(name, sizeof name, "%s", odd[i]);
         size = strlen(name);
         for (size_t at = 0; at < size; at++)
-            good = good && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", name[at]) != NULL;
-        good = good && size >= 1 && size <= 249 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+            good =
+                good && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
+                               name[at]) != NULL;
+        good =
+            good && size >= 1 && size <= 249 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
         int64_t offset;
         int r = kfl_topic_end_offset(store, name, 0, &offset);
-        ck_assert_msg(r == (good ? KFL_E_UNKNOWN_TOPIC_OR_PARTITION : KFL_E_INVALID_TOPIC) || (good && r == 0), "%s: %s", name, kfl_error_name(r));
+        ck_assert_msg(r == (good ? KFL_E_UNKNOWN_TOPIC_OR_PARTITION : KFL_E_INVALID_TOPIC) ||
+                          (good && r == 0),
+                      "%s: %s", name, kfl_error_name(r));
         /* Creating costs a disk's sync or two: good names are tried now and then. */
         if (good && taken >= 40)
             continue;
         r = kfl_topic_create(store, name, 1, NULL);
-        ck_assert_msg(good ? r == 0 || r == KFL_E_TOPIC_ALREADY_EXISTS || r == KFL_E_INVALID_TOPIC : r == KFL_E_INVALID_TOPIC, "%s: %s", name,
-                      kfl_error_name(r));
+        ck_assert_msg(good ? r == 0 || r == KFL_E_TOPIC_ALREADY_EXISTS || r == KFL_E_INVALID_TOPIC
+                           : r == KFL_E_INVALID_TOPIC,
+                      "%s: %s", name, kfl_error_name(r));
         if (r == 0) {
             taken++;
-            ok(kfl_producer_send(producer, name, 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL));
+            ok(kfl_producer_send(producer, name, 0, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW,
+                                 NULL));
         }
     }
     ck_assert_int_gt(taken, 20);
@@ -426,7 +458,8 @@ START_TEST(no_name_leaves_the_folder)
     DIR *directory = opendir(temp_dir_path());
     struct dirent *entry;
     while ((entry = readdir(directory)) != NULL)
-        ck_assert_msg(entry->d_name[0] == '.' || strcmp(entry->d_name, "store") == 0, "%s", entry->d_name);
+        ck_assert_msg(entry->d_name[0] == '.' || strcmp(entry->d_name, "store") == 0, "%s",
+                      entry->d_name);
     closedir(directory);
 }
 END_TEST
@@ -440,13 +473,16 @@ static int stop_in_append(void *context)
     kfl_store *own = NULL;
     kfl_producer *sends = NULL;
     alarm(60);
-    if (kfl_store_open(temp_dir_file("store"), NULL, &own) < 0 || kfl_producer_open(own, NULL, &sends) < 0)
+    if (kfl_store_open(temp_dir_file("store"), NULL, &own) < 0 ||
+        kfl_producer_open(own, NULL, &sends) < 0)
         return 1;
-    if (kfl_producer_send(sends, "orders", 0, NULL, 0, "a", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL) < 0)
+    if (kfl_producer_send(sends, "orders", 0, NULL, 0, "a", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL) <
+        0)
         return 2;
     if (kfl__fault_arm("append.laid:1=stop") < 0)
         return 3;
-    if (kfl_producer_send(sends, "orders", 0, NULL, 0, "b", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL) < 0)
+    if (kfl_producer_send(sends, "orders", 0, NULL, 0, "b", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL) <
+        0)
         return 4;
     kfl_producer_close(sends);
     return kfl_store_close(own) < 0 ? 5 : 0;
@@ -466,7 +502,8 @@ START_TEST(a_stopped_process_is_named_and_costs_no_more_than_time)
     pid_t pid = child_start(stop_in_append, NULL);
     ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
     ck_assert_msg(WIFSTOPPED(status), "the other one did not stop: %d", status);
-    int r = kfl_producer_send(quick, "orders", 0, NULL, 0, "c", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL);
+    int r =
+        kfl_producer_send(quick, "orders", 0, NULL, 0, "c", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL);
     ck_assert_msg(r == KFL_E_BUSY, "%s", kfl_error_name(r));
     snprintf(pid_text, sizeof pid_text, "%d", (int)pid);
     ck_assert_msg(strstr(kfl_last_error(), pid_text) != NULL, "%s", kfl_last_error());

@@ -18,10 +18,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "child.h"
 #include "day.h"
 #include "format/layout.h"
-#include "base/hash.h"
 #include "mounts.h"
 #include "suite.h"
 #include "temp_dir.h"
@@ -57,7 +57,8 @@ static int open_error(const char *path, const char *property, const char *value)
     return r;
 }
 
-#define ck_error(r, expected) ck_assert_msg((r) == (expected), "%s: %s", kfl_error_name(r), kfl_last_error())
+#define ck_error(r, expected)                                                                      \
+    ck_assert_msg((r) == (expected), "%s: %s", kfl_error_name(r), kfl_last_error())
 
 /* ---- the path ---- */
 
@@ -95,7 +96,9 @@ START_TEST(a_file_in_place_of_the_store_is_told)
 {
     make_file(store, "not a store");
     int r = open_error(store, NULL, NULL);
-    ck_assert_msg(r == KFL_E_CORRUPT || r == KFL_E_IO || r == KFL_E_NOT_FOUND || r == KFL_E_INVALID || r == KFL_E_EXISTS, "%s", kfl_error_name(r));
+    ck_assert_msg(r == KFL_E_CORRUPT || r == KFL_E_IO || r == KFL_E_NOT_FOUND ||
+                      r == KFL_E_INVALID || r == KFL_E_EXISTS,
+                  "%s", kfl_error_name(r));
 }
 END_TEST
 
@@ -115,7 +118,8 @@ END_TEST
 /* A new catalog would give out the numbers of the old one's files. */
 START_TEST(records_without_a_catalog_are_no_new_store)
 {
-    static const char *const become[] = {"rm '%s'", ": > '%s'", "head -c 4096 /dev/zero > '%s'", "head -c 8192 /dev/zero > '%s'"};
+    static const char *const become[] = {"rm '%s'", ": > '%s'", "head -c 4096 /dev/zero > '%s'",
+                                         "head -c 8192 /dev/zero > '%s'"};
     char command[1000], catalog[800];
     struct day_files before, after;
     day_make(store, true);
@@ -133,7 +137,8 @@ END_TEST
 /* ---- other kinds of files in place of each (X52) ---- */
 
 enum kind { KIND_FIFO, KIND_LINK, KIND_LINK_TO_NOTHING, KIND_FOLDER, KIND_SOCKET, KIND_COUNT };
-static const char *const kind_names[] = {"a pipe", "a link", "a link to nothing", "a folder", "a socket"};
+static const char *const kind_names[] = {"a pipe", "a link", "a link to nothing", "a folder",
+                                         "a socket"};
 
 static bool put_in_place(const char *path, enum kind kind)
 {
@@ -176,27 +181,41 @@ static void check_in_place(const char *name, enum kind kind)
         return;
     }
     day_visit_run(store, DAY_APPEND | DAY_VERIFY, visit);
-    ck_assert_msg(visit->signal == 0 && visit->exit_status == 0, "%s in place of %s: %s", kind_names[kind], name, day_visit_text(visit));
+    ck_assert_msg(visit->signal == 0 && visit->exit_status == 0, "%s in place of %s: %s",
+                  kind_names[kind], name, day_visit_text(visit));
     for (int p = 0; p < DAY_PARTITIONS; p++)
         for (int64_t n = 0; n < day_ends[p]; n++) {
             uint8_t fate = visit->partitions[p].fates[n];
-            ck_assert_msg(fate != DAY_WRONG, "%s in place of %s: %s", kind_names[kind], name, day_visit_text(visit));
+            ck_assert_msg(fate != DAY_WRONG, "%s in place of %s: %s", kind_names[kind], name,
+                          day_visit_text(visit));
             ck_assert_msg(fate != DAY_UNSEEN || visit->open < 0 || visit->partitions[p].read < 0,
-                          "%s in place of %s: silent loss: %s", kind_names[kind], name, day_visit_text(visit));
+                          "%s in place of %s: silent loss: %s", kind_names[kind], name,
+                          day_visit_text(visit));
         }
     /* Caches may be done without. */
     if (strstr(name, ".offsets") != NULL || strstr(name, ".times") != NULL)
-        ck_assert_msg(visit->open == 0 && visit->partitions[0].fates[day_ends[0] - 1] == DAY_RIGHT && visit->partitions[2].append >= 0,
+        ck_assert_msg(visit->open == 0 &&
+                          visit->partitions[0].fates[day_ends[0] - 1] == DAY_RIGHT &&
+                          visit->partitions[2].append >= 0,
                       "%s in place of %s: %s", kind_names[kind], name, day_visit_text(visit));
-    ck_assert_msg(access(temp_dir_file("outside"), F_OK) != 0, "a link was followed: %s in place of %s", kind_names[kind], name);
+    ck_assert_msg(access(temp_dir_file("outside"), F_OK) != 0,
+                  "a link was followed: %s in place of %s", kind_names[kind], name);
     day_remove(store);
 }
 
 START_TEST(a_pipe_a_link_or_a_folder_in_place_of_a_file_is_told)
 {
     static const char *const names[] = {
-        "LOCK", "state", "catalog.mdb", "catalog.mdb-lock", "topics", "topics/1", "topics/1/0",
-        "topics/1/0/00000000000000000001.log", "topics/1/0/00000000000000000001.offsets", "topics/2/0/00000000000000000001.times",
+        "LOCK",
+        "state",
+        "catalog.mdb",
+        "catalog.mdb-lock",
+        "topics",
+        "topics/1",
+        "topics/1/0",
+        "topics/1/0/00000000000000000001.log",
+        "topics/1/0/00000000000000000001.offsets",
+        "topics/2/0/00000000000000000001.times",
     };
     check_in_place(names[_i / KIND_COUNT], (enum kind)(_i % KIND_COUNT));
 }
@@ -211,11 +230,13 @@ static void check_file_for_folder(const char *name)
     ck_assert_int_eq(rename(path, aside), 0);
     make_file(path, "x");
     day_visit_run(store, DAY_APPEND | DAY_VERIFY, visit);
-    ck_assert_msg(visit->signal == 0 && visit->exit_status == 0, "%s: %s", name, day_visit_text(visit));
+    ck_assert_msg(visit->signal == 0 && visit->exit_status == 0, "%s: %s", name,
+                  day_visit_text(visit));
     for (int p = 0; p < DAY_PARTITIONS; p++)
         for (int64_t n = 0; n < day_ends[p]; n++)
             ck_assert_msg(visit->partitions[p].fates[n] != DAY_WRONG &&
-                              (visit->partitions[p].fates[n] != DAY_UNSEEN || visit->open < 0 || visit->partitions[p].read < 0),
+                              (visit->partitions[p].fates[n] != DAY_UNSEEN || visit->open < 0 ||
+                               visit->partitions[p].read < 0),
                           "%s: %s", name, day_visit_text(visit));
     day_remove(store);
 }
@@ -266,7 +287,9 @@ static bool all_right(void)
 static void set_modes(const char *path, mode_t file, mode_t folder)
 {
     char command[1600];
-    snprintf(command, sizeof command, "find '%s' -type f -exec chmod %o {} + ; find '%s' -type d -exec chmod %o {} +", path, file, path, folder);
+    snprintf(command, sizeof command,
+             "find '%s' -type f -exec chmod %o {} + ; find '%s' -type d -exec chmod %o {} +", path,
+             file, path, folder);
     ck_assert_int_eq(system(command), 0);
 }
 
@@ -277,7 +300,8 @@ START_TEST(who_may_not_even_look_is_told)
         return;
     ck_assert_msg(visit->open == KFL_E_READ_ONLY, "%s", day_visit_text(visit));
     ck_assert(run_as_nobody(DAY_READ_ONLY));
-    ck_assert_msg(visit->open < 0 && visit->open != KFL_E_BUG && visit->signal == 0, "%s", day_visit_text(visit));
+    ck_assert_msg(visit->open < 0 && visit->open != KFL_E_BUG && visit->signal == 0, "%s",
+                  day_visit_text(visit));
 }
 END_TEST
 
@@ -290,7 +314,8 @@ START_TEST(who_may_only_read_reads)
         return;
     ck_assert_msg(visit->open == KFL_E_READ_ONLY, "%s", day_visit_text(visit));
     ck_assert(run_as_nobody(DAY_READ_ONLY | DAY_VERIFY));
-    ck_assert_msg(all_right() && visit->verify == 0 && visit->committed_right, "%s", day_visit_text(visit));
+    ck_assert_msg(all_right() && visit->verify == 0 && visit->committed_right, "%s",
+                  day_visit_text(visit));
     day_visit_run(store, DAY_APPEND | DAY_VERIFY, visit);
     ck_assert_msg(day_visit_is_whole(visit), "%s", day_visit_text(visit));
 }
@@ -307,7 +332,8 @@ static int live_writer(void *context)
         return 1;
     if (write(pipes[1], &byte, 1) != 1 || read(pipes[2], &byte, 1) != 1)
         return 2;
-    int r = kfl_producer_send(producer, "orders", 1, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL);
+    int r =
+        kfl_producer_send(producer, "orders", 1, NULL, 0, "v", 1, NULL, 0, KFL_TIMESTAMP_NOW, NULL);
     kfl_producer_close(producer);
     return r < 0 || kfl_store_close(own) < 0 ? 3 : 0;
 }
@@ -341,7 +367,10 @@ START_TEST(reading_only_changes_nothing)
     char before[64], after[64], command[1700];
     day_make(store, _i == 0);
     for (int look = 0; look < 2; look++) {
-        snprintf(command, sizeof command, "cd '%s' && find . -type f ! -name '*-lock' ! -name LOCK -print0 | sort -z | xargs -0 sha1sum | sha1sum", store);
+        snprintf(
+            command, sizeof command,
+            "cd '%s' && find . -type f ! -name '*-lock' ! -name LOCK -print0 | sort -z | xargs -0 sha1sum | sha1sum",
+            store);
         FILE *sum = popen(command, "r");
         ck_assert_ptr_nonnull(fgets(look == 0 ? before : after, 64, sum));
         pclose(sum);
@@ -385,8 +414,8 @@ static int make_with_mode(void *context)
     int64_t next;
     if (mode != NULL && kfl_config_set(config, "file.mode", mode) < 0)
         return 1;
-    if (kfl_store_open(store, config, &own) < 0 || day_make_topics(own) < 0 || kfl_producer_open(own, NULL, &producer) < 0 ||
-        day_append(producer, 0, 0, 100, &next) < 0)
+    if (kfl_store_open(store, config, &own) < 0 || day_make_topics(own) < 0 ||
+        kfl_producer_open(own, NULL, &producer) < 0 || day_append(producer, 0, 0, 100, &next) < 0)
         return 2;
     kfl_producer_close(producer);
     return kfl_store_close(own) < 0;
@@ -398,8 +427,11 @@ static void check_modes(mode_t mask, const char *given, mode_t file, mode_t fold
     mode_t before = umask(mask);
     ck_assert_int_eq(child_run(make_with_mode, (void *)(uintptr_t)given), 0);
     umask(before);
-    snprintf(command, sizeof command, "test -z \"$(find '%s' -type f ! -perm %o -o -type d ! -perm %o | tee /dev/stderr)\"", store, file, folder);
-    ck_assert_msg(system(command) == 0, "umask %o, file.mode %s", mask, given == NULL ? "unset" : given);
+    snprintf(command, sizeof command,
+             "test -z \"$(find '%s' -type f ! -perm %o -o -type d ! -perm %o | tee /dev/stderr)\"",
+             store, file, folder);
+    ck_assert_msg(system(command) == 0, "umask %o, file.mode %s", mask,
+                  given == NULL ? "unset" : given);
     day_remove(store);
 }
 
@@ -425,8 +457,9 @@ START_TEST(a_newer_segment_is_told_and_left_alone)
     ck_assert_int_eq(pwrite(fd, &header, sizeof header, 0), (ssize_t)sizeof header);
     close(fd);
     day_visit_run(store, DAY_VERIFY, visit);
-    ck_assert_msg(visit->signal == 0 && visit->open == 0 && visit->partitions[0].read == KFL_E_VERSION && visit->partitions[1].read == 0 &&
-                      visit->partitions[2].fates[0] == DAY_RIGHT,
+    ck_assert_msg(visit->signal == 0 && visit->open == 0 &&
+                      visit->partitions[0].read == KFL_E_VERSION &&
+                      visit->partitions[1].read == 0 && visit->partitions[2].fates[0] == DAY_RIGHT,
                   "%s", day_visit_text(visit));
 }
 END_TEST
@@ -442,7 +475,8 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_file_in_place_of_the_store_is_told);
     tcase_add_test(tests, a_folder_of_others_is_left_alone);
     tcase_add_loop_test(tests, records_without_a_catalog_are_no_new_store, 0, 4);
-    tcase_add_loop_test(tests, a_pipe_a_link_or_a_folder_in_place_of_a_file_is_told, 0, 10 * KIND_COUNT);
+    tcase_add_loop_test(tests, a_pipe_a_link_or_a_folder_in_place_of_a_file_is_told, 0,
+                        10 * KIND_COUNT);
     tcase_add_test(tests, a_file_in_place_of_a_folder_is_told);
     tcase_add_test(tests, who_may_not_even_look_is_told);
     tcase_add_loop_test(tests, who_may_only_read_reads, 0, 2);
