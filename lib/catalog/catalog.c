@@ -365,10 +365,11 @@ int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog
         r = kfl__catalog_files_create(directory, is_new, options->file_mode);
     if (r == 0)
         r = open_environment(catalog);
-    if (r == 0)
-        r = kfl__catalog_store_set_up(catalog, catalog->path, is_new, options->now_ms);
+    /* Its name first: a file that has seen a commit is taken for whole by whoever comes next. */
     if (r == 0 && is_new)
         r = kfl__file_sync_directory(directory);
+    if (r == 0)
+        r = kfl__catalog_store_set_up(catalog, catalog->path, is_new, options->now_ms);
     if (r == 0 && !options->read_only)
         r = kfl__catalog_clear_dead_readers(catalog);
     if (r < 0) {
