@@ -35,15 +35,18 @@ struct sweep {
     uint64_t folders[SWEEP_MOST];
 };
 
-static int sweep_visit(uint64_t topic_id, int32_t partition, const struct kfl__segment_row *row, void *context)
+static int sweep_visit(uint64_t topic_id, int32_t partition, const struct kfl__segment_row *row,
+                       void *context)
 {
     struct sweep *sweep = context;
     struct kfl__core *core = sweep->core;
     if (row->state == KFL_SEGMENT_ROW_MAKING &&
-        kfl__presence_lives(&core->presence, kfl__state_entries(core->state), row->maker, row->maker_start))
+        kfl__presence_lives(&core->presence, kfl__state_entries(core->state), row->maker,
+                            row->maker_start))
         return 0;
     if (sweep->count < SWEEP_MOST)
-        sweep->files[sweep->count++] = (struct sweep_file){topic_id, partition, row->segment_id, false};
+        sweep->files[sweep->count++] =
+            (struct sweep_file){topic_id, partition, row->segment_id, false};
     return 0;
 }
 
@@ -74,7 +77,8 @@ static int sweep_look_again(struct kfl__catalog_txn *txn, void *context)
         int r = kfl__segments_get(txn, file->topic_id, file->partition, file->segment_id, &row);
         if (r < 0 && r != KFL_E_NOT_FOUND)
             return r;
-        file->counts = r < 0 || (row.state != KFL_SEGMENT_ROW_MAKING && row.state != KFL_SEGMENT_ROW_TRASH);
+        file->counts =
+            r < 0 || (row.state != KFL_SEGMENT_ROW_MAKING && row.state != KFL_SEGMENT_ROW_TRASH);
     }
     return 0;
 }
@@ -101,7 +105,8 @@ static int sweep_settle(struct kfl__core *core, const struct sweep_file *file)
     if (r < 0)
         return r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION ? 0 : r;
     r = kfl__state_slot(core->state, look.row.slot, &slot);
-    if (r < 0 || !kfl__slot_is(slot, file->topic_id, (uint32_t)file->partition, look.row.incarnation) ||
+    if (r < 0 ||
+        !kfl__slot_is(slot, file->topic_id, (uint32_t)file->partition, look.row.incarnation) ||
         atomic_load(&slot->ready) == 0)
         return r; /* nobody has used it since the catalog was read */
     r = kfl__topic_find_id(core, file->topic_id, &topic);
@@ -119,7 +124,8 @@ static int sweep_unlink(struct kfl__core *core, const struct sweep_file *file)
 {
     char path[96];
     int directory = -1;
-    snprintf(path, sizeof path, "%s/%llu/%d", KFL_NAME_TOPICS, (unsigned long long)file->topic_id, file->partition);
+    snprintf(path, sizeof path, "%s/%llu/%d", KFL_NAME_TOPICS, (unsigned long long)file->topic_id,
+             file->partition);
     int r = kfl__file_open_directory(core->directory, path, &directory);
     if (r != 0)
         return r < 0 ? r : 0;
@@ -135,7 +141,9 @@ static int sweep_drop_rows(struct kfl__catalog_txn *txn, void *context)
     struct sweep *sweep = context;
     for (int32_t i = 0; i < sweep->count; i++) {
         const struct sweep_file *file = &sweep->files[i];
-        int r = file->counts ? 0 : kfl__segments_remove(txn, file->topic_id, file->partition, file->segment_id);
+        int r = file->counts
+                    ? 0
+                    : kfl__segments_remove(txn, file->topic_id, file->partition, file->segment_id);
         if (r < 0 && r != KFL_E_NOT_FOUND)
             return r;
     }
@@ -159,7 +167,9 @@ static int sweep_files(struct sweep *sweep)
         if (r == 0)
             r = sweep_unlink(core, file);
     }
-    return r >= 0 && sweep->count > 0 ? kfl__catalog_change_run(core->catalog, sweep_drop_rows, sweep) : r;
+    return r >= 0 && sweep->count > 0
+               ? kfl__catalog_change_run(core->catalog, sweep_drop_rows, sweep)
+               : r;
 }
 
 int kfl__topics_sweep(struct kfl__core *core)

@@ -99,7 +99,8 @@ void images_drop(struct images *images)
 static struct image_file *image_file(struct images *images, uint32_t number)
 {
     while (number >= images->file_room)
-        images->files = grow(images->files, &images->file_room, images->file_room, sizeof *images->files);
+        images->files =
+            grow(images->files, &images->file_room, images->file_room, sizeof *images->files);
     return &images->files[number];
 }
 
@@ -109,7 +110,8 @@ static void file_note(struct image_file *file, struct image_write write)
     file->writes[file->write_count++] = write;
 }
 
-static void bytes_apply(uint8_t **io_bytes, uint64_t *io_size, uint64_t *io_room, const struct image_write *write)
+static void bytes_apply(uint8_t **io_bytes, uint64_t *io_size, uint64_t *io_room,
+                        const struct image_write *write)
 {
     uint64_t end = write->size == 0 ? write->at : write->at + write->size;
     if (end > *io_room) {
@@ -133,7 +135,8 @@ static void file_sync(struct image_file *file, const struct recorder_event *even
     for (uint32_t i = 0; i < file->write_count; i++) {
         const struct image_write *write = &file->writes[i];
         bool covered = write->position < event->at &&
-                       (event->to == 0 || write->size == 0 || (write->at + write->size > event->from && write->at < event->to));
+                       (event->to == 0 || write->size == 0 ||
+                        (write->at + write->size > event->from && write->at < event->to));
         if (covered)
             bytes_apply(&file->durable, &file->durable_size, &file->room, write);
         else
@@ -142,14 +145,16 @@ static void file_sync(struct image_file *file, const struct recorder_event *even
     file->write_count = kept;
 }
 
-static void name_change(struct images *images, uint64_t position, const char *path, int64_t file, bool added)
+static void name_change(struct images *images, uint64_t position, const char *path, int64_t file,
+                        bool added)
 {
     uint32_t number = images->name_count;
     if (!added)
         while (number > 0 && strcmp(images->names[number - 1].path, path) != 0)
             number--;
     if (added) {
-        images->names = grow(images->names, &images->name_room, images->name_count, sizeof *images->names);
+        images->names =
+            grow(images->names, &images->name_room, images->name_count, sizeof *images->names);
         struct image_name *name = &images->names[images->name_count++];
         snprintf(name->path, sizeof name->path, "%s", path);
         name->file = file;
@@ -159,7 +164,8 @@ static void name_change(struct images *images, uint64_t position, const char *pa
     } else {
         number--;
     }
-    images->changes = grow(images->changes, &images->change_room, images->change_count, sizeof *images->changes);
+    images->changes =
+        grow(images->changes, &images->change_room, images->change_count, sizeof *images->changes);
     images->changes[images->change_count++] = (struct image_change){position, number, added};
 }
 
@@ -194,10 +200,12 @@ bool images_step(struct images *images, const void **out_mark, uint32_t *out_kin
     *out_kind = event->kind;
     switch (event->kind) {
     case RECORDER_WRITE:
-        file_note(image_file(images, event->file), (struct image_write){position, event->at, payload, event->payload_size});
+        file_note(image_file(images, event->file),
+                  (struct image_write){position, event->at, payload, event->payload_size});
         break;
     case RECORDER_SIZE:
-        file_note(image_file(images, event->file), (struct image_write){position, event->at, payload, 0});
+        file_note(image_file(images, event->file),
+                  (struct image_write){position, event->at, payload, 0});
         break;
     case RECORDER_SYNC:
         file_sync(image_file(images, event->file), event);
@@ -225,16 +233,18 @@ bool images_step(struct images *images, const void **out_mark, uint32_t *out_kin
 
 /* ---- images ---- */
 
-static void names_choose(const struct images *images, enum image_names model, struct chance *chance, bool *there)
+static void names_choose(const struct images *images, enum image_names model, struct chance *chance,
+                         bool *there)
 {
     for (uint32_t i = 0; i < images->name_count; i++)
         there[i] = images->names[i].durable;
     uint64_t upto = images->change_count == 0 ? 0 : chance_below(chance, images->change_count + 1);
     for (uint32_t i = 0; i < images->change_count; i++) {
         const struct image_change *change = &images->changes[i];
-        bool applies = model == IMAGE_NAMES_ANY       ? chance_below(chance, 2) == 0
-                       : model == IMAGE_NAMES_ORDERED ? change->position < images->last_sync || i < upto
-                                                      : false;
+        bool applies = model == IMAGE_NAMES_ANY ? chance_below(chance, 2) == 0
+                       : model == IMAGE_NAMES_ORDERED
+                           ? change->position < images->last_sync || i < upto
+                           : false;
         if (applies)
             there[change->name] = change->added;
     }
@@ -242,12 +252,12 @@ static void names_choose(const struct images *images, enum image_names model, st
 
 struct image_choice {
     enum image_strategy strategy;
-    uint64_t total, cut; /* of all that is in doubt; which one */
+    uint64_t total, cut;     /* of all that is in doubt; which one */
     uint64_t oldest, newest; /* positions */
 };
 
-static bool write_is_chosen(const struct image_choice *choice, const struct image_write *write, uint64_t index, bool whole,
-                            struct chance *chance)
+static bool write_is_chosen(const struct image_choice *choice, const struct image_write *write,
+                            uint64_t index, bool whole, struct chance *chance)
 {
     switch (choice->strategy) {
     case IMAGE_NONE:
@@ -263,7 +273,8 @@ static bool write_is_chosen(const struct image_choice *choice, const struct imag
     case IMAGE_ONE_MISSING:
         return index != choice->cut;
     case IMAGE_PREFIX:
-        return write->position <= choice->oldest + (choice->newest - choice->oldest) * choice->cut / (choice->total + 1);
+        return write->position <= choice->oldest + (choice->newest - choice->oldest) * choice->cut /
+                                                       (choice->total + 1);
     case IMAGE_FILES:
         return whole;
     default:
@@ -282,7 +293,8 @@ static void put_file(const char *folder, const char *path, const uint8_t *bytes,
     for (uint64_t at = 0; at < size; at += 4096) {
         static const uint8_t zeros[4096];
         uint64_t part = size - at < 4096 ? size - at : 4096;
-        if (memcmp(bytes + at, zeros, part) != 0 && pwrite(fd, bytes + at, part, (off_t)at) != (ssize_t)part)
+        if (memcmp(bytes + at, zeros, part) != 0 &&
+            pwrite(fd, bytes + at, part, (off_t)at) != (ssize_t)part)
             fail(name);
     }
     if (ftruncate(fd, (off_t)size) != 0)
@@ -322,8 +334,8 @@ static bool parent_is_there(const struct images *images, const bool *there, cons
     return false;
 }
 
-void images_write(struct images *images, const char *folder, enum image_strategy strategy, enum image_names names,
-                  struct chance *chance)
+void images_write(struct images *images, const char *folder, enum image_strategy strategy,
+                  enum image_names names, struct chance *chance)
 {
     struct image_choice choice = {.strategy = strategy, .oldest = UINT64_MAX};
     bool *there = calloc(images->name_count + 1, sizeof *there);
@@ -370,7 +382,8 @@ void images_clear(const char *folder)
 
 const char *image_strategy_name(enum image_strategy strategy)
 {
-    static const char *const names[] = {"none", "all", "half", "few", "most", "late", "one-missing", "prefix", "files"};
+    static const char *const names[] = {"none", "all",         "half",   "few",  "most",
+                                        "late", "one-missing", "prefix", "files"};
     return names[strategy];
 }
 

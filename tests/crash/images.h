@@ -27,8 +27,8 @@ enum image_strategy {
     IMAGE_STRATEGIES
 };
 enum image_names {
-    IMAGE_NAMES_STRICT,  /* POSIX: only what a sync of the folder brought down */
-    IMAGE_NAMES_ANY,     /* any subset of the rest besides */
+    IMAGE_NAMES_STRICT, /* POSIX: only what a sync of the folder brought down */
+    IMAGE_NAMES_ANY,    /* any subset of the rest besides */
     IMAGE_NAMES_ORDERED, /* a journal: in order, at least up to the last sync of anything, up to somewhere */
     IMAGE_NAMES
 };
@@ -41,8 +41,8 @@ void images_drop(struct images *images);
  */
 bool images_step(struct images *images, const void **out_mark, uint32_t *out_kind);
 /* Fill `folder`, which must be empty. */
-void images_write(struct images *images, const char *folder, enum image_strategy strategy, enum image_names names,
-                  struct chance *chance);
+void images_write(struct images *images, const char *folder, enum image_strategy strategy,
+                  enum image_names names, struct chance *chance);
 /* Take an image away again, with whatever was added to it. */
 void images_clear(const char *folder);
 

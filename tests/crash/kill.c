@@ -52,7 +52,8 @@ struct report {
     struct {
         _Atomic int64_t begun, done;
     } commits[PROCESSES_MAX][PARTITIONS_MAX];
-    _Atomic uint64_t told[PARTITIONS_MAX][OFFSETS_MAX]; /* who stands there: sender << 40 | sequence; 0: not told */
+    _Atomic uint64_t told[PARTITIONS_MAX]
+                         [OFFSETS_MAX]; /* who stands there: sender << 40 | sequence; 0: not told */
 };
 
 struct plan {
@@ -98,7 +99,8 @@ static void tell(struct worker *worker, uint64_t sequence, int32_t partition, in
 {
     if (offset < 0 || offset >= OFFSETS_MAX)
         return;
-    atomic_store(&worker->plan->report->told[partition][offset], (uint64_t)worker->sender << 40 | sequence);
+    atomic_store(&worker->plan->report->told[partition][offset],
+                 (uint64_t)worker->sender << 40 | sequence);
     atomic_fetch_add(&worker->plan->report->acknowledged, 1);
 }
 
@@ -106,11 +108,13 @@ static int send_one(struct worker *worker, kfl_producer *producer, bool told)
 {
     uint8_t value[2048];
     int64_t offset = -1;
-    size_t size = sizeof(struct told) + chance_below(&worker->chance, chance_below(&worker->chance, 10) == 0 ? 2000 : 80);
+    size_t size = sizeof(struct told) +
+                  chance_below(&worker->chance, chance_below(&worker->chance, 10) == 0 ? 2000 : 80);
     uint64_t sequence = ++worker->sequence;
     int32_t partition = partition_of(worker->plan, worker->sender, sequence);
     told_write(value, worker->sender, sequence, size);
-    if (kfl_producer_send(producer, TOPIC, partition, NULL, 0, value, size, NULL, 0, KFL_TIMESTAMP_NOW, &offset) < 0)
+    if (kfl_producer_send(producer, TOPIC, partition, NULL, 0, value, size, NULL, 0,
+                          KFL_TIMESTAMP_NOW, &offset) < 0)
         return worker_fail(worker, "send");
     if (told)
         tell(worker, sequence, partition, offset);
@@ -122,7 +126,8 @@ static int send_lingering(struct worker *worker)
     uint8_t value[64];
     uint64_t sequence = ++worker->lingered;
     told_write(value, worker->lingerer, sequence, sizeof value);
-    if (kfl_producer_send(worker->lingering, TOPIC, partition_of(worker->plan, worker->lingerer, sequence), NULL, 0, value,
+    if (kfl_producer_send(worker->lingering, TOPIC,
+                          partition_of(worker->plan, worker->lingerer, sequence), NULL, 0, value,
                           sizeof value, NULL, 0, KFL_TIMESTAMP_NOW, NULL) < 0)
         return worker_fail(worker, "send lingering");
     return 0;
@@ -137,8 +142,8 @@ static int send_if(struct worker *worker)
     told_write(value, worker->sender, sequence, sizeof value);
     if (kfl_topic_end_offset(worker->store, TOPIC, partition, &end) < 0)
         return worker_fail(worker, "end_offset");
-    int r = kfl_producer_send_if(worker->one, TOPIC, partition, NULL, 0, value, sizeof value, NULL, 0, KFL_TIMESTAMP_NOW, end,
-                                 &offset);
+    int r = kfl_producer_send_if(worker->one, TOPIC, partition, NULL, 0, value, sizeof value, NULL,
+                                 0, KFL_TIMESTAMP_NOW, end, &offset);
     if (r == KFL_E_CONFLICT)
         return 0;
     if (r < 0 || offset != end)
@@ -210,7 +215,8 @@ static void *worker_thread(void *context)
     return NULL;
 }
 
-static int open_producer(kfl_store *store, const char *acks, const char *linger, kfl_producer **out_producer)
+static int open_producer(kfl_store *store, const char *acks, const char *linger,
+                         kfl_producer **out_producer)
 {
     kfl_config *config = NULL;
     int r = kfl_config_create(&config);
@@ -269,8 +275,9 @@ static int run_worker(const struct plan *plan, int32_t number, uint64_t seed)
         failed |= workers[i].failed;
     }
     kfl_consumer_close(first.consumer);
-    if (kfl_producer_close(first.none) < 0 || kfl_producer_close(first.one) < 0 || kfl_producer_close(first.all) < 0 ||
-        kfl_producer_close(first.lingering) < 0 || kfl_store_close(first.store) < 0)
+    if (kfl_producer_close(first.none) < 0 || kfl_producer_close(first.one) < 0 ||
+        kfl_producer_close(first.all) < 0 || kfl_producer_close(first.lingering) < 0 ||
+        kfl_store_close(first.store) < 0)
         return worker_fail(&first, "close");
     return failed;
 }
@@ -299,19 +306,26 @@ static int read_record(struct reading *reading, const kfl_record *record)
     int32_t partition = record->partition;
     struct told told;
     if (record->offset != reading->next[partition])
-        return read_fail("partition %d: offset %" PRId64 " behind %" PRId64, partition, record->offset,
-                         reading->next[partition] - 1);
+        return read_fail("partition %d: offset %" PRId64 " behind %" PRId64, partition,
+                         record->offset, reading->next[partition] - 1);
     if (!told_read(record->value, record->value_size, &told) || told.sender >= SENDERS_MAX)
-        return read_fail("partition %d offset %" PRId64 ": bytes that nobody sent", partition, record->offset);
+        return read_fail("partition %d offset %" PRId64 ": bytes that nobody sent", partition,
+                         record->offset);
     if (partition_of(reading->plan, told.sender, told.sequence) != partition)
-        return read_fail("partition %d offset %" PRId64 ": of another partition", partition, record->offset);
+        return read_fail("partition %d offset %" PRId64 ": of another partition", partition,
+                         record->offset);
     if (told.sequence <= reading->newest[partition][told.sender])
-        return read_fail("partition %d offset %" PRId64 ": sender %u record %" PRIu64 " behind %" PRIu64, partition,
-                         record->offset, told.sender, told.sequence, reading->newest[partition][told.sender]);
-    uint64_t expected = record->offset < OFFSETS_MAX ? atomic_load(&reading->plan->report->told[partition][record->offset]) : 0;
+        return read_fail("partition %d offset %" PRId64 ": sender %u record %" PRIu64
+                         " behind %" PRIu64,
+                         partition, record->offset, told.sender, told.sequence,
+                         reading->newest[partition][told.sender]);
+    uint64_t expected = record->offset < OFFSETS_MAX
+                            ? atomic_load(&reading->plan->report->told[partition][record->offset])
+                            : 0;
     if (expected != 0 && expected != ((uint64_t)told.sender << 40 | told.sequence))
-        return read_fail("partition %d offset %" PRId64 ": acknowledged as sender %" PRIu64 " record %" PRIu64, partition,
-                         record->offset, expected >> 40, expected & ((UINT64_C(1) << 40) - 1));
+        return read_fail(
+            "partition %d offset %" PRId64 ": acknowledged as sender %" PRIu64 " record %" PRIu64,
+            partition, record->offset, expected >> 40, expected & ((UINT64_C(1) << 40) - 1));
     reading->newest[partition][told.sender] = told.sequence;
     reading->next[partition] = record->offset + 1;
     reading->count++;
@@ -339,17 +353,21 @@ static int read_some(struct reading *reading, kfl_consumer *consumer, int32_t ti
     return r;
 }
 
-static int open_reading(const struct plan *plan, kfl_store *store, struct reading **out_reading, kfl_consumer **out_consumer)
+static int open_reading(const struct plan *plan, kfl_store *store, struct reading **out_reading,
+                        kfl_consumer **out_consumer)
 {
     kfl_partition_offset from[PARTITIONS_MAX] = {0};
     struct reading *reading = calloc(1, sizeof *reading);
     if (reading == NULL || kfl_consumer_open(store, NULL, out_consumer) < 0)
         return read_fail("consumer: %s", kfl_last_error());
     for (int32_t i = 0; i < plan->partitions; i++)
-        from[i] = (kfl_partition_offset){.topic = TOPIC, .partition = i, .offset = KFL_OFFSET_BEGINNING};
+        from[i] =
+            (kfl_partition_offset){.topic = TOPIC, .partition = i, .offset = KFL_OFFSET_BEGINNING};
     reading->plan = plan;
     *out_reading = reading;
-    return kfl_consumer_assign(*out_consumer, from, (size_t)plan->partitions) < 0 ? read_fail("assign: %s", kfl_last_error()) : 0;
+    return kfl_consumer_assign(*out_consumer, from, (size_t)plan->partitions) < 0
+               ? read_fail("assign: %s", kfl_last_error())
+               : 0;
 }
 
 static int run_reader(const struct plan *plan)
@@ -357,7 +375,8 @@ static int run_reader(const struct plan *plan)
     struct reading *reading = NULL;
     kfl_consumer *consumer = NULL;
     kfl_store *store = NULL;
-    if (kfl_store_open(plan->folder, NULL, &store) < 0 || open_reading(plan, store, &reading, &consumer) < 0)
+    if (kfl_store_open(plan->folder, NULL, &store) < 0 ||
+        open_reading(plan, store, &reading, &consumer) < 0)
         return read_fail("reader: %s", kfl_last_error());
     while (atomic_load(&plan->report->stop) == 0) {
         int r = read_some(reading, consumer, 20);
@@ -375,10 +394,12 @@ static int run_reader(const struct plan *plan)
 static int check_told(const struct plan *plan, const struct reading *reading)
 {
     for (int32_t i = 0; i < plan->partitions; i++)
-        for (int64_t offset = reading->next[i]; offset < OFFSETS_MAX && offset < reading->next[i] + 1000000; offset++)
+        for (int64_t offset = reading->next[i];
+             offset < OFFSETS_MAX && offset < reading->next[i] + 1000000; offset++)
             if (atomic_load(&plan->report->told[i][offset]) != 0)
-                return read_fail("partition %d ends at %" PRId64 ", offset %" PRId64 " was acknowledged", i, reading->next[i],
-                                 offset);
+                return read_fail("partition %d ends at %" PRId64 ", offset %" PRId64
+                                 " was acknowledged",
+                                 i, reading->next[i], offset);
     return 0;
 }
 
@@ -391,14 +412,16 @@ static int check_commits(const struct plan *plan, kfl_store *store, const struct
         snprintf(group, sizeof group, "group-%d", n);
         if (kfl_group_offsets(store, group, &offsets) == 0)
             for (int32_t i = 0; i < kfl_offsets_count(offsets); i++)
-                committed[kfl_offsets_get(offsets, i)->partition] = kfl_offsets_get(offsets, i)->offset;
+                committed[kfl_offsets_get(offsets, i)->partition] =
+                    kfl_offsets_get(offsets, i)->offset;
         kfl_offsets_release(offsets);
         for (int32_t i = 0; i < plan->partitions; i++) {
             int64_t begun = atomic_load(&plan->report->commits[n][i].begun);
             int64_t done = atomic_load(&plan->report->commits[n][i].done);
             if ((committed[i] < done || committed[i] > begun) || committed[i] > reading->next[i])
-                return read_fail("%s partition %d: committed %" PRId64 ", acknowledged %" PRId64 ", begun %" PRId64, group, i,
-                                 committed[i], done, begun);
+                return read_fail("%s partition %d: committed %" PRId64 ", acknowledged %" PRId64
+                                 ", begun %" PRId64,
+                                 group, i, committed[i], done, begun);
         }
     }
     return 0;
@@ -409,9 +432,12 @@ static int check_verify(kfl_store *store)
     kfl_findings *findings = NULL;
     int count = kfl_store_verify(store, NULL, 0, &findings);
     for (int32_t i = 0; i < count; i++)
-        read_fail("verify: %s: %s", kfl_findings_get(findings, i)->path, kfl_findings_get(findings, i)->text);
+        read_fail("verify: %s: %s", kfl_findings_get(findings, i)->path,
+                  kfl_findings_get(findings, i)->text);
     kfl_findings_release(findings);
-    return count == 0 ? 0 : read_fail("verify: %d %s", count, count < 0 ? kfl_last_error() : "findings");
+    return count == 0
+               ? 0
+               : read_fail("verify: %d %s", count, count < 0 ? kfl_last_error() : "findings");
 }
 
 static int check_all(const struct plan *plan)
@@ -431,8 +457,10 @@ static int check_all(const struct plan *plan)
         r = check_commits(plan, store, reading);
     if (r == 0)
         r = check_verify(store);
-    printf("  %" PRId64 " records in the log, %" PRId64 " acknowledged, %" PRId64 " read meanwhile: %s\n", reading->count,
-           atomic_load(&plan->report->acknowledged), atomic_load(&plan->report->read), r == 0 ? "all well" : "BAD");
+    printf("  %" PRId64 " records in the log, %" PRId64 " acknowledged, %" PRId64
+           " read meanwhile: %s\n",
+           reading->count, atomic_load(&plan->report->acknowledged),
+           atomic_load(&plan->report->read), r == 0 ? "all well" : "BAD");
     fflush(stdout);
     free(reading);
     kfl_consumer_close(consumer);
@@ -461,7 +489,8 @@ static int make_store(const struct plan *plan, struct chance *chance)
     if (r == 0)
         r = kfl_config_create(&config);
     if (r == 0)
-        r = kfl_config_set(config, "segment.bytes", plan->records > 0 ? sizes[2] : sizes[chance_below(chance, 3)]);
+        r = kfl_config_set(config, "segment.bytes",
+                           plan->records > 0 ? sizes[2] : sizes[chance_below(chance, 3)]);
     if (r == 0)
         r = kfl_topic_create(store, TOPIC, plan->partitions, config);
     if (r < 0)
@@ -478,7 +507,9 @@ static int reap(pid_t pid, bool killed)
         return -1;
     if (killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         return 0;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : read_fail("a process ended with %x", status);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0
+               ? 0
+               : read_fail("a process ended with %x", status);
 }
 
 static int kill_some(const struct plan *plan, struct chance *chance, pid_t *pids, int64_t cycle)
@@ -510,7 +541,8 @@ static int run_round(const struct plan *plan, struct chance *chance)
     int r = make_store(plan, chance);
     for (int32_t i = 0; r == 0 && i < all; i++)
         pids[i] = start(plan, i, chance_next(chance));
-    while (r == 0 && (plan->records > 0 ? atomic_load(&plan->report->acknowledged) < plan->records : cycle < plan->cycles)) {
+    while (r == 0 && (plan->records > 0 ? atomic_load(&plan->report->acknowledged) < plan->records
+                                        : cycle < plan->cycles)) {
         int64_t pause = plan->every_ms > 0 ? plan->every_ms : (int64_t)chance_below(chance, 60);
         usleep((useconds_t)pause * 1000);
         r = kill_some(plan, chance, pids, cycle++);
@@ -519,7 +551,8 @@ static int run_round(const struct plan *plan, struct chance *chance)
     for (int32_t i = 0; i < all; i++)
         if (pids[i] > 0 && reap(pids[i], false) < 0)
             r = -1;
-    printf("  %" PRId64 " cycles in %" PRId64 " ms, %u senders\n", cycle, now_ms() - began, atomic_load(&plan->report->senders));
+    printf("  %" PRId64 " cycles in %" PRId64 " ms, %u senders\n", cycle, now_ms() - began,
+           atomic_load(&plan->report->senders));
     return r == 0 ? check_all(plan) : r;
 }
 
@@ -551,15 +584,17 @@ int main(int argc, char **argv)
             base = argv[i + 1];
     struct chance chance = {plan.seed};
     int r = 0;
-    if (plan.processes > PROCESSES_MAX || plan.readers > PROCESSES_MAX || plan.threads > THREADS_MAX ||
-        plan.partitions > PARTITIONS_MAX)
+    if (plan.processes > PROCESSES_MAX || plan.readers > PROCESSES_MAX ||
+        plan.threads > THREADS_MAX || plan.partitions > PARTITIONS_MAX)
         return 2;
-    printf("kill: --seed %" PRIu64 " --rounds %" PRId64 " --cycles %" PRId64 " --kills %" PRId64 " --records %" PRId64 "\n",
+    printf("kill: --seed %" PRIu64 " --rounds %" PRId64 " --cycles %" PRId64 " --kills %" PRId64
+           " --records %" PRId64 "\n",
            plan.seed, plan.rounds, plan.cycles, plan.kills, plan.records);
     fflush(stdout);
     for (int64_t round = 0; r == 0 && round < plan.rounds; round++) {
         snprintf(plan.folder, sizeof plan.folder, "%s/kafkalite-kill-XXXXXX", base);
-        plan.report = mmap(NULL, sizeof *plan.report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        plan.report = mmap(NULL, sizeof *plan.report, PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (mkdtemp(plan.folder) == NULL || plan.report == MAP_FAILED)
             return 2;
         r = run_round(&plan, &chance);

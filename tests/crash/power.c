@@ -56,8 +56,8 @@ static int end_of(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-static int judge(const struct power *power, const struct power_expect *expect, const char *folder, uint32_t round,
-                 struct recorder_trace *trace)
+static int judge(const struct power *power, const struct power_expect *expect, const char *folder,
+                 uint32_t round, struct recorder_trace *trace)
 {
     pid_t pid = fork();
     if (pid == 0) {
@@ -73,16 +73,20 @@ static int judge(const struct power *power, const struct power_expect *expect, c
 static const char *choose_fault(struct chance *chance, char *text, size_t text_size)
 {
     static const char *const points[] = {
-        "append.reserved", "append.laid",      "append.before_publish", "append.published", "roll.marked",
-        "roll.published",  "roll.before_publish", "sync.noted",         "sync.done",        "sync.durable",
-        "prepare.listed",  "prepare.created",  "prepare.ready",         "prepare.withdrawn", "floor.raised",
-        "recover.listed",  "recover.copied",   "recover.synced",        "recover.committed", "trim.committed",
-        "catalog.begun",   "catalog.committed", "segment.created",      "file.make_directory", "file.sync_directory",
-        "file.unlink",     "file.sync",
+        "append.reserved",     "append.laid",       "append.before_publish",
+        "append.published",    "roll.marked",       "roll.published",
+        "roll.before_publish", "sync.noted",        "sync.done",
+        "sync.durable",        "prepare.listed",    "prepare.created",
+        "prepare.ready",       "prepare.withdrawn", "floor.raised",
+        "recover.listed",      "recover.copied",    "recover.synced",
+        "recover.committed",   "trim.committed",    "catalog.begun",
+        "catalog.committed",   "segment.created",   "file.make_directory",
+        "file.sync_directory", "file.unlink",       "file.sync",
     };
     if (chance_below(chance, 2) == 0)
         return NULL;
-    snprintf(text, text_size, "%s:%" PRIu64 "=kill", points[chance_below(chance, sizeof points / sizeof points[0])],
+    snprintf(text, text_size, "%s:%" PRIu64 "=kill",
+             points[chance_below(chance, sizeof points / sizeof points[0])],
              1 + chance_below(chance, 1 + chance_below(chance, 60)));
     return text;
 }
@@ -119,17 +123,20 @@ static int run_load(const struct power *power, uint64_t seed, struct recorder_tr
 /* For whoever wants to see what an image was cut from. */
 static void print_trace(const struct recorder_trace *trace)
 {
-    static const char *const kinds[] = {"", "write", "size", "sync", "create", "mkdir", "unlink", "sync-names", "mark"};
+    static const char *const kinds[] = {"",      "write",  "size",       "sync", "create",
+                                        "mkdir", "unlink", "sync-names", "mark"};
     const struct recorder_event *event;
     uint64_t position = 0, number = 0;
     while ((event = recorder_trace_next(trace, &position)) != NULL) {
         const struct power_mark *mark = recorder_payload(event);
         bool named = event->kind >= RECORDER_CREATE && event->kind <= RECORDER_SYNC_NAMES;
-        printf("%" PRIu64 " %s file %u at %" PRIu64 " %s\n", number++, kinds[event->kind], event->file, event->at,
-               named ? (const char *)recorder_payload(event) : "");
+        printf("%" PRIu64 " %s file %u at %" PRIu64 " %s\n", number++, kinds[event->kind],
+               event->file, event->at, named ? (const char *)recorder_payload(event) : "");
         if (event->kind == RECORDER_MARK)
-            printf("    mark %u partition %d sender %u sequence %" PRIu64 " offset %" PRId64 " durable %u\n", mark->kind,
-                   mark->partition, mark->sender, mark->sequence, mark->offset, mark->durable);
+            printf("    mark %u partition %d sender %u sequence %" PRIu64 " offset %" PRId64
+                   " durable %u\n",
+                   mark->kind, mark->partition, mark->sender, mark->sequence, mark->offset,
+                   mark->durable);
     }
 }
 
@@ -171,20 +178,23 @@ static void make_image(struct images *images, const struct power_cut *cut, const
     images_write(images, folder, cut->strategy, cut->names, &chance);
 }
 
-static void tell(struct power *power, struct images *images, const struct power_cut *cut, uint64_t seed, int32_t number,
-                 const char *again)
+static void tell(struct power *power, struct images *images, const struct power_cut *cut,
+                 uint64_t seed, int32_t number, const char *again)
 {
     char kept[300];
     snprintf(kept, sizeof kept, "%s/failed-%" PRIu64 "-%d%s", power->folder, seed, number, again);
     make_image(images, cut, kept);
-    fprintf(stderr, "FAILED: load %" PRIu64 " image %d%s, cut at event %" PRIu64 ", sectors %s, names %s: %s\n", seed, number,
-            again, cut->position, image_strategy_name(cut->strategy), image_names_name(cut->names), kept);
+    fprintf(stderr,
+            "FAILED: load %" PRIu64 " image %d%s, cut at event %" PRIu64
+            ", sectors %s, names %s: %s\n",
+            seed, number, again, cut->position, image_strategy_name(cut->strategy),
+            image_names_name(cut->names), kept);
     power->failed++;
 }
 
 /* Cut the recovery of the image as well. */
-static void judge_again(struct power *power, const struct power_expect *expect, const struct recorder_trace *trace,
-                        uint64_t seed, int32_t number)
+static void judge_again(struct power *power, const struct power_expect *expect,
+                        const struct recorder_trace *trace, uint64_t seed, int32_t number)
 {
     char folder[200], suffix[32];
     struct chance chance = {seed * 77 + (uint64_t)number};
@@ -277,7 +287,8 @@ int main(int argc, char **argv)
     if (mkdtemp(power.folder) == NULL)
         return 2;
     snprintf(work, sizeof work, "%s/work", power.folder);
-    printf("power: --seed %" PRIu64 " --loads %d --images %d --again %d\n", power.seed, power.loads, power.images, power.again);
+    printf("power: --seed %" PRIu64 " --loads %d --images %d --again %d\n", power.seed, power.loads,
+           power.images, power.again);
     fflush(stdout);
     for (int32_t i = 0; i < power.loads; i++) {
         struct recorder_trace *trace = recorder_trace_make(TRACE_ROOM);
@@ -293,8 +304,8 @@ int main(int argc, char **argv)
         if (power.must_fail && power.failed > 0)
             break;
     }
-    printf("power: %" PRId64 " images, %" PRId64 " of recoveries: %" PRId64 " bad\n", power.judged, power.judged_again,
-           power.failed);
+    printf("power: %" PRId64 " images, %" PRId64 " of recoveries: %" PRId64 " bad\n", power.judged,
+           power.judged_again, power.failed);
     if (power.failed == 0 || power.must_fail) {
         images_clear(power.folder);
         rmdir(power.folder);

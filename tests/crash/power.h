@@ -43,9 +43,9 @@ struct power_load {
     char folder[200];
     struct recorder_trace *trace;
     uint64_t seed;
-    int32_t phase;   /* a former one was killed */
+    int32_t phase; /* a former one was killed */
     int32_t steps;
-    bool kill;       /* end like kill -9 */
+    bool kill;         /* end like kill -9 */
     const char *fault; /* KAFKALITE_FAULT of this process; NULL: none */
     int lies;
 };
@@ -64,11 +64,13 @@ void power_expect_trace(struct power_expect *expect, const struct recorder_trace
 /* No power was cut: all that was told is there, and (dense) there are no gaps between offsets. */
 void power_expect_all(struct power_expect *expect, bool dense);
 /* In a process of its own: open what lies there, hold it against what is expected, go on with it. 0, or 1 and a message. */
-int power_check_run(const struct power_expect *expect, const char *folder, uint32_t round, struct recorder_trace *trace);
+int power_check_run(const struct power_expect *expect, const char *folder, uint32_t round,
+                    struct recorder_trace *trace);
 /*
  * The same for a process that has the store open while another one dies, which writes `trace`: opens, tells
  * it by a byte to `up`, waits for one from `down`, and judges without opening anew.
  */
-int power_check_survive(const struct recorder_trace *trace, const char *folder, bool dense, int up, int down);
+int power_check_survive(const struct recorder_trace *trace, const char *folder, bool dense, int up,
+                        int down);
 
 #endif

@@ -129,28 +129,35 @@ static int check_record(struct check *check, const kfl_record *record)
     const struct power_expect *expect = check->expect;
     int32_t partition = record->partition;
     struct told told;
-    if (!told_read(record->value, record->value_size, &told) || told.sender >= POWER_SENDERS || told.sequence >= POWER_SEQUENCES)
-        return check_fail("partition %d offset %" PRId64 ": bytes that nobody sent", partition, record->offset);
+    if (!told_read(record->value, record->value_size, &told) || told.sender >= POWER_SENDERS ||
+        told.sequence >= POWER_SEQUENCES)
+        return check_fail("partition %d offset %" PRId64 ": bytes that nobody sent", partition,
+                          record->offset);
     if (told.sender < POWER_CHECKER && told.sequence > expect->begun[told.sender])
-        return check_fail("partition %d offset %" PRId64 ": from the future", partition, record->offset);
+        return check_fail("partition %d offset %" PRId64 ": from the future", partition,
+                          record->offset);
     if (check->found[told.sender][told.sequence] != 0)
-        return check_fail("partition %d offset %" PRId64 ": sender %u record %" PRIu64 " stands twice", partition,
-                          record->offset, told.sender, told.sequence);
+        return check_fail("partition %d offset %" PRId64 ": sender %u record %" PRIu64
+                          " stands twice",
+                          partition, record->offset, told.sender, told.sequence);
     check->found[told.sender][told.sequence] = record->offset + 1;
     if (told.sequence <= check->newest[partition][told.sender])
-        return check_fail("partition %d offset %" PRId64 ": sender %u out of order", partition, record->offset, told.sender);
+        return check_fail("partition %d offset %" PRId64 ": sender %u out of order", partition,
+                          record->offset, told.sender);
     check->newest[partition][told.sender] = told.sequence;
     if (record->offset < check->next[partition])
         return check_fail("partition %d: offset %" PRId64 " again", partition, record->offset);
     /* A deletion whose owner died in it may have taken files before the start offset says so to the others. */
     bool deleted = check->survivor && record->offset <= expect->partition[partition].start_begun;
     if (expect->dense && !deleted && record->offset != check->next[partition])
-        return check_fail("partition %d: nothing in [%" PRId64 ", %" PRId64 ")", partition, check->next[partition],
-                          record->offset);
+        return check_fail("partition %d: nothing in [%" PRId64 ", %" PRId64 ")", partition,
+                          check->next[partition], record->offset);
     check->next[partition] = record->offset + 1;
     const struct expect_told *expected = &expect->told[told.sender][told.sequence];
-    if (expected->told && (expected->partition != partition || (expected->offset >= 0 && expected->offset != record->offset)))
-        return check_fail("partition %d offset %" PRId64 ": sender %u record %" PRIu64 " was told to stand at %" PRId64,
+    if (expected->told && (expected->partition != partition ||
+                           (expected->offset >= 0 && expected->offset != record->offset)))
+        return check_fail("partition %d offset %" PRId64 ": sender %u record %" PRIu64
+                          " was told to stand at %" PRId64,
                           partition, record->offset, told.sender, told.sequence, expected->offset);
     return 0;
 }
@@ -160,8 +167,9 @@ static int check_event(kfl_consumer *consumer)
     kfl_event *event = NULL;
     if (kfl_consumer_next_event(consumer, &event) != 1)
         return check_fail("an event that is none");
-    int r = check_fail("partition %d: event %d of [%" PRId64 ", %" PRId64 "): %s", kfl_event_partition(event),
-                       kfl_event_kind(event), kfl_event_offset(event), kfl_event_end_offset(event), kfl_event_text(event));
+    int r = check_fail("partition %d: event %d of [%" PRId64 ", %" PRId64 "): %s",
+                       kfl_event_partition(event), kfl_event_kind(event), kfl_event_offset(event),
+                       kfl_event_end_offset(event), kfl_event_text(event));
     kfl_event_release(event);
     return r;
 }
@@ -172,7 +180,8 @@ static int check_read(struct check *check)
     kfl_consumer *consumer = NULL;
     int r = kfl_consumer_open(check->store, NULL, &consumer);
     for (int32_t i = 0; i < check->partitions; i++)
-        from[i] = (kfl_partition_offset){.topic = POWER_TOPIC, .partition = i, .offset = KFL_OFFSET_BEGINNING};
+        from[i] = (kfl_partition_offset){
+            .topic = POWER_TOPIC, .partition = i, .offset = KFL_OFFSET_BEGINNING};
     if (r == 0)
         r = kfl_consumer_assign(consumer, from, (size_t)check->partitions);
     if (r < 0)
@@ -211,11 +220,14 @@ static int check_durable(const struct check *check)
             const struct expect_partition *partition = &expect->partition[told->partition];
             if (!told->told || check->found[sender][sequence] != 0)
                 continue;
-            int64_t start = check->survivor ? partition->start_begun : check->start[told->partition];
+            int64_t start =
+                check->survivor ? partition->start_begun : check->start[told->partition];
             if (told->offset < 0 ? partition->start_begun > 0 : told->offset < start)
                 continue;
-            if (expect->all || told->durable || (told->offset >= 0 && told->offset < partition->durable_end))
-                return check_fail("partition %d: sender %u record %" PRIu64 ", durable at offset %" PRId64 ", is lost",
+            if (expect->all || told->durable ||
+                (told->offset >= 0 && told->offset < partition->durable_end))
+                return check_fail("partition %d: sender %u record %" PRIu64
+                                  ", durable at offset %" PRId64 ", is lost",
                                   told->partition, sender, sequence, told->offset);
         }
     return 0;
@@ -230,11 +242,13 @@ static int check_offsets(struct check *check)
             return check_fail("partition %d: %s", i, kfl_last_error());
         check->next[i] = check->start[i];
         if (check->start[i] < expected->start || check->start[i] > expected->start_begun)
-            return check_fail("partition %d starts at %" PRId64 ", not in [%" PRId64 ", %" PRId64 "]", i, check->start[i],
-                              expected->start, expected->start_begun);
+            return check_fail("partition %d starts at %" PRId64 ", not in [%" PRId64 ", %" PRId64
+                              "]",
+                              i, check->start[i], expected->start, expected->start_begun);
         if (check->end[i] < expected->seen_end)
-            return check_fail("partition %d ends at %" PRId64 " although %" PRId64 " was told to somebody", i, check->end[i],
-                              expected->seen_end - 1);
+            return check_fail("partition %d ends at %" PRId64 " although %" PRId64
+                              " was told to somebody",
+                              i, check->end[i], expected->seen_end - 1);
     }
     return 0;
 }
@@ -249,9 +263,12 @@ static int check_commits(const struct check *check)
     kfl_offsets_release(offsets);
     for (int32_t i = 0; i < check->partitions; i++) {
         const struct expect_partition *expected = &check->expect->partition[i];
-        if (committed[i] < expected->committed || committed[i] > expected->commit_begun || committed[i] > check->end[i])
-            return check_fail("partition %d: committed %" PRId64 ", not in [%" PRId64 ", %" PRId64 "], end %" PRId64, i,
-                              committed[i], expected->committed, expected->commit_begun, check->end[i]);
+        if (committed[i] < expected->committed || committed[i] > expected->commit_begun ||
+            committed[i] > check->end[i])
+            return check_fail("partition %d: committed %" PRId64 ", not in [%" PRId64 ", %" PRId64
+                              "], end %" PRId64,
+                              i, committed[i], expected->committed, expected->commit_begun,
+                              check->end[i]);
     }
     return 0;
 }
@@ -268,8 +285,10 @@ static int check_verify(const struct check *check)
         /* Signposts are never synced: what is left of them after a power cut is as it may be. */
         if (finding->kind == KFL_FINDING_INDEX)
             continue;
-        bad = check_fail("verify: kind %d partition %d place %" PRId64 " offset %" PRId64 ": %s: %s", finding->kind,
-                   finding->partition, finding->place, finding->offset, finding->path, finding->text);
+        bad =
+            check_fail("verify: kind %d partition %d place %" PRId64 " offset %" PRId64 ": %s: %s",
+                       finding->kind, finding->partition, finding->place, finding->offset,
+                       finding->path, finding->text);
     }
     kfl_findings_release(findings);
     return bad;
@@ -309,7 +328,8 @@ static int check_look(struct check *check, const char *folder)
     check->partitions = kfl_topic_partition_count(check->store, POWER_TOPIC);
     if (check->partitions == KFL_E_UNKNOWN_TOPIC_OR_PARTITION && check->expect->partitions == 0)
         return check->partitions = 0;
-    if (check->partitions < 0 || (check->expect->partitions > 0 && check->partitions != check->expect->partitions))
+    if (check->partitions < 0 ||
+        (check->expect->partitions > 0 && check->partitions != check->expect->partitions))
         return check_fail("the topic: %s", kfl_last_error());
     int r = check_offsets(check);
     if (r == 0)
@@ -339,7 +359,8 @@ static int check_go_on(struct check *check, uint32_t round)
         uint8_t value[100];
         int64_t offset = -1;
         told_write(value, POWER_CHECKER + round, (uint64_t)i + 1, sizeof value);
-        r = kfl_producer_send(producer, POWER_TOPIC, i, NULL, 0, value, sizeof value, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
+        r = kfl_producer_send(producer, POWER_TOPIC, i, NULL, 0, value, sizeof value, NULL, 0,
+                              KFL_TIMESTAMP_NOW, &offset);
         if (r >= 0 && offset < check->end[i])
             return check_fail("partition %d: offset %" PRId64 " given again", i, offset);
     }
@@ -349,11 +370,13 @@ static int check_go_on(struct check *check, uint32_t round)
     return r < 0 ? check_fail("going on: %s", kfl_last_error()) : 0;
 }
 
-static int check_open(const struct power_expect *expect, const char *folder, struct check **out_check)
+static int check_open(const struct power_expect *expect, const char *folder,
+                      struct check **out_check)
 {
     kfl_config *config = NULL;
     struct check *check = calloc(1, sizeof *check);
-    if (check == NULL || kfl_config_create(&config) < 0 || kfl_config_set(config, "background.threads", "0") < 0)
+    if (check == NULL || kfl_config_create(&config) < 0 ||
+        kfl_config_set(config, "background.threads", "0") < 0)
         abort();
     check->expect = expect;
     if (kfl_store_open(folder, config, &check->store) < 0)
@@ -382,7 +405,8 @@ static int check_twice(struct check *check, const char *folder, uint32_t round)
     return 0;
 }
 
-int power_check_run(const struct power_expect *expect, const char *folder, uint32_t round, struct recorder_trace *trace)
+int power_check_run(const struct power_expect *expect, const char *folder, uint32_t round,
+                    struct recorder_trace *trace)
 {
     struct check *check = NULL;
     if (trace != NULL)
@@ -395,7 +419,8 @@ int power_check_run(const struct power_expect *expect, const char *folder, uint3
     return r;
 }
 
-int power_check_survive(const struct recorder_trace *trace, const char *folder, bool dense, int up, int down)
+int power_check_survive(const struct recorder_trace *trace, const char *folder, bool dense, int up,
+                        int down)
 {
     struct power_expect *expect = power_expect_make();
     struct check *check = NULL;

@@ -27,11 +27,13 @@ struct load_thread {
 
 static int load_fail(struct load_thread *thread, const char *what)
 {
-    fprintf(stderr, "workload %llu: %s: %s\n", (unsigned long long)thread->load->seed, what, kfl_last_error());
+    fprintf(stderr, "workload %llu: %s: %s\n", (unsigned long long)thread->load->seed, what,
+            kfl_last_error());
     return thread->failed = 1;
 }
 
-static void load_mark(uint32_t kind, int32_t partition, uint32_t sender, uint64_t sequence, int64_t offset, bool durable)
+static void load_mark(uint32_t kind, int32_t partition, uint32_t sender, uint64_t sequence,
+                      int64_t offset, bool durable)
 {
     struct power_mark mark = {kind, partition, sender, durable, sequence, offset};
     /* What is about to happen has changed nothing; of many that were told at once the first one compares. */
@@ -43,9 +45,9 @@ static void load_mark(uint32_t kind, int32_t partition, uint32_t sender, uint64_
 static size_t load_size(struct load_thread *thread)
 {
     uint64_t kind = chance_below(&thread->chance, 20);
-    return sizeof(struct told) + (kind == 0   ? chance_below(&thread->chance, 30000)
-                                  : kind < 4  ? chance_below(&thread->chance, 3000)
-                                              : chance_below(&thread->chance, 200));
+    return sizeof(struct told) + (kind == 0  ? chance_below(&thread->chance, 30000)
+                                  : kind < 4 ? chance_below(&thread->chance, 3000)
+                                             : chance_below(&thread->chance, 200));
 }
 
 static int load_send(struct load_thread *thread, kfl_producer *producer, bool durable)
@@ -57,7 +59,8 @@ static int load_send(struct load_thread *thread, kfl_producer *producer, bool du
     uint64_t sequence = ++thread->sequence;
     told_write(value, thread->sender, sequence, size);
     load_mark(POWER_BEGUN, partition, thread->sender, sequence, 0, false);
-    int r = kfl_producer_send(producer, POWER_TOPIC, partition, NULL, 0, value, size, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
+    int r = kfl_producer_send(producer, POWER_TOPIC, partition, NULL, 0, value, size, NULL, 0,
+                              KFL_TIMESTAMP_NOW, &offset);
     if (r < 0)
         return load_fail(thread, "send");
     load_mark(POWER_TOLD, partition, thread->sender, sequence, offset, durable);
@@ -84,7 +87,8 @@ static int load_packed(struct load_thread *thread, kfl_producer *producer, bool 
     if (kfl_producer_send_packed(producer, POWER_TOPIC, rows, count, bytes, used) < 0)
         return load_fail(thread, "send_packed");
     for (uint64_t i = 0; i < count; i++)
-        load_mark(POWER_TOLD, rows[i].partition, thread->sender, first + i, rows[i].offset, durable);
+        load_mark(POWER_TOLD, rows[i].partition, thread->sender, first + i, rows[i].offset,
+                  durable);
     return 0;
 }
 
@@ -121,8 +125,8 @@ static int load_linger(struct load_thread *thread)
     for (uint64_t i = 0; i < count; i++) {
         size_t size = sizeof(struct told) + chance_below(&thread->chance, 200);
         told_write(value, thread->sender, ++thread->sequence, size);
-        if (kfl_producer_send(thread->lingering, POWER_TOPIC, partition, NULL, 0, value, size, NULL, 0, KFL_TIMESTAMP_NOW,
-                              NULL) < 0)
+        if (kfl_producer_send(thread->lingering, POWER_TOPIC, partition, NULL, 0, value, size, NULL,
+                              0, KFL_TIMESTAMP_NOW, NULL) < 0)
             return load_fail(thread, "send");
     }
     if (kfl_producer_flush(thread->lingering, 10000) < 0)
@@ -205,7 +209,8 @@ static void *load_thread_run(void *context)
     return NULL;
 }
 
-static int load_producer(kfl_store *store, const char *acks, const char *linger, kfl_producer **out_producer)
+static int load_producer(kfl_store *store, const char *acks, const char *linger,
+                         kfl_producer **out_producer)
 {
     kfl_config *config = NULL;
     int r = kfl_config_create(&config);
@@ -293,8 +298,8 @@ int power_load_run(const struct power_load *load)
     if (load->kill)
         recorder_kill();
     kfl_consumer_close(first.consumer);
-    if (kfl_producer_close(first.one) < 0 || kfl_producer_close(first.all) < 0 || kfl_producer_close(first.lingering) < 0 ||
-        kfl_store_close(first.store) < 0)
+    if (kfl_producer_close(first.one) < 0 || kfl_producer_close(first.all) < 0 ||
+        kfl_producer_close(first.lingering) < 0 || kfl_store_close(first.store) < 0)
         return load_fail(&first, "close");
     recorder_stop();
     return failed;

@@ -74,7 +74,8 @@ static uint64_t event_size(const struct recorder_event *event)
     return sizeof *event + ((uint64_t)event->payload_size + 7) / 8 * 8;
 }
 
-const struct recorder_event *recorder_trace_next(const struct recorder_trace *trace, uint64_t *io_position)
+const struct recorder_event *recorder_trace_next(const struct recorder_trace *trace,
+                                                 uint64_t *io_position)
 {
     if (*io_position >= atomic_load(&((struct recorder_trace *)(uintptr_t)trace)->used))
         return NULL;
@@ -170,7 +171,8 @@ static void file_compare(struct recorded_file *file)
     size_t size = (size_t)status.st_size;
     if (size != file->size) {
         file_resize(file, size);
-        trace_add((struct recorder_event){.kind = RECORDER_SIZE, .file = number, .at = size}, "", 0);
+        trace_add((struct recorder_event){.kind = RECORDER_SIZE, .file = number, .at = size}, "",
+                  0);
     }
     if (size == 0)
         return;
@@ -194,7 +196,8 @@ static void file_compare(struct recorded_file *file)
             if (memcmp(sector, file->shadow + at, part) == 0)
                 continue;
             memcpy(file->shadow + at, sector, part);
-            trace_add((struct recorder_event){.kind = RECORDER_WRITE, .file = number, .at = at}, sector, part);
+            trace_add((struct recorder_event){.kind = RECORDER_WRITE, .file = number, .at = at},
+                      sector, part);
         }
     }
 }
@@ -210,7 +213,8 @@ static void compare_all(void)
 
 static bool name_is_recorded(const char *path)
 {
-    return strcmp(path, "state") != 0 && strcmp(path, "LOCK") != 0 && strcmp(path, "catalog.mdb-lock") != 0;
+    return strcmp(path, "state") != 0 && strcmp(path, "LOCK") != 0 &&
+           strcmp(path, "catalog.mdb-lock") != 0;
 }
 
 /* The path below the folder; false: elsewhere. The folder itself is "". */
@@ -251,7 +255,8 @@ static bool path_of_name(int directory, const char *name, char *out_path)
         return path_below(name, out_path);
     if (!path_of_descriptor(directory, parent))
         return false;
-    snprintf(path, sizeof path, parent[0] == '\0' ? "%s/%.0s%s" : "%s/%s/%s", recorder_folder, parent, name);
+    snprintf(path, sizeof path, parent[0] == '\0' ? "%s/%.0s%s" : "%s/%s/%s", recorder_folder,
+             parent, name);
     return path_below(path, out_path);
 }
 
@@ -288,7 +293,9 @@ static int open_recorded(int directory, const char *name, int flags, mode_t mode
     if (mine && (flags & O_CREAT) != 0) {
         if (fd >= 0 && creates) {
             struct recorded_file *file = file_add(path);
-            trace_path((struct recorder_event){.kind = RECORDER_CREATE, .file = (uint32_t)(file - recorder_files)}, path);
+            trace_path((struct recorder_event){.kind = RECORDER_CREATE,
+                                               .file = (uint32_t)(file - recorder_files)},
+                       path);
         }
         end();
     }
@@ -303,13 +310,13 @@ EXPORT int openat64(int directory, const char *name, int flags, ...);
 EXPORT int open(const char *name, int flags, ...);
 EXPORT int open64(const char *name, int flags, ...);
 
-#define MODE_ARGUMENT(flags) \
-    mode_t mode = 0; \
-    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) { \
-        va_list list; \
-        va_start(list, flags); \
-        mode = (mode_t)va_arg(list, unsigned); \
-        va_end(list); \
+#define MODE_ARGUMENT(flags)                                                                       \
+    mode_t mode = 0;                                                                               \
+    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {                                                  \
+        va_list list;                                                                              \
+        va_start(list, flags);                                                                     \
+        mode = (mode_t)va_arg(list, unsigned);                                                     \
+        va_end(list);                                                                              \
     }
 
 int openat(int directory, const char *name, int flags, ...)
@@ -359,7 +366,10 @@ static int sync_recorded(int fd, long call)
     if (r == 0 && folder)
         trace_path((struct recorder_event){.kind = RECORDER_SYNC_NAMES, .at = covers}, path);
     else if (r == 0 && file != NULL)
-        trace_add((struct recorder_event){.kind = RECORDER_SYNC, .file = (uint32_t)(file - recorder_files), .at = covers}, "", 0);
+        trace_add((struct recorder_event){.kind = RECORDER_SYNC,
+                                          .file = (uint32_t)(file - recorder_files),
+                                          .at = covers},
+                  "", 0);
     end();
     return r;
 }
@@ -377,8 +387,8 @@ EXPORT int fsync(int fd)
 static ssize_t write_recorded(int fd, const void *bytes, size_t size, off_t place)
 {
     char path[PATH_SIZE];
-    if (recorder_trace == NULL || fd < 0 || fd >= (int)sizeof recorder_dsync || !recorder_dsync[fd] ||
-        !path_of_descriptor(fd, path))
+    if (recorder_trace == NULL || fd < 0 || fd >= (int)sizeof recorder_dsync ||
+        !recorder_dsync[fd] || !path_of_descriptor(fd, path))
         return syscall(SYS_pwrite64, fd, bytes, size, place);
     begin();
     compare_all();
@@ -468,8 +478,10 @@ static void take_folder(const char *below)
         struct stat status;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        int length = snprintf(name, sizeof name, "%s%s%s", below, below[0] == '\0' ? "" : "/", entry->d_name);
-        if (length >= (int)sizeof name || !name_is_recorded(name) || fstatat(dirfd(folder), entry->d_name, &status, 0) != 0)
+        int length = snprintf(name, sizeof name, "%s%s%s", below, below[0] == '\0' ? "" : "/",
+                              entry->d_name);
+        if (length >= (int)sizeof name || !name_is_recorded(name) ||
+            fstatat(dirfd(folder), entry->d_name, &status, 0) != 0)
             continue;
         if (S_ISDIR(status.st_mode)) {
             trace_path((struct recorder_event){.kind = RECORDER_MKDIR}, name);
@@ -480,10 +492,15 @@ static void take_folder(const char *below)
         uint32_t number = (uint32_t)(file - recorder_files);
         trace_path((struct recorder_event){.kind = RECORDER_CREATE, .file = number}, name);
         file_compare(file);
-        trace_add((struct recorder_event){.kind = RECORDER_SYNC, .file = number, .at = atomic_load(&recorder_trace->used)}, "", 0);
+        trace_add((struct recorder_event){.kind = RECORDER_SYNC,
+                                          .file = number,
+                                          .at = atomic_load(&recorder_trace->used)},
+                  "", 0);
     }
     closedir(folder);
-    trace_path((struct recorder_event){.kind = RECORDER_SYNC_NAMES, .at = atomic_load(&recorder_trace->used)}, below);
+    trace_path((struct recorder_event){.kind = RECORDER_SYNC_NAMES,
+                                       .at = atomic_load(&recorder_trace->used)},
+               below);
 }
 
 /* Files and shadows as a killed process had them. */

@@ -20,12 +20,12 @@
 enum recorder_kind {
     RECORDER_WRITE = 1, /* file, at = byte place; payload: the sector as it is now */
     RECORDER_SIZE,      /* file, at = size */
-    RECORDER_SYNC,      /* file; at = position in the trace of what it covers; from, to: bytes, 0, 0: all */
-    RECORDER_CREATE,    /* file; payload: path below the folder */
-    RECORDER_MKDIR,     /* payload: path */
-    RECORDER_UNLINK,    /* payload: path; of a folder too */
-    RECORDER_SYNC_NAMES,/* payload: the folder's path; at as in RECORDER_SYNC */
-    RECORDER_MARK,      /* payload: the program's own */
+    RECORDER_SYNC, /* file; at = position in the trace of what it covers; from, to: bytes, 0, 0: all */
+    RECORDER_CREATE,     /* file; payload: path below the folder */
+    RECORDER_MKDIR,      /* payload: path */
+    RECORDER_UNLINK,     /* payload: path; of a folder too */
+    RECORDER_SYNC_NAMES, /* payload: the folder's path; at as in RECORDER_SYNC */
+    RECORDER_MARK,       /* payload: the program's own */
 };
 
 struct recorder_event {
@@ -48,7 +48,8 @@ struct recorder_trace {
 struct recorder_trace *recorder_trace_make(uint64_t room);
 void recorder_trace_drop(struct recorder_trace *trace);
 /* The event at `position`, which is moved behind it; NULL at the end. */
-const struct recorder_event *recorder_trace_next(const struct recorder_trace *trace, uint64_t *io_position);
+const struct recorder_event *recorder_trace_next(const struct recorder_trace *trace,
+                                                 uint64_t *io_position);
 static inline const void *recorder_payload(const struct recorder_event *event)
 {
     return event + 1;

@@ -28,7 +28,8 @@ static inline uint64_t told_mix(uint64_t z)
 /* What byte i of a value is, in words of eight. */
 static inline uint64_t told_filler(const struct told *told, size_t word)
 {
-    return (told->sequence * 0x9e3779b97f4a7c15u) ^ ((uint64_t)told->sender << 48) ^ (word * 0xff51afd7ed558ccdu);
+    return (told->sequence * 0x9e3779b97f4a7c15u) ^ ((uint64_t)told->sender << 48) ^
+           (word * 0xff51afd7ed558ccdu);
 }
 
 static inline uint64_t told_hash(const struct told *told)

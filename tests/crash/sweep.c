@@ -60,7 +60,8 @@ struct judge {
     int up, down;
 };
 
-static void start_judge(struct judge *judge, const struct recorder_trace *trace, const char *folder, bool dense, bool survivor)
+static void start_judge(struct judge *judge, const struct recorder_trace *trace, const char *folder,
+                        bool dense, bool survivor)
 {
     int up[2], down[2];
     char byte;
@@ -89,7 +90,8 @@ static int end_judge(struct judge *judge)
 }
 
 /* One try: 1 when the point was reached, 0 when not; what is bad is told and counted. */
-static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool reboot, bool survivor)
+static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool reboot,
+                    bool survivor)
 {
     struct judge judge;
     struct recorder_trace *trace = recorder_trace_make(TRACE_ROOM);
@@ -126,7 +128,8 @@ static int try_once(struct sweep *sweep, uint64_t seed, const char *fault, bool 
         snprintf(kept, sizeof kept, "%s/failed-%" PRId64, sweep->folder, sweep->failed++);
         if (rename(load.folder, kept) != 0)
             perror(kept);
-        fprintf(stderr, "FAILED: seed %" PRIu64 " %s%s (%d): %s\n", seed, fault == NULL ? "no fault" : fault,
+        fprintf(stderr, "FAILED: seed %" PRIu64 " %s%s (%d): %s\n", seed,
+                fault == NULL ? "no fault" : fault,
                 reboot     ? " after a reboot"
                 : survivor ? " beside a survivor"
                            : "",
@@ -145,7 +148,8 @@ static void learn_points(struct sweep *sweep)
     try_once(sweep, sweep->seed, NULL, true, false);
     unsetenv("KAFKALITE_FAULT_LIST");
     FILE *list = fopen(sweep->list, "r");
-    while (list != NULL && fgets(line, sizeof line, list) != NULL && sweep->point_count < POINTS_MAX) {
+    while (list != NULL && fgets(line, sizeof line, list) != NULL &&
+           sweep->point_count < POINTS_MAX) {
         bool known = false;
         line[strcspn(line, "\n")] = '\0';
         for (int32_t i = 0; i < sweep->point_count; i++)
@@ -164,7 +168,8 @@ static void sweep_point(struct sweep *sweep, const char *point, int64_t only, in
     while (reached) {
         char fault[128];
         snprintf(fault, sizeof fault, "%s:%" PRId64 "=kill", point, only > 0 ? only : passage);
-        reached = try_once(sweep, sweep->seed + (uint64_t)(number / 3), fault, number % 3 == 1, number % 3 == 2);
+        reached = try_once(sweep, sweep->seed + (uint64_t)(number / 3), fault, number % 3 == 1,
+                           number % 3 == 2);
         if (only > 0 && number == 2)
             return;
         /* The first passage in all three ways, the others in turn. */
@@ -187,13 +192,16 @@ static int64_t number_after(int argc, char **argv, const char *name, int64_t oth
 
 int main(int argc, char **argv)
 {
-    struct sweep sweep = {.seed = (uint64_t)number_after(argc, argv, "--seed", (int64_t)time(NULL))};
-    int64_t steep = number_after(argc, argv, "--steep", 1), passage = number_after(argc, argv, "--passage", 0);
+    struct sweep sweep = {.seed =
+                              (uint64_t)number_after(argc, argv, "--seed", (int64_t)time(NULL))};
+    int64_t steep = number_after(argc, argv, "--steep", 1),
+            passage = number_after(argc, argv, "--passage", 0);
     const char *only = NULL;
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], "--point") == 0)
             only = argv[i + 1];
-    snprintf(sweep.folder, sizeof sweep.folder, "%s/kafkalite-sweep-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(sweep.folder, sizeof sweep.folder, "%s/kafkalite-sweep-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (mkdtemp(sweep.folder) == NULL)
         return 2;
     printf("sweep: --seed %" PRIu64 " --steep %" PRId64 "\n", sweep.seed, steep);
@@ -208,7 +216,8 @@ int main(int argc, char **argv)
     for (int32_t i = 0; i < sweep.point_count; i++)
         if (only == NULL || strcmp(only, sweep.points[i]) == 0)
             sweep_point(&sweep, sweep.points[i], passage, steep);
-    printf("sweep: %d points, %" PRId64 " tries: %" PRId64 " bad\n", sweep.point_count, sweep.tries, sweep.failed);
+    printf("sweep: %d points, %" PRId64 " tries: %" PRId64 " bad\n", sweep.point_count, sweep.tries,
+           sweep.failed);
     if (sweep.failed == 0) {
         images_clear(sweep.folder);
         rmdir(sweep.folder);

@@ -61,8 +61,9 @@ static int report(const char *what, struct measures *measures)
         return 1;
     qsort(measures->ns, (size_t)measures->count, sizeof measures->ns[0], by_size);
     int64_t median = measures->ns[measures->count / 2] / 1000;
-    printf("%-28s %4d times: median %6" PRId64 " us, p99 %6" PRId64 " us, most %6" PRId64 " us\n", what, measures->count, median,
-           measures->ns[(int64_t)measures->count * 99 / 100] / 1000, measures->ns[measures->count - 1] / 1000);
+    printf("%-28s %4d times: median %6" PRId64 " us, p99 %6" PRId64 " us, most %6" PRId64 " us\n",
+           what, measures->count, median, measures->ns[(int64_t)measures->count * 99 / 100] / 1000,
+           measures->ns[measures->count - 1] / 1000);
     return most_us > 0 && median > most_us;
 }
 
@@ -89,7 +90,9 @@ static void open_both(kfl_store **out_store, kfl_producer **out_producer)
 static void append(kfl_producer *producer, int64_t *out_offset)
 {
     static const char value[100] = "a record of a hundred bytes";
-    must(kfl_producer_send(producer, TOPIC, 0, NULL, 0, value, sizeof value, NULL, 0, KFL_TIMESTAMP_NOW, out_offset), "send");
+    must(kfl_producer_send(producer, TOPIC, 0, NULL, 0, value, sizeof value, NULL, 0,
+                           KFL_TIMESTAMP_NOW, out_offset),
+         "send");
 }
 
 static void append_mib(kfl_producer *producer, int64_t mib)
@@ -99,7 +102,8 @@ static void append_mib(kfl_producer *producer, int64_t mib)
     kfl_packed_row rows[ROWS];
     for (int64_t done = 0; done < mib << 20; done += ROWS * VALUE) {
         for (int i = 0; i < ROWS; i++)
-            rows[i] = (kfl_packed_row){.timestamp_ms = KFL_TIMESTAMP_NOW, .key_size = -1, .value_size = VALUE};
+            rows[i] = (kfl_packed_row){
+                .timestamp_ms = KFL_TIMESTAMP_NOW, .key_size = -1, .value_size = VALUE};
         must(kfl_producer_send_packed(producer, TOPIC, rows, ROWS, bytes, sizeof bytes), "send");
     }
 }
@@ -161,7 +165,8 @@ static int measure_stall(int64_t kills)
 {
     static struct measures measures;
     struct chance chance = chance_begin("times stall");
-    struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return 2;
     make_store(1);
@@ -233,7 +238,8 @@ static void run_open(struct open_times *times)
 static int measure_opens(int64_t opens, bool reboot)
 {
     static struct measures opened, appended, polled;
-    struct open_times *times = mmap(NULL, sizeof *times, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct open_times *times =
+        mmap(NULL, sizeof *times, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     opened.count = appended.count = polled.count = 0;
     if (times == MAP_FAILED)
         return 2;
