@@ -400,6 +400,7 @@ START_TEST(a_file_system_that_is_read_only_is_read)
     ck_assert_int_eq(mount(NULL, mounted, NULL, MS_REMOUNT, NULL), 0);
     day_visit_run(store, DAY_APPEND | DAY_VERIFY, visit);
     ck_assert_msg(day_visit_is_whole(visit), "%s", day_visit_text(visit));
+    ck_assert_int_eq(umount2(mounted, MNT_DETACH), 0);
 }
 END_TEST
 
