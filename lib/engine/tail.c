@@ -183,7 +183,8 @@ static int tail_judge_gap(struct kfl__partition *partition, const struct kfl__se
     bool proof = false;
     int64_t base = 0, id = 0;
     uint64_t place = 0;
-    tail->anything_behind = kfl__walk_anything(segment, walk->place, segment->size);
+    uint64_t last = kfl__walk_last(segment, walk->place, segment->size);
+    tail->anything_behind = last > walk->place;
     if (tail->anything_behind) {
         int r = tail_search_proof(segment, walk->place + KFL_BATCH_ALIGNMENT, segment->size, walk->next_offset, &proof, &base, &place);
         if (r < 0)
@@ -193,8 +194,10 @@ static int tail_judge_gap(struct kfl__partition *partition, const struct kfl__se
         int r = tail_search_files(partition, rows, count, segment->id, walk->next_offset, &id, &base, &place);
         if (r < 0)
             return r;
-        if (id == 0)
+        if (id == 0) {
+            tail->cut_bytes = (int64_t)(last - walk->place);
             return 0;
+        }
         kfl__segment_release(segment);
         *io_segment = NULL;
         r = tail_open(partition, id, io_segment);

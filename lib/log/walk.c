@@ -123,21 +123,32 @@ int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit
     return 0;
 }
 
-bool kfl__walk_anything(struct kfl__segment *segment, uint64_t from, uint64_t to)
+/* Behind the last byte of [from, to) that is not zero; 0: there is none. */
+static uint64_t walk_last_byte(const uint8_t *bytes, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[4096];
+    while (to > from) {
+        uint64_t size = to - from < sizeof zeros ? to - from : sizeof zeros;
+        if (memcmp(bytes + to - size, zeros, size) != 0)
+            break;
+        to -= size;
+    }
+    while (to > from && bytes[to - 1] == 0)
+        to--;
+    return to > from ? to : 0;
+}
+
+uint64_t kfl__walk_last(struct kfl__segment *segment, uint64_t from, uint64_t to)
 {
     const uint64_t step = UINT64_C(65536);
-    static const uint8_t zeros[4096];
-    while (from < to) {
+    uint64_t last = from;
+    for (uint64_t at = from; at < to;) {
         uint64_t bad_from, bad_to;
-        uint64_t upto = (from / step + 1) * step < to ? (from / step + 1) * step : to;
-        if (kfl__segment_touch(segment, from, upto, &bad_from, &bad_to) != 0)
-            return true;
-        for (; from < upto; from += sizeof zeros) {
-            uint64_t size = upto - from < sizeof zeros ? upto - from : sizeof zeros;
-            if (memcmp(segment->bytes + from, zeros, size) != 0)
-                return true;
-        }
-        from = upto;
+        uint64_t upto = (at / step + 1) * step < to ? (at / step + 1) * step : to;
+        uint64_t found = kfl__segment_touch(segment, at, upto, &bad_from, &bad_to) != 0 ? upto : walk_last_byte(segment->bytes, at, upto);
+        if (found != 0)
+            last = found;
+        at = upto;
     }
-    return false;
+    return last;
 }

@@ -37,7 +37,7 @@ int kfl__walk_step(struct kfl__walk *walk, struct kfl__batch_header *out_header)
 int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit, int64_t least_offset,
                      struct kfl__batch_header *out_header, uint64_t *out_place);
 
-/* Is there any byte but zero in [from, to)? Unreadable pages count as bytes. */
-bool kfl__walk_anything(struct kfl__segment *segment, uint64_t from, uint64_t to);
+/* The place behind the last byte of [from, to) that is not zero; `from`: all are. Unreadable pages count as bytes. */
+uint64_t kfl__walk_last(struct kfl__segment *segment, uint64_t from, uint64_t to);
 
 #endif

@@ -121,13 +121,13 @@ END_TEST
 
 START_TEST(any_byte_but_zero_is_something)
 {
-    ck_assert(!kfl__walk_anything(segment, KFL_SEGMENT_FIRST_PLACE, segment->size));
+    ck_assert(kfl__walk_last(segment, KFL_SEGMENT_FIRST_PLACE, segment->size) == KFL_SEGMENT_FIRST_PLACE);
     uint64_t last = segment->size - 1;
     for (uint64_t at = 70000; at < segment->size; at = at < last ? last : segment->size) {
         kfl__segment_lay(segment, at)[0] = 1;
-        ck_assert(kfl__walk_anything(segment, KFL_SEGMENT_FIRST_PLACE, segment->size));
-        ck_assert(!kfl__walk_anything(segment, KFL_SEGMENT_FIRST_PLACE, at));
-        ck_assert(kfl__walk_anything(segment, at, at + 1));
+        ck_assert(kfl__walk_last(segment, KFL_SEGMENT_FIRST_PLACE, segment->size) == at + 1);
+        ck_assert(kfl__walk_last(segment, KFL_SEGMENT_FIRST_PLACE, at) == KFL_SEGMENT_FIRST_PLACE);
+        ck_assert(kfl__walk_last(segment, at, at + 1) == at + 1);
         kfl__segment_lay(segment, at)[0] = 0;
     }
 }
@@ -151,7 +151,7 @@ START_TEST(a_walk_into_a_cut_file_ends_and_does_not_die)
     ck_assert_int_eq(walk_all(&walk, &ended), (40960 - 512) / 72);
     ck_assert_int_eq(ended, 0);
     ck_assert_int_eq(kfl__walk_search(segment, walk.place + 8, segment->size, 0, &header, &found), 0);
-    ck_assert(kfl__walk_anything(segment, 40960, segment->size));
+    ck_assert(kfl__walk_last(segment, 40960, segment->size) == segment->size);
 }
 END_TEST
 
