@@ -613,8 +613,8 @@ int kfl__topics_remove(struct kfl__core *core, const char *name)
     if (r == 0) {
         struct kfl__words words;
         kfl__error_save(&words);
+        topics_changed(core); /* first: a slot may be held for long */
         topics_mark_slots(core, &delete);
-        topics_changed(core);
         (void)kfl__topic_refresh(topic); /* finds it gone */
         /* The records are gone with the transaction; files that cannot be unlinked now are swept later. */
         (void)kfl__topics_clear_folder(core, delete.topic_id);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Prefix deletion: what goes, what stays, and who is told. */
+#include "base/fault.h"
+#include "child.h"
+#include "peer.h"
 #include "store_fixture.h"
 
 /* kafka:H11 kafka:C12 */
@@ -186,6 +189,91 @@ START_TEST(a_reader_in_the_middle_of_what_goes_keeps_what_it_holds)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+static const char *const moments[] = {"trim.started=stop", "trim.committed=stop"};
+
+static void stop_while_deleting(struct peer *self, void *context)
+{
+    store = open_store(temp_dir_path(), WITH("background.threads", "0"));
+    peer_await(self);
+    ck_assert_int_eq(kfl__fault_arm(context), 0);
+    OK(kfl_topic_delete_records(store, "t", 0, 250, NULL));
+    OK(kfl_store_close(store));
+}
+
+/* kafka:H12: what goes is never taken for a gap in the numbers, at whatever moment one looks. */
+START_TEST(a_reader_in_the_middle_of_a_deletion_is_told)
+{
+    struct peer peer;
+    kfl_records *records;
+    kfl_event *event;
+    int64_t offset, time;
+    int status;
+    make_topic("t", 1, WITH("segment.bytes", "65536"));
+    send_many("t", 0, 300, 1000);
+    OK(kfl_store_close(store));
+    peer_start(&peer, stop_while_deleting, (void *)(uintptr_t)moments[_i]);
+    store = open_store(temp_dir_path(), WITH("background.threads", "0"));
+    peer_tell(&peer);
+    ck_assert_int_eq(waitpid(peer.pid, &status, WUNTRACED), peer.pid);
+    ck_assert(WIFSTOPPED(status));
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 10);
+    int r = kfl_consumer_poll(consumer, 0, 1, &records);
+    if (r == 1) {
+        ck_assert_int_eq(_i, 0); /* true in the catalog, but not yet told */
+        ck_assert_int_eq(kfl_records_get(records, 0)->offset, 10);
+        kfl_records_release(records);
+    } else {
+        ck_assert_int_eq(r, KFL_E_EVENT);
+        ck_assert_int_eq(OK(kfl_consumer_next_event(consumer, &event)), 1);
+        ck_assert_int_eq(kfl_event_offset(event), 10);
+        ck_assert_int_eq(kfl_event_end_offset(event), 250);
+        kfl_event_release(event);
+        ck_assert_int_eq(read_on(consumer, 250), 300);
+    }
+    ck_assert_int_eq(OK(kfl_topic_max_timestamp(store, "t", 0, &offset, &time)), 1);
+    ck_assert_int_eq(offset, 299);
+    ck_assert_int_eq(OK(kfl_topic_offset_for_time(store, "t", 0, NOW_MS, &offset, &time)), 1);
+    ck_assert_int_eq(offset, _i == 0 ? 0 : 250);
+    OK(kfl_consumer_close(consumer));
+    kill(peer.pid, SIGCONT);
+    peer_join(&peer);
+    ck_assert_int_eq(start_of("t", 0), 250);
+}
+END_TEST
+
+static int die_while_deleting(void *context)
+{
+    store = open_store(temp_dir_path(), WITH("background.threads", "0"));
+    if (kfl__fault_arm(context) < 0)
+        return 1;
+    OK(kfl_topic_delete_records(store, "t", 0, 250, NULL));
+    return 2;
+}
+
+/* kafka:H6 kafka:H11 */
+START_TEST(a_deletion_that_was_killed_can_be_done_again)
+{
+    static const char *const kills[] = {"trim.started=kill", "trim.committed=kill"};
+    int64_t start;
+    make_topic("t", 1, WITH("segment.bytes", "65536"));
+    send_many("t", 0, 300, 1000);
+    int32_t before = segment_count_of("t", 0);
+    OK(kfl_store_close(store));
+    ck_assert_int_eq(child_run(die_while_deleting, (void *)(uintptr_t)kills[_i]), -SIGKILL);
+    store = open_store(temp_dir_path(), WITH("background.threads", "0"));
+    OK(kfl_topic_delete_records(store, "t", 0, 251, &start));
+    ck_assert_int_eq(start, 251);
+    ck_assert_int_le(segment_count_of("t", 0), before - 3);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, KFL_OFFSET_BEGINNING);
+    ck_assert_int_eq(read_on(consumer, 251), 300);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+#endif
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("trim");
@@ -203,6 +291,10 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, the_start_stays_over_a_restart);
     tcase_add_test(tests, a_reader_below_the_new_start_is_told);
     tcase_add_test(tests, a_reader_in_the_middle_of_what_goes_keeps_what_it_holds);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_loop_test(tests, a_reader_in_the_middle_of_a_deletion_is_told, 0, 2);
+    tcase_add_loop_test(tests, a_deletion_that_was_killed_can_be_done_again, 0, 2);
+#endif
     suite_add_tcase(suite, tests);
     return suite;
 }
