@@ -170,6 +170,7 @@ void kfl__touch_destroy(struct kfl__core *core)
     struct touch *touch = atomic_load(&core->touch);
     if (touch == NULL)
         return;
+    kfl__touch_stop(core); /* an append that was under way at the close may have begun it anew */
     kfl__mutex_destroy(&touch->lock);
     kfl__free(touch);
     atomic_store(&core->touch, NULL);
