@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* When a segment is full. */
+#include "api/store.h"
 #include "store_fixture.h"
 
 /* kafka:H7 */
@@ -71,6 +72,29 @@ START_TEST(a_batch_larger_than_a_segment_fits)
 }
 END_TEST
 
+/* kafka:H7: two thousand million records are not written here; the file is told that it began so far below. */
+START_TEST(a_segment_rolls_before_its_relative_offsets_are_used_up)
+{
+    struct kfl__topic *topic;
+    struct kfl__partition *partition;
+    make_topic("t", 1, NULL);
+    send_many("t", 0, 300, 100); /* more than half of the first file: the next one is made, and this one's row is complete */
+    OK(kfl_store_maintain(store, 1000));
+    OK(kfl__store_partition(store, "t", 0, &topic, &partition));
+    int64_t rolls = stat_of("segment_rolls_total", "t", 0);
+    atomic_store(&partition->slot->active_base_offset, 300 + 1 - INT64_C(0x7fffffff));
+    send_many("t", 0, 1, 0);
+    ck_assert_int_eq(stat_of("segment_rolls_total", "t", 0), rolls);
+    send_many("t", 0, 1, 0);
+    ck_assert_int_eq(stat_of("segment_rolls_total", "t", 0), rolls + 1);
+    kfl__topic_release(topic);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(read_on(consumer, 0), 302);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("roll");
@@ -81,6 +105,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_segment_rolls_by_time);
     tcase_add_test(tests, a_segment_rolls_when_its_index_is_full);
     tcase_add_test(tests, a_batch_larger_than_a_segment_fits);
+    tcase_add_test(tests, a_segment_rolls_before_its_relative_offsets_are_used_up);
     suite_add_tcase(suite, tests);
     return suite;
 }
