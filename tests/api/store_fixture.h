@@ -14,7 +14,7 @@
 #include "suite.h"
 #include "temp_dir.h"
 
-/* What a child opens a store with: the thread sanitizer lets no thread begin in the child of a process that has several. */
+/* What a child opens a store with: the thread sanitizer lets no thread begin where several forked. */
 #if defined(__SANITIZE_THREAD__)
 #define IN_A_CHILD WITH("background.threads", "0")
 #elif defined(__has_feature)
@@ -43,8 +43,8 @@ static inline int fixture_ok(int r, const char *call)
 /* The code, and a text that goes with it. */
 static inline void fixture_fails(int code, int r, const char *call)
 {
-    ck_assert_msg(r == code, "%s: %s (%d), not %s: %s", call, kfl_error_name(r), r, kfl_error_name(code),
-                  kfl_last_error());
+    ck_assert_msg(r == code, "%s: %s (%d), not %s: %s", call, kfl_error_name(r), r,
+                  kfl_error_name(code), kfl_last_error());
     ck_assert_int_eq(kfl_last_error_code(), code);
     ck_assert_msg(kfl_last_error()[0] != '\0', "%s: no text", call);
 }
@@ -102,7 +102,8 @@ static inline void disk_reopen(void)
     store = open_store(temp_dir_path(), WITH("background.threads", "0"));
 }
 
-static inline int try_topic(const char *name, int32_t partition_count, const char *const *properties)
+static inline int try_topic(const char *name, int32_t partition_count,
+                            const char *const *properties)
 {
     kfl_config *config = config_of(properties);
     int r = kfl_topic_create(store, name, partition_count, config);
@@ -110,7 +111,8 @@ static inline int try_topic(const char *name, int32_t partition_count, const cha
     return r;
 }
 
-static inline void make_topic(const char *name, int32_t partition_count, const char *const *properties)
+static inline void make_topic(const char *name, int32_t partition_count,
+                              const char *const *properties)
 {
     OK(try_topic(name, partition_count, properties));
 }
@@ -148,23 +150,25 @@ static inline int64_t start_of(const char *topic, int32_t partition)
 }
 
 /* What the call answered. Strings; NULL is missing. */
-static inline int try_send(kfl_producer *producer, const char *topic, int32_t partition, const char *key,
-                           const char *value, int64_t timestamp_ms, int64_t *out_offset)
+static inline int try_send(kfl_producer *producer, const char *topic, int32_t partition,
+                           const char *key, const char *value, int64_t timestamp_ms,
+                           int64_t *out_offset)
 {
     return kfl_producer_send(producer, topic, partition, key, key != NULL ? strlen(key) : 0, value,
                              value != NULL ? strlen(value) : 0, NULL, 0, timestamp_ms, out_offset);
 }
 
 /* The offset that it got. */
-static inline int64_t send_at(kfl_producer *producer, const char *topic, int32_t partition, const char *key,
-                              const char *value, int64_t timestamp_ms)
+static inline int64_t send_at(kfl_producer *producer, const char *topic, int32_t partition,
+                              const char *key, const char *value, int64_t timestamp_ms)
 {
     int64_t offset = -99;
     OK(try_send(producer, topic, partition, key, value, timestamp_ms, &offset));
     return offset;
 }
 
-static inline int64_t send_value(kfl_producer *producer, const char *topic, int32_t partition, const char *value)
+static inline int64_t send_value(kfl_producer *producer, const char *topic, int32_t partition,
+                                 const char *value)
 {
     return send_at(producer, topic, partition, NULL, value, KFL_TIMESTAMP_NOW);
 }
@@ -180,8 +184,8 @@ static inline void send_many(const char *topic, int32_t partition, int32_t count
         memset(value, '.', room);
         size_t text = (size_t)snprintf(value, 32, "v%" PRId64, end + i);
         value[text] = '.';
-        OK(kfl_producer_send(producer, topic, partition, NULL, 0, value, text > size ? text : size, NULL, 0,
-                             NOW_MS + end + i, &offset));
+        OK(kfl_producer_send(producer, topic, partition, NULL, 0, value, text > size ? text : size,
+                             NULL, 0, NOW_MS + end + i, &offset));
         ck_assert_int_eq(offset, end + i);
     }
     free(value);
@@ -189,7 +193,8 @@ static inline void send_many(const char *topic, int32_t partition, int32_t count
 }
 
 /* `count` records "v<offset>" as one batch. */
-static inline void send_batch(kfl_producer *producer, const char *topic, int32_t partition, int32_t count)
+static inline void send_batch(kfl_producer *producer, const char *topic, int32_t partition,
+                              int32_t count)
 {
     kfl_packed_row *rows = calloc((size_t)count, sizeof *rows);
     char *bytes = malloc((size_t)count * 24);
@@ -197,18 +202,22 @@ static inline void send_batch(kfl_producer *producer, const char *topic, int32_t
     int64_t end = end_of(topic, partition);
     for (int32_t i = 0; i < count; i++) {
         int length = sprintf(bytes + size, "v%" PRId64, end + i);
-        rows[i] = (kfl_packed_row){
-            .timestamp_ms = NOW_MS + end + i, .partition = partition, .key_size = -1, .value_size = length};
+        rows[i] = (kfl_packed_row){.timestamp_ms = NOW_MS + end + i,
+                                   .partition = partition,
+                                   .key_size = -1,
+                                   .value_size = length};
         size += (size_t)length;
     }
-    ck_assert_int_eq(OK(kfl_producer_send_packed(producer, topic, rows, (size_t)count, bytes, size)), count);
+    ck_assert_int_eq(
+        OK(kfl_producer_send_packed(producer, topic, rows, (size_t)count, bytes, size)), count);
     for (int32_t i = 0; i < count; i++)
         ck_assert_int_eq(rows[i].offset, end + i);
     free(rows);
     free(bytes);
 }
 
-static inline void assign_at(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
+static inline void assign_at(kfl_consumer *consumer, const char *topic, int32_t partition,
+                             int64_t offset)
 {
     kfl_partition_offset wish = {.topic = topic, .partition = partition, .offset = offset};
     OK(kfl_consumer_assign(consumer, &wish, 1));
@@ -242,7 +251,7 @@ static inline void check_value(const kfl_record *record)
     ck_assert(record->value_size == size || ((const char *)record->value)[size] == '.');
 }
 
-/* Poll until nothing is there: the records are next, next+1, … of one partition, as send_many wrote them. */
+/* Poll until nothing is there: the records of one partition from `next` on, as send_many wrote. */
 static inline int64_t read_on(kfl_consumer *consumer, int64_t next)
 {
     for (;;) {

@@ -37,7 +37,8 @@ END_TEST
 /* kafka:D5 */
 START_TEST(without_records_the_positions_are_committed)
 {
-    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0}, {.topic = "t", .partition = 1}};
+    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0},
+                                      {.topic = "t", .partition = 1}};
     kfl_records *records;
     OK(kfl_consumer_assign(consumer, wishes, 2));
     ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 11, &records)), 11);
@@ -52,7 +53,8 @@ END_TEST
 /* kafka:D5: of each partition in the result, its last record. */
 START_TEST(records_commit_what_lies_behind_them)
 {
-    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0}, {.topic = "t", .partition = 1}};
+    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0},
+                                      {.topic = "t", .partition = 1}};
     kfl_records *first, *second;
     send_many("t", 1, 5, 0);
     OK(kfl_consumer_assign(consumer, wishes, 2));
@@ -110,7 +112,8 @@ START_TEST(metadata_come_back_byte_for_byte)
     kfl_offsets *offsets;
     for (size_t i = 0; i < sizeof metadata; i++)
         metadata[i] = (char)(i * 7);
-    kfl_partition_offset at = {.topic = "t", .offset = 3, .metadata = metadata, .metadata_size = 4096};
+    kfl_partition_offset at = {
+        .topic = "t", .offset = 3, .metadata = metadata, .metadata_size = 4096};
     OK(kfl_consumer_commit_offsets(consumer, &at, 1));
     OK(kfl_consumer_committed(consumer, &at, 1, &offsets));
     ck_assert_uint_eq(kfl_offsets_get(offsets, 0)->metadata_size, 4096);

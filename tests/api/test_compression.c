@@ -42,10 +42,11 @@ START_TEST(topic_and_producer_agree_on_a_codec)
         const char *topic, *producer;
         int32_t codec;
     } cases[] = {
-        {"producer", "none", CODEC_NONE},      {"producer", "lz4", CODEC_LZ4},    {"producer", "zstd", CODEC_ZSTD},
-        {"producer", "producer", CODEC_NONE},  {"none", "lz4", CODEC_NONE},       {"uncompressed", "zstd", CODEC_NONE},
-        {"lz4", "none", CODEC_LZ4},            {"lz4", "zstd", CODEC_LZ4},        {"zstd", "lz4", CODEC_ZSTD},
-        {"zstd", "none", CODEC_ZSTD},
+        {"producer", "none", CODEC_NONE}, {"producer", "lz4", CODEC_LZ4},
+        {"producer", "zstd", CODEC_ZSTD}, {"producer", "producer", CODEC_NONE},
+        {"none", "lz4", CODEC_NONE},      {"uncompressed", "zstd", CODEC_NONE},
+        {"lz4", "none", CODEC_LZ4},       {"lz4", "zstd", CODEC_LZ4},
+        {"zstd", "lz4", CODEC_ZSTD},      {"zstd", "none", CODEC_ZSTD},
     };
     kfl_producer *producer = open_producer(WITH("compression.type", cases[_i].producer));
     make_topic("t", 1, WITH("compression.type", cases[_i].topic));
@@ -59,7 +60,8 @@ END_TEST
 START_TEST(compression_changes_nothing_but_the_bytes)
 {
     static const char *const types[] = {"none", "lz4", "zstd"};
-    kfl_producer *producer = open_producer(WITH("compression.type", types[_i], "linger.ms", "3600000", "batch.size", "50000"));
+    kfl_producer *producer = open_producer(
+        WITH("compression.type", types[_i], "linger.ms", "3600000", "batch.size", "50000"));
     kfl_header headers[2] = {{"a", "1", 1}, {"b", NULL, 0}};
     kfl_consumer *consumer = open_consumer(NULL);
     kfl_records *records;
@@ -68,7 +70,8 @@ START_TEST(compression_changes_nothing_but_the_bytes)
     memset(value, 'v', sizeof value);
     for (int i = 0; i < 300; i++) {
         snprintf(key, sizeof key, "k%d", i);
-        OK(kfl_producer_send(producer, "t", 0, i % 5 == 0 ? NULL : key, i % 5 == 0 ? 0 : strlen(key), i % 7 == 0 ? NULL : value,
+        OK(kfl_producer_send(producer, "t", 0, i % 5 == 0 ? NULL : key,
+                             i % 5 == 0 ? 0 : strlen(key), i % 7 == 0 ? NULL : value,
                              i % 7 == 0 ? 0 : (size_t)i, headers, (size_t)(i % 3), 5000 - i, NULL));
     }
     OK(kfl_producer_flush(producer, -1));
@@ -100,12 +103,14 @@ END_TEST
 
 START_TEST(it_saves_bytes)
 {
-    kfl_producer *plain = open_producer(NULL), *packs = open_producer(WITH("compression.type", "zstd"));
+    kfl_producer *plain = open_producer(NULL),
+                 *packs = open_producer(WITH("compression.type", "zstd"));
     make_topic("plain", 1, NULL);
     make_topic("packed", 1, NULL);
     send_compressible(plain, "plain");
     send_compressible(packs, "packed");
-    ck_assert_int_lt(stat_of("appended_bytes_total", "packed", 0) * 5, stat_of("appended_bytes_total", "plain", 0));
+    ck_assert_int_lt(stat_of("appended_bytes_total", "packed", 0) * 5,
+                     stat_of("appended_bytes_total", "plain", 0));
     OK(kfl_producer_close(plain));
     OK(kfl_producer_close(packs));
 }
@@ -146,7 +151,8 @@ START_TEST(codecs_may_be_mixed_in_one_partition)
     /* kafka:G5: times inside compressed batches. */
     for (int64_t i = 0; i < 1500; i += 77) {
         int64_t offset, time;
-        ck_assert_int_eq(OK(kfl_topic_offset_for_time(store, "t", 0, NOW_MS + i, &offset, &time)), 1);
+        ck_assert_int_eq(OK(kfl_topic_offset_for_time(store, "t", 0, NOW_MS + i, &offset, &time)),
+                         1);
         ck_assert_int_eq(offset, i);
         ck_assert_int_eq(time, NOW_MS + i);
     }

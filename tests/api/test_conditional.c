@@ -22,7 +22,8 @@ static void conditional_tear_down(void)
 
 static int send_if(kfl_producer *by, int32_t partition, int64_t expected, int64_t *out_offset)
 {
-    return kfl_producer_send_if(by, "t", partition, "k", 1, "v", 1, NULL, 0, 1, expected, out_offset);
+    return kfl_producer_send_if(by, "t", partition, "k", 1, "v", 1, NULL, 0, 1, expected,
+                                out_offset);
 }
 
 START_TEST(it_appends_where_the_log_ends_as_expected)
@@ -58,8 +59,10 @@ START_TEST(it_needs_a_partition_and_an_offset)
     FAILS(KFL_E_INVALID, send_if(producer, KFL_PARTITION_ANY, 0, NULL));
     FAILS(KFL_E_INVALID, send_if(producer, 0, -1, NULL));
     FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, send_if(producer, 2, 0, NULL));
-    FAILS(KFL_E_INVALID, kfl_producer_send_if(producer, "t", 0, NULL, 1, NULL, 0, NULL, 0, 1, 0, NULL));
-    FAILS(KFL_E_INVALID, kfl_producer_send_if(producer, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 1, 0, NULL));
+    FAILS(KFL_E_INVALID,
+          kfl_producer_send_if(producer, "t", 0, NULL, 1, NULL, 0, NULL, 0, 1, 0, NULL));
+    FAILS(KFL_E_INVALID,
+          kfl_producer_send_if(producer, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 1, 0, NULL));
     ck_assert_int_eq(end_of("t", 0), 0);
 }
 END_TEST

@@ -36,7 +36,11 @@ START_TEST(an_assignment_begins_where_it_is_told)
 {
     static const struct {
         int64_t given, position;
-    } cases[] = {{KFL_OFFSET_BEGINNING, 10}, {KFL_OFFSET_END, 100}, {42, 42}, {100, 100}, {KFL_OFFSET_STORED, 10}};
+    } cases[] = {{KFL_OFFSET_BEGINNING, 10},
+                 {KFL_OFFSET_END, 100},
+                 {42, 42},
+                 {100, 100},
+                 {KFL_OFFSET_STORED, 10}};
     OK(kfl_topic_delete_records(store, "t", 0, 10, NULL));
     for (int i = 0; i < 5; i++) {
         assign_at(consumer, "t", 1, 0);
@@ -49,7 +53,8 @@ END_TEST
 
 START_TEST(an_assignment_that_cannot_be_changes_nothing)
 {
-    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 1}, {.topic = "t", .partition = 1}};
+    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 1},
+                                      {.topic = "t", .partition = 1}};
     kfl_offsets *offsets;
     assign_at(consumer, "t", 0, 7);
     FAILS(KFL_E_INVALID, kfl_consumer_assign(consumer, wishes, 2)); /* named twice */
@@ -158,7 +163,8 @@ END_TEST
 /* kafka:C10 */
 START_TEST(a_paused_partition_hands_out_nothing)
 {
-    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0}, {.topic = "t", .partition = 1}};
+    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0},
+                                      {.topic = "t", .partition = 1}};
     kfl_records *records;
     send_many("t", 1, 5, 0);
     OK(kfl_consumer_assign(consumer, wishes, 2));
@@ -239,7 +245,8 @@ START_TEST(a_position_above_the_end_is_out_of_range)
     FAILS(KFL_E_OFFSET_OUT_OF_RANGE, kfl_consumer_poll(none, 0, 0, &records));
     ck_assert_int_eq(kfl_last_error_offset(), 101);
     ck_assert_int_eq(kfl_last_error_partition(), 0);
-    FAILS(KFL_E_OFFSET_OUT_OF_RANGE, kfl_consumer_poll(none, -1, 0, &records)); /* and does not wait */
+    FAILS(KFL_E_OFFSET_OUT_OF_RANGE,
+          kfl_consumer_poll(none, -1, 0, &records)); /* and does not wait */
     OK(kfl_consumer_close(none));
     kfl_consumer *latest = open_consumer(WITH("auto.offset.reset", "latest"));
     assign_at(latest, "t", 0, 5000);
@@ -357,7 +364,8 @@ START_TEST(read_durable_stops_where_a_power_cut_would)
     OK(kfl_topic_wait_durable(store, "d", 0, KFL_OFFSET_END, -1));
     send_many("d", 0, 10, 0);
     for (int i = 0; i < 2; i++) {
-        kfl_consumer *durable = open_consumer(WITH("read.durable", "true", "auto.offset.reset", resets[i]));
+        kfl_consumer *durable =
+            open_consumer(WITH("read.durable", "true", "auto.offset.reset", resets[i]));
         assign_at(durable, "d", 0, KFL_OFFSET_STORED);
         ck_assert_int_eq(position_of(durable, "d", 0), i == 0 ? 0 : 10);
         ck_assert_int_eq(read_on(durable, i == 0 ? 0 : 10), 10);

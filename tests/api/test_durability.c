@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is there after a kill, and after a power cut: the state file gone, as after a reboot, and bytes that
- * never reached the disk spoilt. The power cut as such is tests/crash.
+ * What is there after a kill, and after a power cut: the state file gone, as after a reboot, and
+ * bytes that never reached the disk spoilt. The power cut as such is tests/crash.
  */
 #include <fcntl.h>
 #include <time.h>
@@ -92,8 +92,8 @@ static int history_says(const char *words)
     OK(kfl_history_list(store, &history));
     for (int32_t i = 0; i < kfl_history_count(history); i++) {
         const kfl_history_entry *entry = kfl_history_get(history, i);
-        found += entry->kind == KFL_HISTORY_RECOVERY && strcmp(entry->topic, "t") == 0 && entry->partition == 0 &&
-                 strstr(entry->text, words) != NULL;
+        found += entry->kind == KFL_HISTORY_RECOVERY && strcmp(entry->topic, "t") == 0 &&
+                 entry->partition == 0 && strstr(entry->text, words) != NULL;
     }
     kfl_history_release(history);
     return found;
@@ -211,8 +211,9 @@ static int recover_until_killed(void *context)
 /* kafka:L6 rule:R22 */
 START_TEST(a_kill_during_recovery_is_harmless)
 {
-    static const char *const points[] = {"recover.listed=kill", "recover.copied=kill", "recover.synced=kill",
-                                         "prepare.listed=kill", "prepare.created=kill", "catalog.begun:2=kill"};
+    static const char *const points[] = {"recover.listed=kill",  "recover.copied=kill",
+                                         "recover.synced=kill",  "prepare.listed=kill",
+                                         "prepare.created=kill", "catalog.begun:2=kill"};
     int killed = 0;
     write_and_be_killed();
     spoil_batch(15);

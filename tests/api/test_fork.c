@@ -29,11 +29,11 @@ static void fork_tear_down(void)
 }
 
 /* The number of the first call that answers something else, or 0. */
-#define EXPECT_FORKED(number, call)                                                                                   \
-    do {                                                                                                              \
-        int r_ = (call);                                                                                              \
-        if (r_ != KFL_E_FORKED || kfl_last_error_code() != KFL_E_FORKED)                                              \
-            return number;                                                                                            \
+#define EXPECT_FORKED(number, call)                                                                \
+    do {                                                                                           \
+        int r_ = (call);                                                                           \
+        if (r_ != KFL_E_FORKED || kfl_last_error_code() != KFL_E_FORKED)                           \
+            return number;                                                                         \
     } while (0)
 
 static int use_topics(void *context)
@@ -89,7 +89,8 @@ static int use_handles(void *context)
     EXPECT_FORKED(1, kfl_producer_open(store, NULL, &more));
     EXPECT_FORKED(2, try_send(producer, "t", 0, "k", "v", 1, &offset));
     EXPECT_FORKED(3, try_send(producer, "u", 0, "k", "v", 1, &offset));
-    EXPECT_FORKED(4, kfl_producer_send_if(producer, "t", 0, "k", 1, "v", 1, NULL, 0, 1, 5, &offset));
+    EXPECT_FORKED(4,
+                  kfl_producer_send_if(producer, "t", 0, "k", 1, "v", 1, NULL, 0, 1, 5, &offset));
     EXPECT_FORKED(5, kfl_producer_send_packed(producer, "t", &row, 1, "x", 1));
     EXPECT_FORKED(6, kfl_producer_flush(producer, 0));
     EXPECT_FORKED(7, kfl_consumer_open(store, NULL, &another));
@@ -153,13 +154,15 @@ static int open_anew(void *context)
     store = own;
     kfl_producer *mine;
     kfl_consumer *reader;
-    if (kfl_producer_open(own, NULL, &mine) < 0 || try_send(mine, "t", 0, NULL, "child", 1, offset) < 0)
+    if (kfl_producer_open(own, NULL, &mine) < 0 ||
+        try_send(mine, "t", 0, NULL, "child", 1, offset) < 0)
         return 2;
     if (kfl_consumer_open(own, NULL, &reader) < 0)
         return 3;
     kfl_partition_offset place = {.topic = "t", .offset = *offset};
     kfl_records *polled;
-    if (kfl_consumer_assign(reader, &place, 1) < 0 || kfl_consumer_poll(reader, 1000, 1, &polled) != 1)
+    if (kfl_consumer_assign(reader, &place, 1) < 0 ||
+        kfl_consumer_poll(reader, 1000, 1, &polled) != 1)
         return 4;
     kfl_records_release(polled);
     if (kfl_consumer_close(reader) < 0 || kfl_producer_close(mine) < 0)
@@ -207,7 +210,7 @@ static int sleep_until_killed(void *context)
     return 0;
 }
 
-/* rule:R19: the parent is gone, its child still there with all it inherited: nobody takes it for the parent. */
+/* rule:R19: the parent is gone, its child has all it inherited: nobody takes it for the parent. */
 START_TEST(an_orphan_does_not_hold_the_store)
 {
     pid_t pid = child_start(sleep_until_killed, NULL);

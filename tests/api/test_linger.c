@@ -27,7 +27,8 @@ START_TEST(a_flush_appends_one_batch_a_partition)
     for (int i = 0; i < 100; i++) {
         snprintf(value, sizeof value, "v%d", i / 2);
         /* Times out of order within the batch. */
-        OK(kfl_producer_send(producer, "t", i % 2, "k", 1, value, strlen(value), &header, 1, 1000 - i, NULL));
+        OK(kfl_producer_send(producer, "t", i % 2, "k", 1, value, strlen(value), &header, 1,
+                             1000 - i, NULL));
     }
     OK(kfl_producer_flush(producer, -1));
     ck_assert_int_eq(stat_of("appended_batches_total", "t", 0), 1);
@@ -120,7 +121,8 @@ START_TEST(errors_of_the_record_are_told_at_once)
     kfl_producer *producer = open_producer(WITH("linger.ms", "3600000"));
     make_topic("t", 1, WITH("max.message.bytes", "200", "cleanup.policy", "compact"));
     char value[200] = {0};
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, "k", 1, value, sizeof value, NULL, 0, 1, NULL));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, "k", 1, value, sizeof value, NULL, 0, 1, NULL));
     FAILS(KFL_E_INVALID_RECORD, try_send(producer, "t", 0, NULL, "v", 1, NULL));
     FAILS(KFL_E_INVALID_TIMESTAMP, try_send(producer, "t", 0, "k", "v", -5, NULL));
     OK(kfl_producer_flush(producer, -1));
@@ -164,7 +166,8 @@ END_TEST
 START_TEST(a_flush_with_acks_all_is_durable)
 {
     int64_t durable;
-    kfl_producer *producer = open_producer(WITH("linger.ms", "3600000", "acks", "all", "batch.size", "200"));
+    kfl_producer *producer =
+        open_producer(WITH("linger.ms", "3600000", "acks", "all", "batch.size", "200"));
     make_topic("t", 3, WITH("flush.ms", "3600000"));
     for (int i = 0; i < 50; i++)
         OK(try_send(producer, "t", i % 3, "k", "v", 1, NULL));

@@ -20,8 +20,11 @@ static void packed_tear_down(void)
 /* A row of a key and a value of so many bytes; -1: missing. */
 static kfl_packed_row row_of(int32_t partition, int32_t key_size, int32_t value_size)
 {
-    return (kfl_packed_row){
-        .partition = partition, .key_size = key_size, .value_size = value_size, .timestamp_ms = 5, .offset = 88};
+    return (kfl_packed_row){.partition = partition,
+                            .key_size = key_size,
+                            .value_size = value_size,
+                            .timestamp_ms = 5,
+                            .offset = 88};
 }
 
 /* kafka:B11 kafka:B14 */
@@ -30,7 +33,8 @@ START_TEST(rows_of_a_partition_become_one_batch)
     kfl_packed_row rows[6];
     for (int i = 0; i < 6; i++)
         rows[i] = row_of(i % 2, 1, 2);
-    ck_assert_int_eq(OK(kfl_producer_send_packed(producer, "t", rows, 6, "kv0kv0kv1kv1kv2kv2", 18)), 6);
+    ck_assert_int_eq(OK(kfl_producer_send_packed(producer, "t", rows, 6, "kv0kv0kv1kv1kv2kv2", 18)),
+                     6);
     for (int i = 0; i < 6; i++) {
         ck_assert_int_eq(rows[i].offset, i / 2);
         ck_assert_int_eq(rows[i].partition, i % 2);
@@ -47,8 +51,8 @@ END_TEST
 /* kafka:B2 kafka:B4 */
 START_TEST(rows_without_a_partition_are_told_theirs)
 {
-    kfl_packed_row rows[] = {row_of(KFL_PARTITION_ANY, 6, 0), row_of(KFL_PARTITION_ANY, 5, 0), row_of(KFL_PARTITION_ANY, -1, 1),
-                             row_of(KFL_PARTITION_ANY, 0, 0)};
+    kfl_packed_row rows[] = {row_of(KFL_PARTITION_ANY, 6, 0), row_of(KFL_PARTITION_ANY, 5, 0),
+                             row_of(KFL_PARTITION_ANY, -1, 1), row_of(KFL_PARTITION_ANY, 0, 0)};
     OK(kfl_producer_send_packed(producer, "t", rows, 4, "foobarkafkax", 12));
     ck_assert_int_eq(rows[0].partition, 0);
     ck_assert_int_eq(rows[1].partition, 1);
@@ -73,7 +77,8 @@ END_TEST
 START_TEST(no_rows_are_no_error)
 {
     ck_assert_int_eq(OK(kfl_producer_send_packed(producer, "t", NULL, 0, NULL, 0)), 0);
-    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_packed(producer, "u", NULL, 0, NULL, 0));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION,
+          kfl_producer_send_packed(producer, "u", NULL, 0, NULL, 0));
 }
 END_TEST
 
@@ -92,7 +97,8 @@ START_TEST(one_bad_row_refuses_all)
         {{.key_size = -1, .value_size = 1, .header_count = -1}, KFL_E_INVALID},
         {{.key_size = -1, .value_size = 1, .headers_size = -1}, KFL_E_INVALID},
         {{.key_size = -1, .value_size = 0, .headers_size = 1}, KFL_E_INVALID},
-        {{.key_size = -1, .value_size = 0, .header_count = 1, .headers_size = 1}, KFL_E_INVALID_RECORD},
+        {{.key_size = -1, .value_size = 0, .header_count = 1, .headers_size = 1},
+         KFL_E_INVALID_RECORD},
         {{.key_size = -1, .value_size = 1, .header_count = 1}, KFL_E_INVALID_RECORD},
         {{.key_size = -1, .value_size = 1, .partition = 3}, KFL_E_UNKNOWN_TOPIC_OR_PARTITION},
         {{.key_size = -1, .value_size = 1, .partition = -2}, KFL_E_UNKNOWN_TOPIC_OR_PARTITION},
@@ -114,7 +120,8 @@ END_TEST
 START_TEST(an_error_names_the_row)
 {
     kfl_packed_row rows[3] = {row_of(0, -1, 1), row_of(0, -1, 1), row_of(7, -1, 1)};
-    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_packed(producer, "t", rows, 3, "xyz", 3));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION,
+          kfl_producer_send_packed(producer, "t", rows, 3, "xyz", 3));
     ck_assert_ptr_nonnull(strstr(kfl_last_error(), "row 2 of 3"));
     ck_assert_int_eq(kfl_last_error_partition(), 7);
     ck_assert_str_eq(kfl_last_error_topic(), "t");
@@ -142,7 +149,8 @@ START_TEST(what_is_too_large_for_one_batch_is_split)
         memset(bytes + (size_t)i * 100, '.', 100);
         bytes[i * 100 + sprintf(bytes + (size_t)i * 100, "v%d", i)] = '.';
     }
-    ck_assert_int_eq(OK(kfl_producer_send_packed(producer, "small", rows, ROWS, bytes, sizeof bytes)), ROWS);
+    ck_assert_int_eq(
+        OK(kfl_producer_send_packed(producer, "small", rows, ROWS, bytes, sizeof bytes)), ROWS);
     for (int i = 0; i < ROWS; i++)
         ck_assert_int_eq(rows[i].offset, i);
     /* (1000 - 48) / 124 */
@@ -160,7 +168,8 @@ START_TEST(a_row_that_is_too_large_is_refused)
     char bytes[2000] = {0};
     kfl_packed_row row = row_of(0, -1, 929);
     make_topic("small", 1, WITH("max.message.bytes", "1000"));
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send_packed(producer, "small", &row, 1, bytes, 929));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send_packed(producer, "small", &row, 1, bytes, 929));
     row.value_size = 928;
     OK(kfl_producer_send_packed(producer, "small", &row, 1, bytes, 928));
     row.value_size = 927;
@@ -203,7 +212,8 @@ START_TEST(acks_all_makes_all_of_it_durable)
 {
     int64_t durable;
     kfl_producer *all = open_producer(WITH("acks", "all"));
-    kfl_packed_row rows[] = {row_of(0, -1, 1), row_of(1, -1, 1), row_of(2, -1, 1), row_of(0, -1, 1)};
+    kfl_packed_row rows[] = {row_of(0, -1, 1), row_of(1, -1, 1), row_of(2, -1, 1),
+                             row_of(0, -1, 1)};
     OK(kfl_producer_send_packed(all, "t", rows, 4, "abcd", 4));
     for (int32_t i = 0; i < 3; i++) {
         OK(kfl_topic_durable_offset(store, "t", i, &durable));
@@ -270,7 +280,8 @@ END_TEST
 
 START_TEST(topics_are_counted_in_order_of_appearance)
 {
-    kfl_partition_offset places[] = {{.topic = "u"}, {.topic = "t", .partition = 1}, {.topic = "w"}, {.topic = "t"}};
+    kfl_partition_offset places[] = {
+        {.topic = "u"}, {.topic = "t", .partition = 1}, {.topic = "w"}, {.topic = "t"}};
     kfl_packed_row back[8];
     char copy[64];
     kfl_records *records;
@@ -283,7 +294,8 @@ START_TEST(topics_are_counted_in_order_of_appearance)
     ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)), 4);
     ck_assert_int_eq(OK(kfl_records_pack(records, back, copy, sizeof copy, NULL)), 4);
     for (int i = 0; i < 4; i++)
-        ck_assert_str_eq(kfl_records_topic(records, back[i].topic_index), kfl_records_get(records, i)->topic);
+        ck_assert_str_eq(kfl_records_topic(records, back[i].topic_index),
+                         kfl_records_get(records, i)->topic);
     ck_assert_int_eq(back[0].topic_index, 0);
     ck_assert_ptr_nonnull(kfl_records_topic(records, 2));
     ck_assert_ptr_null(kfl_records_topic(records, 3));

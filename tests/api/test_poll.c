@@ -138,7 +138,9 @@ END_TEST
 /* kafka:C6 */
 START_TEST(each_partition_is_in_order_and_none_starves)
 {
-    kfl_partition_offset wishes[3] = {{.topic = "t", .partition = 0}, {.topic = "t", .partition = 1}, {.topic = "t", .partition = 2}};
+    kfl_partition_offset wishes[3] = {{.topic = "t", .partition = 0},
+                                      {.topic = "t", .partition = 1},
+                                      {.topic = "t", .partition = 2}};
     int64_t next[3] = {0};
     kfl_records *records;
     for (int32_t i = 0; i < 3; i++)
@@ -385,7 +387,8 @@ START_TEST(two_polls_of_one_consumer_take_turns)
     waiter_start(&second, consumer);
     waiter_doze();
     int64_t begin = now_ms();
-    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)), 0); /* not its turn: no waiting */
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)),
+                     0); /* not its turn: no waiting */
     ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 10, 0, &records)), 0);
     ck_assert_int_lt(now_ms() - begin, 5000);
     send_value(producer, "t", 0, "v0");

@@ -40,11 +40,16 @@ START_TEST(a_key_goes_where_kafka_puts_it)
     make_topic("t6", 6, NULL);
     make_topic("t10", 10, NULL);
     make_topic("t12", 12, NULL);
-    ck_assert_int_eq(try_send(producer, "t3", KFL_PARTITION_ANY, key, "v", 1, NULL), golden[_i].of_3);
-    ck_assert_int_eq(try_send(producer, "t4", KFL_PARTITION_ANY, key, "v", 1, NULL), golden[_i].of_4);
-    ck_assert_int_eq(try_send(producer, "t6", KFL_PARTITION_ANY, key, "v", 1, NULL), golden[_i].of_6);
-    ck_assert_int_eq(try_send(producer, "t10", KFL_PARTITION_ANY, key, "v", 1, NULL), golden[_i].of_10);
-    ck_assert_int_eq(try_send(producer, "t12", KFL_PARTITION_ANY, key, "v", 1, NULL), golden[_i].of_12);
+    ck_assert_int_eq(try_send(producer, "t3", KFL_PARTITION_ANY, key, "v", 1, NULL),
+                     golden[_i].of_3);
+    ck_assert_int_eq(try_send(producer, "t4", KFL_PARTITION_ANY, key, "v", 1, NULL),
+                     golden[_i].of_4);
+    ck_assert_int_eq(try_send(producer, "t6", KFL_PARTITION_ANY, key, "v", 1, NULL),
+                     golden[_i].of_6);
+    ck_assert_int_eq(try_send(producer, "t10", KFL_PARTITION_ANY, key, "v", 1, NULL),
+                     golden[_i].of_10);
+    ck_assert_int_eq(try_send(producer, "t12", KFL_PARTITION_ANY, key, "v", 1, NULL),
+                     golden[_i].of_12);
     ck_assert_int_eq(end_of("t12", golden[_i].of_12), 1);
 }
 END_TEST
@@ -69,7 +74,8 @@ START_TEST(without_a_key_a_partition_stays_in_favour)
     memset(value, 'x', sizeof value);
     make_topic("t", 4, NULL);
     for (int i = 0; i < 400; i++) {
-        int partition = OK(kfl_producer_send(sticky, "t", KFL_PARTITION_ANY, NULL, 0, value, sizeof value, NULL, 0, 1, NULL));
+        int partition = OK(kfl_producer_send(sticky, "t", KFL_PARTITION_ANY, NULL, 0, value,
+                                             sizeof value, NULL, 0, 1, NULL));
         seen[partition]++;
         run++;
         if (partition != last) {
@@ -90,7 +96,8 @@ END_TEST
 /* kafka:B6 */
 START_TEST(keys_can_be_ignored_for_the_place_only)
 {
-    kfl_producer *ignores = open_producer(WITH("partitioner.ignore.keys", "true", "batch.size", "1"));
+    kfl_producer *ignores =
+        open_producer(WITH("partitioner.ignore.keys", "true", "batch.size", "1"));
     kfl_consumer *consumer = open_consumer(NULL);
     int seen[4] = {0};
     make_topic("t", 4, NULL);
@@ -115,8 +122,10 @@ START_TEST(a_partition_that_cannot_be_is_refused)
     make_topic("t", 2, NULL);
     FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, try_send(producer, "t", 2, "k", "v", 1, &offset));
     FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, try_send(producer, "t", -2, "k", "v", 1, &offset));
-    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, try_send(producer, "t", INT32_MAX, "k", "v", 1, &offset));
-    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, try_send(producer, "t", INT32_MIN, "k", "v", 1, &offset));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION,
+          try_send(producer, "t", INT32_MAX, "k", "v", 1, &offset));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION,
+          try_send(producer, "t", INT32_MIN, "k", "v", 1, &offset));
     FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, try_send(producer, "u", 0, "k", "v", 1, &offset));
     FAILS(KFL_E_INVALID_TOPIC, try_send(producer, "a/b", 0, "k", "v", 1, &offset));
     ck_assert_int_eq(offset, 77);
@@ -151,9 +160,12 @@ START_TEST(a_size_without_bytes_is_refused)
     FAILS(KFL_E_INVALID, kfl_producer_send(producer, "t", 0, NULL, 1, "v", 1, NULL, 0, 1, NULL));
     FAILS(KFL_E_INVALID, kfl_producer_send(producer, "t", 0, "k", 1, NULL, 1, NULL, 0, 1, NULL));
     FAILS(KFL_E_INVALID, kfl_producer_send(producer, "t", 0, "k", 1, "v", 1, NULL, 1, 1, NULL));
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, "k", 1, "v", SIZE_MAX, NULL, 0, 1, NULL));
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, "k", SIZE_MAX, "v", SIZE_MAX, NULL, 0, 1, NULL));
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, "k", 1, "v", INT32_MAX, NULL, 0, 1, NULL));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, "k", 1, "v", SIZE_MAX, NULL, 0, 1, NULL));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, "k", SIZE_MAX, "v", SIZE_MAX, NULL, 0, 1, NULL));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, "k", 1, "v", INT32_MAX, NULL, 0, 1, NULL));
     ck_assert_int_eq(end_of("t", 0), 0);
 }
 END_TEST
@@ -161,7 +173,8 @@ END_TEST
 /* kafka:B8 */
 START_TEST(headers_keep_order_and_doubles)
 {
-    kfl_header headers[] = {{"b", "1", 1}, {"a", NULL, 0}, {"b", "", 0}, {"b", "1", 1}, {"", "x\0y", 3}};
+    kfl_header headers[] = {
+        {"b", "1", 1}, {"a", NULL, 0}, {"b", "", 0}, {"b", "1", 1}, {"", "x\0y", 3}};
     kfl_consumer *consumer = open_consumer(NULL);
     kfl_records *records;
     make_topic("t", 1, NULL);
@@ -188,7 +201,8 @@ START_TEST(a_header_needs_a_name)
 {
     kfl_header no_name = {NULL, "x", 1}, no_bytes = {"n", NULL, 1};
     make_topic("t", 1, NULL);
-    FAILS(KFL_E_INVALID_RECORD, kfl_producer_send(producer, "t", 0, "k", 1, "v", 1, &no_name, 1, 1, NULL));
+    FAILS(KFL_E_INVALID_RECORD,
+          kfl_producer_send(producer, "t", 0, "k", 1, "v", 1, &no_name, 1, 1, NULL));
     ck_assert_int_lt(kfl_producer_send(producer, "t", 0, "k", 1, "v", 1, &no_bytes, 1, 1, NULL), 0);
     ck_assert_int_eq(end_of("t", 0), 0);
 }
@@ -201,7 +215,8 @@ START_TEST(the_largest_record_is_max_message_bytes)
     int64_t offset = 77;
     memset(value, 'x', sizeof value);
     make_topic("t", 1, WITH("max.message.bytes", "1000"));
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, NULL, 0, value, 929, NULL, 0, 1, &offset));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, NULL, 0, value, 929, NULL, 0, 1, &offset));
     ck_assert_int_eq(offset, 77);
     ck_assert_str_eq(kfl_last_error_topic(), "t");
     ck_assert_ptr_nonnull(strstr(kfl_last_error(), "max.message.bytes"));
@@ -211,7 +226,8 @@ START_TEST(the_largest_record_is_max_message_bytes)
     OK(kfl_producer_send(producer, "t", 0, NULL, 0, value, 927, NULL, 0, 1, &offset));
     ck_assert_int_eq(offset, 1);
     OK(kfl_topic_set(store, "t", "max.message.bytes", "0"));
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, NULL, 0, NULL, 0, NULL, 0, 1, &offset));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, NULL, 0, NULL, 0, NULL, 0, 1, &offset));
 }
 END_TEST
 
@@ -220,7 +236,8 @@ START_TEST(the_default_limit_is_kafka_s)
 {
     char *value = calloc(1, 1 << 21);
     make_topic("t", 1, NULL);
-    FAILS(KFL_E_MESSAGE_TOO_LARGE, kfl_producer_send(producer, "t", 0, NULL, 0, value, 1048588 - 71, NULL, 0, 1, NULL));
+    FAILS(KFL_E_MESSAGE_TOO_LARGE,
+          kfl_producer_send(producer, "t", 0, NULL, 0, value, 1048588 - 71, NULL, 0, 1, NULL));
     OK(kfl_producer_send(producer, "t", 0, NULL, 0, value, 1048588 - 72, NULL, 0, 1, NULL));
     free(value);
 }

@@ -93,7 +93,8 @@ static int see(const char *path, const struct stat *status, int kind, struct FTW
     seen = seen * 31 + (uint64_t)status->st_ino;
     seen = seen * 31 + (uint64_t)status->st_size;
     if (kind == FTW_F)
-        seen = seen * 31 + (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
+        seen = seen * 31 + (uint64_t)status->st_mtim.tv_sec * 1000000000u +
+               (uint64_t)status->st_mtim.tv_nsec;
     return 0;
 }
 

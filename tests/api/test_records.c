@@ -84,7 +84,8 @@ START_TEST(rows_lie_a_stride_apart)
     ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)), 3);
     const char *first = (const char *)kfl_records_get(records, 0);
     for (int32_t i = 0; i < 3; i++)
-        ck_assert_ptr_eq(first + (size_t)i * kfl_records_stride(records), kfl_records_get(records, i));
+        ck_assert_ptr_eq(first + (size_t)i * kfl_records_stride(records),
+                         kfl_records_get(records, i));
     ck_assert_uint_ge(kfl_records_stride(records), sizeof(kfl_record));
     kfl_records_release(records);
 }
@@ -112,7 +113,7 @@ START_TEST(results_are_independent)
 }
 END_TEST
 
-/* kafka:A7: what was polled stays until it is released, whatever happens to its topic, consumer and store. */
+/* kafka:A7: what was polled stays, whatever happens to its topic, consumer and store. */
 START_TEST(records_outlive_topic_consumer_and_store)
 {
     static const char *const types[] = {"none", "lz4"};

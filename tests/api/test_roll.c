@@ -72,13 +72,15 @@ START_TEST(a_batch_larger_than_a_segment_fits)
 }
 END_TEST
 
-/* kafka:H7: two thousand million records are not written here; the file is told that it began so far below. */
+/* kafka:H7: without two thousand million records: the file is told that it began so far below. */
 START_TEST(a_segment_rolls_before_its_relative_offsets_are_used_up)
 {
     struct kfl__topic *topic;
     struct kfl__partition *partition;
     make_topic("t", 1, NULL);
-    send_many("t", 0, 300, 100); /* more than half of the first file: the next one is made, and this one's row is complete */
+    send_many(
+        "t", 0, 300,
+        100); /* more than half of the first file: the next one is made, and this one's row is complete */
     OK(kfl_store_maintain(store, 1000));
     OK(kfl__store_partition(store, "t", 0, &topic, &partition));
     int64_t rolls = stat_of("segment_rolls_total", "t", 0);

@@ -221,7 +221,8 @@ START_TEST(after_the_close_everything_answers_closed)
     store = NULL;
     FAILS(KFL_E_CLOSED, try_send(producer, "t", 0, "k", "v", 1, &offset));
     FAILS(KFL_E_CLOSED, try_send(producer, "other", 0, "k", "v", 1, &offset));
-    FAILS(KFL_E_CLOSED, kfl_producer_send_if(producer, "t", 0, "k", 1, "v", 1, NULL, 0, 1, 4, &offset));
+    FAILS(KFL_E_CLOSED,
+          kfl_producer_send_if(producer, "t", 0, "k", 1, "v", 1, NULL, 0, 1, 4, &offset));
     FAILS(KFL_E_CLOSED, kfl_producer_send_packed(producer, "t", &row, 1, "x", 1));
     FAILS(KFL_E_CLOSED, kfl_producer_flush(producer, -1));
     FAILS(KFL_E_CLOSED, kfl_consumer_poll(consumer, -1, 0, &more));

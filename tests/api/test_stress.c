@@ -39,30 +39,35 @@ static void name_of(char *name, int topic)
 
 static struct value value_of(int producer, int64_t sequence)
 {
-    struct value value = {.producer = producer, .check = (int32_t)(sequence * 31 + producer), .sequence = sequence};
+    struct value value = {
+        .producer = producer, .check = (int32_t)(sequence * 31 + producer), .sequence = sequence};
     return value;
 }
 
 static void *produce(void *context)
 {
-    const char *const *const kinds[] = {NULL, WITH("acks", "all"), WITH("linger.ms", "1", "compression.type", "lz4")};
+    const char *const *const kinds[] = {NULL, WITH("acks", "all"),
+                                        WITH("linger.ms", "1", "compression.type", "lz4")};
     struct actor *self = context;
     kfl_producer *producer = open_producer(kinds[self->number % 3]);
     char name[32];
     while (atomic_load(&stop) == 0) {
-        int topic = (int)chance_below(&self->chance, TOPICS), partition = (int)chance_below(&self->chance, PARTITIONS);
+        int topic = (int)chance_below(&self->chance, TOPICS),
+            partition = (int)chance_below(&self->chance, PARTITIONS);
         struct value value = value_of(self->number, self->done++);
         int64_t offset = -1;
         name_of(name, topic);
-        OK(kfl_producer_send(producer, name, partition, "k", 1, &value, 16 + chance_below(&self->chance, 100), NULL, 0,
-                             KFL_TIMESTAMP_NOW, &offset));
+        OK(kfl_producer_send(producer, name, partition, "k", 1, &value,
+                             16 + chance_below(&self->chance, 100), NULL, 0, KFL_TIMESTAMP_NOW,
+                             &offset));
         if (offset == KFL_OFFSET_PENDING) {
             atomic_fetch_add(&appended_beside[topic][partition], 1);
             if (chance_below(&self->chance, 200) == 0)
                 OK(kfl_producer_flush(producer, -1));
         } else {
             int64_t seen = atomic_load(&acknowledged[topic][partition]);
-            while (seen < offset + 1 && !atomic_compare_exchange_weak(&acknowledged[topic][partition], &seen, offset + 1))
+            while (seen < offset + 1 && !atomic_compare_exchange_weak(
+                                            &acknowledged[topic][partition], &seen, offset + 1))
                 ;
         }
     }
@@ -74,14 +79,16 @@ static void *produce(void *context)
 static void *consume(void *context)
 {
     struct actor *self = context;
-    kfl_consumer *consumer = open_consumer(self->number == 0 ? NULL : WITH("group.id", "readers", "max.poll.records", "37"));
+    kfl_consumer *consumer = open_consumer(
+        self->number == 0 ? NULL : WITH("group.id", "readers", "max.poll.records", "37"));
     kfl_partition_offset wishes[TOPICS * PARTITIONS];
     char names[TOPICS][32];
     int64_t next[TOPICS][PARTITIONS] = {0}, last[TOPICS][PARTITIONS][PRODUCERS];
     memset(last, 0xff, sizeof last);
     for (int i = 0; i < TOPICS * PARTITIONS; i++) {
         name_of(names[i / PARTITIONS], i / PARTITIONS);
-        wishes[i] = (kfl_partition_offset){.topic = names[i / PARTITIONS], .partition = i % PARTITIONS};
+        wishes[i] =
+            (kfl_partition_offset){.topic = names[i / PARTITIONS], .partition = i % PARTITIONS};
     }
     OK(kfl_consumer_assign(consumer, wishes, TOPICS * PARTITIONS));
     while (atomic_load(&stop) == 0) {
@@ -164,7 +171,8 @@ static void *look(void *context)
     struct actor *self = context;
     char name[32];
     while (atomic_load(&stop) == 0) {
-        int topic = (int)chance_below(&self->chance, TOPICS), partition = (int)chance_below(&self->chance, PARTITIONS);
+        int topic = (int)chance_below(&self->chance, TOPICS),
+            partition = (int)chance_below(&self->chance, PARTITIONS);
         kfl_names *names;
         kfl_stats *stats;
         kfl_segments *segments;
@@ -195,7 +203,8 @@ static void *look(void *context)
             OK(kfl_topic_max_timestamp(store, name, partition, &offset, &time));
             break;
         case 5:
-            OK(kfl_topic_set(store, name, "index.interval.bytes", chance_below(&self->chance, 2) == 0 ? "64" : "4096"));
+            OK(kfl_topic_set(store, name, "index.interval.bytes",
+                             chance_below(&self->chance, 2) == 0 ? "64" : "4096"));
             break;
         case 6:
             OK(kfl_store_sync(store, -1));

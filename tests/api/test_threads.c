@@ -44,7 +44,8 @@ static void *append_run(void *context)
     kfl_producer *producer = self->number % 2 == 0 ? shared_producer : open_producer(NULL);
     int64_t last = -1, offset;
     for (int i = 0; i < EACH; i++) {
-        OK(kfl_producer_send(producer, "t", 0, &self->number, sizeof self->number, &i, sizeof i, NULL, 0, 1, &offset));
+        OK(kfl_producer_send(producer, "t", 0, &self->number, sizeof self->number, &i, sizeof i,
+                             NULL, 0, 1, &offset));
         ck_assert_int_gt(offset, last);
         last = offset;
     }
@@ -66,7 +67,8 @@ START_TEST(appends_of_many_threads_are_dense_and_in_order)
     kfl_consumer *consumer = open_consumer(NULL);
     assign_at(consumer, "t", 0, 0);
     kfl_records *records;
-    for (int n; (n = OK(kfl_consumer_poll(consumer, 0, 0, &records))) > 0; kfl_records_release(records))
+    for (int n; (n = OK(kfl_consumer_poll(consumer, 0, 0, &records))) > 0;
+         kfl_records_release(records))
         for (int32_t i = 0; i < n; i++) {
             const kfl_record *record = kfl_records_get(records, i);
             int number, value;
@@ -112,7 +114,8 @@ static void *read_run(void *context)
         for (int i = 0; i < 20 && r >= 0; i++) {
             r = kfl_consumer_poll(consumer, 1, 0, &records);
             for (int32_t n = 0; n < r; n++)
-                check_bytes(kfl_records_get(records, n)->value, kfl_records_get(records, n)->value_size, "v");
+                check_bytes(kfl_records_get(records, n)->value,
+                            kfl_records_get(records, n)->value_size, "v");
             if (r > 0) {
                 self->counted += r;
                 kfl_records_release(records);
@@ -125,7 +128,8 @@ static void *read_run(void *context)
                 r = 0;
             }
         }
-        ck_assert_msg(r >= 0 || r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "%s: %s", kfl_error_name(r), kfl_last_error());
+        ck_assert_msg(r >= 0 || r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "%s: %s", kfl_error_name(r),
+                      kfl_last_error());
         self->deleted_seen += r < 0;
     }
     OK(kfl_consumer_close(consumer));
@@ -159,7 +163,8 @@ START_TEST(a_topic_is_altered_under_producers)
     for (int i = 0; i < 100; i++) {
         OK(kfl_topic_set(store, "t", "segment.bytes", i % 2 == 0 ? "65536" : "131072"));
         OK(kfl_topic_set(store, "t", "compression.type", i % 3 == 0 ? "lz4" : "producer"));
-        OK(kfl_topic_set(store, "t", "message.timestamp.type", i % 5 == 0 ? "LogAppendTime" : "CreateTime"));
+        OK(kfl_topic_set(store, "t", "message.timestamp.type",
+                         i % 5 == 0 ? "LogAppendTime" : "CreateTime"));
     }
     workers_join(senders, 2);
     ck_assert_int_eq(end_of("t", 0) + end_of("t", 1), senders[0].counted + senders[1].counted);
@@ -169,7 +174,8 @@ END_TEST
 
 static void *alter_run(void *context)
 {
-    static const char *const names[] = {"flush.messages", "segment.ms", "message.timestamp.before.max.ms",
+    static const char *const names[] = {"flush.messages", "segment.ms",
+                                        "message.timestamp.before.max.ms",
                                         "message.timestamp.after.max.ms"};
     const struct worker *self = context;
     for (int i = 1; i <= 50; i++) {

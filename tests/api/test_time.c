@@ -32,7 +32,8 @@ static void check_time_of(const char *topic, int64_t offset, int64_t timestamp_m
 }
 
 /* The first record at that time or later: found at `expected`, or none with -1. */
-static void check_found(const char *topic, int64_t timestamp_ms, int64_t expected, int64_t expected_ms)
+static void check_found(const char *topic, int64_t timestamp_ms, int64_t expected,
+                        int64_t expected_ms)
 {
     int64_t offset = -1, time = -1;
     int r = OK(kfl_topic_offset_for_time(store, topic, 0, timestamp_ms, &offset, &time));
@@ -40,7 +41,8 @@ static void check_found(const char *topic, int64_t timestamp_ms, int64_t expecte
     ck_assert_int_eq(offset, expected);
     ck_assert_int_eq(time, expected_ms);
     if (r == 1) {
-        ck_assert_int_eq(OK(kfl_topic_offset_for_time(store, topic, 0, timestamp_ms, &offset, NULL)), 1);
+        ck_assert_int_eq(
+            OK(kfl_topic_offset_for_time(store, topic, 0, timestamp_ms, &offset, NULL)), 1);
         ck_assert_int_eq(offset, expected);
     }
 }
@@ -86,7 +88,9 @@ END_TEST
 /* kafka:G4 */
 START_TEST(limits_of_past_and_future_are_kept)
 {
-    make_topic("t", 1, WITH("message.timestamp.before.max.ms", "1000", "message.timestamp.after.max.ms", "10"));
+    make_topic(
+        "t", 1,
+        WITH("message.timestamp.before.max.ms", "1000", "message.timestamp.after.max.ms", "10"));
     send_at(producer, "t", 0, "k", "v", NOW_MS - 1000);
     send_at(producer, "t", 0, "k", "v", NOW_MS + 10);
     send_at(producer, "t", 0, "k", "v", KFL_TIMESTAMP_NOW);
@@ -141,7 +145,8 @@ START_TEST(a_negative_time_finds_nothing_but_an_error)
     int64_t offset = 77;
     make_topic("t", 1, NULL);
     FAILS(KFL_E_INVALID_TIMESTAMP, kfl_topic_offset_for_time(store, "t", 0, -1, &offset, NULL));
-    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_topic_offset_for_time(store, "t", 1, 0, &offset, NULL));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION,
+          kfl_topic_offset_for_time(store, "t", 1, 0, &offset, NULL));
     ck_assert_int_eq(offset, 77);
 }
 END_TEST
@@ -154,11 +159,14 @@ START_TEST(times_out_of_order_across_segments)
     int64_t *times = calloc(COUNT, sizeof *times);
     char value[200] = {0};
     int64_t start = 0;
-    make_topic("t", 1, WITH("segment.bytes", "65536", "index.interval.bytes", _i == 0 ? "64" : "4096", "compression.type",
-                            _i == 2 ? "lz4" : "producer"));
+    make_topic("t", 1,
+               WITH("segment.bytes", "65536", "index.interval.bytes", _i == 0 ? "64" : "4096",
+                    "compression.type", _i == 2 ? "lz4" : "producer"));
     for (int64_t i = 0; i < COUNT; i++) {
-        times[i] = 100000 + i * 10 + (int64_t)chance_below(&chance, 3000) - (i % 500 == 0 ? 90000 : 0);
-        OK(kfl_producer_send(producer, "t", 0, NULL, 0, value, sizeof value, NULL, 0, times[i], NULL));
+        times[i] =
+            100000 + i * 10 + (int64_t)chance_below(&chance, 3000) - (i % 500 == 0 ? 90000 : 0);
+        OK(kfl_producer_send(producer, "t", 0, NULL, 0, value, sizeof value, NULL, 0, times[i],
+                             NULL));
     }
     ck_assert(_i == 2 || segment_count_of("t", 0) > 8);
     for (int round = 0; round < 3; round++) {

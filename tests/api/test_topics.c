@@ -28,7 +28,8 @@ END_TEST
 /* kafka:A1 */
 START_TEST(any_other_name_is_refused)
 {
-    static const char *const names[] = {"", ".", "..", "a/b", "../x", "a b", "a\nb", "caf\xc3\xa9", "a:b", "a\\b", "~"};
+    static const char *const names[] = {"",     ".",           "..",  "a/b",  "../x", "a b",
+                                        "a\nb", "caf\xc3\xa9", "a:b", "a\\b", "~"};
     char too_long[251];
     memset(too_long, 'x', 250);
     too_long[250] = '\0';
@@ -173,7 +174,8 @@ START_TEST(a_deleted_topic_leaves_no_file)
     make_topic("t", 2, NULL);
     send_many("t", 0, 100, 1000);
     send_many("t", 1, 1, 0);
-    snprintf(command, sizeof command, "test -n \"$(find %s/topics -name '*.log')\"", temp_dir_path());
+    snprintf(command, sizeof command, "test -n \"$(find %s/topics -name '*.log')\"",
+             temp_dir_path());
     ck_assert_int_eq(system(command), 0);
     OK(kfl_topic_delete(store, "t"));
     ck_assert_int_ne(system(command), 0);
