@@ -14,7 +14,7 @@
 #include "suite.h"
 #include "temp_dir.h"
 
-/* What a child opens a store with: the thread sanitizer lets no thread begin where several forked. */
+/* What a child opens a store with: the thread sanitizer lets no thread begin in it. */
 #if defined(__SANITIZE_THREAD__)
 #define IN_A_CHILD WITH("background.threads", "0")
 #elif defined(__has_feature)
