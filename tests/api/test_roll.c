@@ -78,9 +78,8 @@ START_TEST(a_segment_rolls_before_its_relative_offsets_are_used_up)
     struct kfl__topic *topic;
     struct kfl__partition *partition;
     make_topic("t", 1, NULL);
-    send_many(
-        "t", 0, 300,
-        100); /* more than half of the first file: the next one is made, and this one's row is complete */
+    /* More than half of the first file: the next one is made, and this one's row is complete. */
+    send_many("t", 0, 300, 100);
     OK(kfl_store_maintain(store, 1000));
     OK(kfl__store_partition(store, "t", 0, &topic, &partition));
     int64_t rolls = stat_of("segment_rolls_total", "t", 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything at once, for KAFKALITE_STRESS_SECONDS (1): producers of all kinds, readers, commits, prefix
- * deletion, topics that come and go, alterations, looks from outside. Under the thread sanitizer this is
- * what looks for races. Afterwards the store is verified, opened again and counted.
+ * Everything at once, for KAFKALITE_STRESS_SECONDS (1): producers of all kinds, readers, commits,
+ * prefix deletion, topics that come and go, alterations, looks from outside. Under the thread
+ * sanitizer this looks for races. Afterwards the store is verified, opened again and counted.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -75,7 +75,7 @@ static void *produce(void *context)
     return NULL;
 }
 
-/* Offsets without a gap, but for what was deleted; the bytes as they were sent, each producer's in order. */
+/* Offsets without a gap, but for what was deleted; the bytes as sent, each producer's in order. */
 static void *consume(void *context)
 {
     struct actor *self = context;

@@ -151,7 +151,7 @@ START_TEST(a_negative_time_finds_nothing_but_an_error)
 }
 END_TEST
 
-/* kafka:G5 kafka:G6: held against a plain list, over many segments, with deletion and a sync in between. */
+/* kafka:G5 kafka:G6: held against a plain list, over many segments, with deletions in between. */
 START_TEST(times_out_of_order_across_segments)
 {
     enum { COUNT = 3000 };
