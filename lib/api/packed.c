@@ -42,7 +42,7 @@ static size_t packed_row_bytes(const kfl_packed_row *row)
 /* In a payload. */
 static size_t packed_row_size(const kfl_packed_row *row)
 {
-    return sizeof(struct kfl__record_head) + packed_row_bytes(row) + (row->header_count > 0 ? sizeof(uint32_t) : 0);
+    return sizeof(struct kfl__record_head) + packed_row_bytes(row) + (row->header_count > 0 ? KFL_HEADERS_HEAD_SIZE : 0);
 }
 
 static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
@@ -56,8 +56,7 @@ static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
         struct kfl__record_head head = {
             .key_size = row->key_size,
             .value_size = row->value_size,
-            .offset_delta = i,
-            .header_count = (uint32_t)row->header_count,
+            .offset_delta = row->header_count > 0 ? i | KFL_RECORD_HAS_HEADERS : i,
             .timestamp_delta = send->append_time ? 0 : row->timestamp_ms - payload->max_timestamp_ms,
         };
         /* Key and value lie one behind the other on both sides. */
@@ -68,9 +67,10 @@ static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
             memcpy(to, from, size);
         to += size;
         if (row->header_count > 0) {
-            kfl__store32(to, (uint32_t)row->headers_size);
-            memcpy(to + sizeof(uint32_t), from + size, (size_t)row->headers_size);
-            to += sizeof(uint32_t) + (size_t)row->headers_size;
+            kfl__store32(to, (uint32_t)row->header_count);
+            kfl__store32(to + 4, (uint32_t)row->headers_size);
+            memcpy(to + KFL_HEADERS_HEAD_SIZE, from + size, (size_t)row->headers_size);
+            to += KFL_HEADERS_HEAD_SIZE + (size_t)row->headers_size;
         }
         n = send->next[n];
     }

@@ -202,7 +202,8 @@ int kfl__batch_next(struct kfl__batch_cursor *cursor, kfl_record *out_record)
     /* The delta is looked at first, so that a record of a wrong offset leaves *out_record alone. */
     if ((size_t)(cursor->end - cursor->at) < sizeof(struct kfl__record_head))
         return KFL_E_CORRUPT;
-    int64_t delta = kfl__load32(cursor->at + offsetof(struct kfl__record_head, offset_delta));
+    int64_t delta = kfl__load32(cursor->at + offsetof(struct kfl__record_head, offset_delta)) &
+                    ~KFL_RECORD_HAS_HEADERS;
     if (delta < cursor->next_offset - cursor->base_offset ||
         delta >= cursor->end_offset - cursor->base_offset)
         return KFL_E_CORRUPT;

@@ -78,17 +78,23 @@ _Static_assert(offsetof(struct kfl__batch_header, unpacked_size) == 44, "docs/fo
 #define KFL_BATCH_FLAG_END 0x0010u         /* end mark: the segment is full, the next one is named */
 #define KFL_BATCH_FLAGS_KNOWN 0x001fu      /* any other bit: written by a newer library */
 
-/* A record in a payload; then key, value, headers. Unaligned, one directly behind the other. */
-struct kfl__record_head {
+/*
+ * A record in a payload; then key, value, headers. Unaligned, one directly behind the other, and so
+ * are its fields: copy it out, never point at one.
+ */
+struct __attribute__((packed)) kfl__record_head {
     int32_t key_size;         /* -1: missing */
     int32_t value_size;       /* -1: missing */
-    uint32_t offset_delta;    /* against the batch's base offset */
-    uint32_t header_count;    /* when not 0, uint32 headers_size stands before the headers */
+    uint32_t offset_delta;    /* against the batch's base offset; KFL_RECORD_HAS_HEADERS on top */
     int64_t timestamp_delta;  /* against the batch's max_timestamp_ms: never above 0 */
 };
-_Static_assert(sizeof(struct kfl__record_head) == 24, "docs/format.md");
-_Static_assert(offsetof(struct kfl__record_head, timestamp_delta) == 16, "docs/format.md");
+_Static_assert(sizeof(struct kfl__record_head) == 20, "docs/format.md");
+_Static_assert(offsetof(struct kfl__record_head, timestamp_delta) == 12, "docs/format.md");
 
+/* A batch is too small for so many records: the bit is free. */
+#define KFL_RECORD_HAS_HEADERS UINT32_C(0x80000000)
+/* Then, behind the value: uint32 count, uint32 size of all headers, and the headers. */
+#define KFL_HEADERS_HEAD_SIZE 8u
 /* A header of a record: uint32 name_size, int32 value_size (-1: missing), name, NUL, value. */
 #define KFL_HEADER_HEAD_SIZE 8u
 

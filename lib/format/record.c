@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One record: head, key, value, and where there are any, the size of all headers and the headers.
+ * One record: head, key, value, and where there are any, count and size of the headers and the headers.
  * Everything lies unaligned, one directly behind the other; docs/format.md has the drawing.
  *
  * A size that was read is compared with the bytes that are left before it moves a pointer, and is
@@ -16,7 +16,6 @@
 
 /* Of key, value, headers and all that stands around them. */
 #define RECORD_SIZE_MAX ((size_t)INT32_MAX - 65536)
-#define HEADERS_SIZE_SIZE 4u
 
 /* What the size field says of bytes that may be missing. */
 static uint32_t record_stored_size(const void *bytes, size_t size)
@@ -42,7 +41,7 @@ static int record_too_large(void)
 
 static int record_headers_size(const struct kfl__message *message, size_t *sum)
 {
-    if (!record_size_add(sum, "", HEADERS_SIZE_SIZE))
+    if (!record_size_add(sum, "", KFL_HEADERS_HEAD_SIZE))
         return record_too_large();
     if (message->packed_headers != NULL) {
         if (!kfl__headers_check(message->packed_headers, message->packed_headers_size,
@@ -92,8 +91,8 @@ static uint8_t *record_put(uint8_t *to, const void *bytes, size_t size)
 
 static uint8_t *record_put_headers(uint8_t *to, const struct kfl__message *message)
 {
-    uint8_t *size_at = to;
-    to += HEADERS_SIZE_SIZE;
+    uint8_t *head = to;
+    to += KFL_HEADERS_HEAD_SIZE;
     if (message->packed_headers != NULL) {
         to = record_put(to, message->packed_headers, message->packed_headers_size);
     } else {
@@ -106,7 +105,8 @@ static uint8_t *record_put_headers(uint8_t *to, const struct kfl__message *messa
             to = record_put(to, header->value, header->value_size);
         }
     }
-    kfl__store32(size_at, (uint32_t)(to - size_at - HEADERS_SIZE_SIZE));
+    kfl__store32(head, message->header_count);
+    kfl__store32(head + 4, (uint32_t)(to - head - KFL_HEADERS_HEAD_SIZE));
     return to;
 }
 
@@ -117,9 +117,12 @@ uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uin
     /* In whole words: the payload's hash loads them so, right behind us. */
     uint64_t key_size = record_stored_size(message->key, message->key_size);
     uint64_t value_size = record_stored_size(message->value, message->value_size);
+    uint64_t delta = (uint64_t)(message->timestamp_ms - max_timestamp_ms);
+    if (message->header_count != 0)
+        offset_delta |= KFL_RECORD_HAS_HEADERS;
     kfl__store64(to, key_size | value_size << 32);
-    kfl__store64(to + 8, offset_delta | (uint64_t)message->header_count << 32);
-    kfl__store64(to + 16, (uint64_t)(message->timestamp_ms - max_timestamp_ms));
+    kfl__store64(to + 8, offset_delta | delta << 32);
+    kfl__store32(to + 16, (uint32_t)(delta >> 32));
     to += sizeof(struct kfl__record_head);
     to = record_put(to, message->key, message->key_size);
     to = record_put(to, message->value, message->value_size);
@@ -157,10 +160,10 @@ const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64
     memcpy(&head, from, sizeof head);
     const uint8_t *at = from + sizeof head;
 
-    int64_t offset, timestamp_ms;
+    int64_t offset_delta = head.offset_delta & ~KFL_RECORD_HAS_HEADERS, offset, timestamp_ms;
     if (head.timestamp_delta > 0 ||
-        __builtin_add_overflow(max_timestamp_ms, head.timestamp_delta, &timestamp_ms) ||
-        __builtin_add_overflow(base_offset, (int64_t)head.offset_delta, &offset))
+        __builtin_add_overflow(max_timestamp_ms, (int64_t)head.timestamp_delta, &timestamp_ms) ||
+        __builtin_add_overflow(base_offset, offset_delta, &offset))
         return NULL;
 
     size_t key_size, value_size, headers_size = 0;
@@ -172,13 +175,15 @@ const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64
     const uint8_t *value = record_take(&at, head.value_size, &value_size);
 
     const uint8_t *headers = NULL;
-    if (head.header_count != 0) {
-        if ((size_t)(end - at) < HEADERS_SIZE_SIZE)
+    uint32_t header_count = 0;
+    if ((head.offset_delta & KFL_RECORD_HAS_HEADERS) != 0) {
+        if ((size_t)(end - at) < KFL_HEADERS_HEAD_SIZE)
             return NULL;
-        headers_size = kfl__load32(at);
-        headers = at + HEADERS_SIZE_SIZE;
-        if (headers_size > (size_t)(end - headers) ||
-            !kfl__headers_check(headers, headers_size, head.header_count))
+        header_count = kfl__load32(at);
+        headers_size = kfl__load32(at + 4);
+        headers = at + KFL_HEADERS_HEAD_SIZE;
+        if (header_count == 0 || headers_size > (size_t)(end - headers) ||
+            !kfl__headers_check(headers, headers_size, header_count))
             return NULL;
         at = headers + headers_size;
     }
@@ -191,7 +196,7 @@ const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64
     out_record->value_size = value_size;
     out_record->packed_headers = headers;
     out_record->packed_headers_size = headers_size;
-    out_record->header_count = (int32_t)head.header_count;
+    out_record->header_count = (int32_t)header_count;
     return at;
 }
 

@@ -166,12 +166,12 @@ END_TEST
 START_TEST(a_row_that_is_too_large_is_refused)
 {
     char bytes[2000] = {0};
-    kfl_packed_row row = row_of(0, -1, 929);
+    kfl_packed_row row = row_of(0, -1, 933);
     make_topic("small", 1, WITH("max.message.bytes", "1000"));
     FAILS(KFL_E_MESSAGE_TOO_LARGE,
-          kfl_producer_send_packed(producer, "small", &row, 1, bytes, 929));
-    row.value_size = 928;
-    OK(kfl_producer_send_packed(producer, "small", &row, 1, bytes, 928));
+          kfl_producer_send_packed(producer, "small", &row, 1, bytes, 933));
+    row.value_size = 932;
+    OK(kfl_producer_send_packed(producer, "small", &row, 1, bytes, 932));
     row.value_size = 927;
     OK(kfl_producer_send_packed(producer, "small", &row, 1, bytes, 927));
     ck_assert_int_eq(row.offset, 1);

@@ -233,7 +233,7 @@ START_TEST(a_change_takes_effect_at_the_next_send)
     kfl_producer *producer = open_producer(NULL);
     make_topic("t", 1, NULL);
     send_value(producer, "t", 0, "0123456789");
-    OK(kfl_topic_set(store, "t", "max.message.bytes", "81"));
+    OK(kfl_topic_set(store, "t", "max.message.bytes", "77"));
     FAILS(KFL_E_MESSAGE_TOO_LARGE, try_send(producer, "t", 0, NULL, "0123456789", 1, NULL));
     OK(kfl_topic_set(store, "t", "max.message.bytes", NULL));
     ck_assert_int_eq(send_value(producer, "t", 0, "0123456789"), 1);

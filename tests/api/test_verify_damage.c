@@ -114,7 +114,7 @@ START_TEST(no_flipped_byte_that_counts_goes_unseen)
 {
     struct chance chance = chance_begin("no_flipped_byte_that_counts_goes_unseen");
     inspect_topic("t", 3, NULL, NULL);
-    inspect_send("t", 1, 90, 965); /* 48 + 24 + 3 + 965: hardly any padding */
+    inspect_send("t", 1, 90, 965); /* 48 + 20 + 3 + 965: hardly any padding */
     kfl_segment sealed = file(0);
     for (int i = 0; i < 150; i++) {
         int64_t place = 512 + (int64_t)chance_below(&chance, (uint64_t)sealed.used_bytes - 512);

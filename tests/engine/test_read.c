@@ -54,7 +54,7 @@ static int64_t first_file(void)
     return id;
 }
 
-#define ROOM (sizeof(struct kfl__batch_header) + sizeof(struct kfl__record_head) + 1000)
+#define ROOM kfl__batch_room(sizeof(struct kfl__record_head) + 1000)
 
 START_TEST(a_damaged_batch_costs_itself)
 {
@@ -120,7 +120,7 @@ START_TEST(the_middle_of_a_batch_behind_damage_is_no_hole)
     open_store(NULL);
     char path[700];
     snprintf(path, sizeof path, "%s", core_file(partition, first_file()));
-    core_spoil(path, KFL_SEGMENT_FIRST_PLACE + 2 * (48 + 240), 48 + 240, 0x5a);
+    core_spoil(path, KFL_SEGMENT_FIRST_PLACE + 2 * (48 + 200), 48 + 200, 0x5a);
     snprintf(path + strlen(path) - 3, 8, "offsets");
     ck_assert_int_eq(unlink(path), 0);
     struct kfl__cursor cursor;

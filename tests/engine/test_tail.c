@@ -12,7 +12,7 @@
 #include "suite.h"
 #include "temp_dir.h"
 
-#define ROOM(value_size) (sizeof(struct kfl__batch_header) + sizeof(struct kfl__record_head) + (value_size))
+#define ROOM(value_size) kfl__batch_room(sizeof(struct kfl__record_head) + (value_size))
 
 static struct kfl__core *core;
 static struct kfl__partition *partition;

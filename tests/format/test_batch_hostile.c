@@ -33,10 +33,10 @@ START_TEST(a_header_that_cannot_be_is_bad_though_its_hash_is_right)
 
     EXPECT(0, writer_epoch, UINT32_MAX);
     EXPECT(0, max_timestamp_ms, INT64_MIN);
-    EXPECT(0, record_count, good.unpacked_size / 24);
-    EXPECT(KFL_BATCH_BAD, record_count, good.unpacked_size / 24 + 1);
+    EXPECT(0, record_count, good.unpacked_size / 20);
+    EXPECT(KFL_BATCH_BAD, record_count, good.unpacked_size / 20 + 1);
     EXPECT(KFL_BATCH_BAD, record_count, UINT32_MAX);
-    EXPECT(KFL_BATCH_BAD, record_count, UINT32_MAX / 24 + 1);
+    EXPECT(KFL_BATCH_BAD, record_count, UINT32_MAX / 20 + 1);
     EXPECT(KFL_BATCH_BAD, size, 0);
     EXPECT(KFL_BATCH_BAD, size, 47);
     EXPECT(KFL_BATCH_BAD, size, 48);
@@ -67,8 +67,8 @@ START_TEST(a_header_that_cannot_be_is_bad_though_its_hash_is_right)
     EXPECT(0, unpacked_size, (uint32_t)KFL_BATCH_SIZE_MAX);
     EXPECT(KFL_BATCH_BAD, unpacked_size, (uint32_t)KFL_BATCH_SIZE_MAX + 1); /* X50 */
     EXPECT(KFL_BATCH_BAD, unpacked_size, UINT32_MAX);
-    EXPECT(0, unpacked_size, 3 * 24);
-    EXPECT(KFL_BATCH_BAD, unpacked_size, 3 * 24 - 1);
+    EXPECT(0, unpacked_size, 3 * 20);
+    EXPECT(KFL_BATCH_BAD, unpacked_size, 3 * 20 - 1);
     EXPECT(KFL_BATCH_BAD, flags, KFL_CODEC_ZSTD | KFL_BATCH_FLAG_END);
     free(image.bytes);
 }
@@ -76,19 +76,19 @@ END_TEST
 
 START_TEST(an_end_mark_with_anything_in_it_is_bad)
 {
-    struct image image = image_make(24);
+    struct image image = image_make(20);
     struct kfl__batch_header good, header;
     kfl__batch_seal_end(image.bytes + PLACE, 77, 12, 4, 70, PLACE, SEED);
     ck_assert_int_eq(image_verify(&image, &good), 0);
     EXPECT(0, max_timestamp_ms, 13);
     EXPECT(KFL_BATCH_BAD, record_count, 1);
-    EXPECT(KFL_BATCH_BAD, unpacked_size, 24);
+    EXPECT(KFL_BATCH_BAD, unpacked_size, 20);
     EXPECT(KFL_BATCH_BAD, size, 72);
     EXPECT(KFL_BATCH_BAD, flags, KFL_BATCH_FLAG_END | KFL_CODEC_LZ4);
     EXPECT(KFL_BATCH_BAD, flags, KFL_BATCH_FLAG_END | KFL_BATCH_FLAG_APPEND_TIME);
     EXPECT(KFL_BATCH_BAD, base_offset, -1);
     good.size = 72;
-    EXPECT(KFL_BATCH_BAD, unpacked_size, 24);
+    EXPECT(KFL_BATCH_BAD, unpacked_size, 20);
     free(image.bytes);
 }
 END_TEST
@@ -96,7 +96,7 @@ END_TEST
 START_TEST(a_batch_at_a_place_that_is_none_is_bad_though_its_hash_is_right)
 {
     for (uint64_t place = PLACE; place <= PLACE + 8; place++) {
-        struct image image = image_make(24);
+        struct image image = image_make(20);
         struct kfl__batch_header header = {.size = HEADER_SIZE};
         image_forge_at(&image, place, header);
         int answer = kfl__batch_verify(image.bytes, place, image.size, SEED, &header);
@@ -134,12 +134,12 @@ END_TEST
 static int walk_deltas(const uint32_t *deltas, uint32_t count, uint32_t told_count,
                        int *out_records)
 {
-    struct image image = image_make(count * 24);
+    struct image image = image_make(count * 20);
     uint8_t *at = image.bytes + PLACE + HEADER_SIZE;
     const struct kfl__message message = {.timestamp_ms = NOW_MS};
     for (uint32_t i = 0; i < count; i++)
         at = kfl__record_encode(at, &message, deltas[i], NOW_MS);
-    struct kfl__batch_facts facts = facts_of(&image, count * 24, told_count);
+    struct kfl__batch_facts facts = facts_of(&image, count * 20, told_count);
     kfl__batch_seal(image.bytes + PLACE, &facts, PLACE, SEED);
 
     struct kfl__batch_header header;
@@ -188,18 +188,21 @@ START_TEST(a_record_that_is_none_leaves_the_result_alone)
     struct image image = image_of_three(&facts);
     uint8_t *payload = image.bytes + PLACE + HEADER_SIZE;
     ck_assert_int_eq(image_verify(&image, &header), 0);
-    /* The highest byte of both sizes, the offset delta, the time. */
-    static const size_t fields[] = {3, 7, 11, 23};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+    /* The highest bit of both sizes, the offset delta, the time. */
+    static const struct {
+        size_t at;
+        uint8_t bit;
+    } flips[] = {{3, 0x80}, {7, 0x80}, {11, 0x40}, {19, 0x80}};
+    for (size_t i = 0; i < sizeof flips / sizeof flips[0]; i++) {
         struct kfl__batch_cursor cursor;
         kfl_record record, untouched;
         memset(&record, 0xee, sizeof record);
         untouched = record;
-        payload[fields[i]] ^= 0x80;
+        payload[flips[i].at] ^= flips[i].bit;
         kfl__batch_cursor_init(&cursor, &header, payload, header.unpacked_size);
         ck_assert_int_eq(kfl__batch_next(&cursor, &record), KFL_E_CORRUPT);
         ck_assert_mem_eq(&record, &untouched, sizeof record);
-        payload[fields[i]] ^= 0x80;
+        payload[flips[i].at] ^= flips[i].bit;
     }
     free(image.bytes);
 }

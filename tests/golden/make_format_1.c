@@ -143,8 +143,8 @@ static void make_example(const char *directory)
     static const struct kfl__message messages[] = {
         {.key = "o-1",
          .key_size = 3,
-         .value = "paid",
-         .value_size = 4,
+         .value = "shipped",
+         .value_size = 7,
          .headers = headers,
          .header_count = 2,
          .timestamp_ms = NOW_MS},

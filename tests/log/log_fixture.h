@@ -75,6 +75,7 @@ static inline void lay_batch(int64_t base_offset, uint32_t count, uint32_t epoch
         .payload_hash = kfl__hash64(heads, size),
     };
     uint8_t *to = kfl__segment_lay(segment, place);
+    ck_assert_ptr_nonnull(to);
     memcpy(to + sizeof(struct kfl__batch_header), heads, size);
     kfl__batch_pad(to, size);
     kfl__batch_seal(to, &facts, place, plan.seed);

@@ -87,7 +87,7 @@ START_TEST(each_byte_of_a_batch_matters)
 {
     struct kfl__walk walk;
     int ended;
-    lay_batch(0, 1, 1, -1);
+    lay_batch(0, 2, 1, -1); /* so many that there is no padding */
     uint8_t *bytes = kfl__segment_lay(segment, KFL_SEGMENT_FIRST_PLACE);
     for (uint64_t at = 0; at < place - KFL_SEGMENT_FIRST_PLACE; at++) {
         bytes[at] ^= 0x10;
