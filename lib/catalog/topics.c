@@ -208,6 +208,16 @@ int kfl__topics_version(struct kfl__catalog_txn *txn, uint64_t *out_version)
     return r;
 }
 
+int kfl__topics_version_raise(struct kfl__catalog_txn *txn, uint64_t version)
+{
+    struct kfl__counters counters;
+    int r = kfl__counters_get(txn, &counters);
+    if (r < 0 || counters.topics_version >= version)
+        return r;
+    counters.topics_version = version;
+    return kfl__counters_put(txn, &counters);
+}
+
 /* ---- changes ---- */
 
 static int check_new_name(struct kfl__catalog_txn *txn, const char *name)

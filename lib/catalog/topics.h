@@ -58,6 +58,8 @@ int kfl__topics_delete(struct kfl__catalog_txn *txn, const char *name, uint64_t 
 
 /* Rises at every create, grow, alter, delete. */
 int kfl__topics_version(struct kfl__catalog_txn *txn, uint64_t *out_version);
+/* Not below `version` from here on; changes nothing where it is not. */
+int kfl__topics_version_raise(struct kfl__catalog_txn *txn, uint64_t version);
 
 int kfl__partition_get(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t partition,
                        struct kfl__partition_row *out_row);

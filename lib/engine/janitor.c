@@ -35,6 +35,7 @@ struct janitor {
     _Atomic int stop;
     _Atomic uint32_t word; /* of this process: raised to wake the thread */
     _Atomic uint32_t sleeps;
+    _Atomic uint64_t topics_word; /* of the last round that noted */
     _Atomic int64_t noted_at_ns; /* rounds of the helper and of kfl_store_maintain() may run at once */
 };
 
@@ -207,6 +208,15 @@ static void janitor_run_chores(struct janitor *janitor, struct janitor_round *ro
     kfl__mutex_unlock(&janitor->lock);
 }
 
+/* A change of topics that did not come to its end from one round to the next: its process may be dead. */
+static void janitor_settle_topics(struct janitor *janitor)
+{
+    struct kfl__core *core = janitor->core;
+    uint64_t word = atomic_load(&core->shared->topics_version);
+    if (atomic_exchange(&janitor->topics_word, word) == word)
+        (void)kfl__topics_catch_up(core, word);
+}
+
 static void janitor_round(struct janitor *janitor, struct janitor_round *round)
 {
     round->janitor = janitor;
@@ -214,8 +224,10 @@ static void janitor_round(struct janitor *janitor, struct janitor_round *round)
     round->next_ns = INT64_MAX;
     round->note = round->now_ns - atomic_load(&janitor->noted_at_ns) >= JANITOR_NOTE_NS || round->budget_ends_ns >= 0;
     janitor_run_chores(janitor, round);
-    if (round->note)
+    if (round->note) {
+        janitor_settle_topics(janitor);
         janitor_adopt(round);
+    }
     if (kfl__topics_visit_open(janitor->core, janitor_visit, round) == KFL_E_TIMEOUT)
         round->more = true;
     if (round->note)

@@ -181,8 +181,11 @@ int kfl__topics_sweep(struct kfl__core *core)
     int r = kfl__catalog_look(core->catalog, sweep_look, sweep);
     if (r >= 0)
         r = sweep_files(sweep);
-    for (int32_t i = 0; r >= 0 && i < sweep->folder_count; i++)
-        r = kfl__topics_clear_folder(core, sweep->folders[i]);
+    for (int32_t i = 0; r >= 0 && i < sweep->folder_count; i++) {
+        r = kfl__topics_clear(core, sweep->folders[i], SWEEP_WAIT_MS);
+        if (r == KFL_E_BUSY)
+            r = 0; /* the next sweep */
+    }
     kfl__free(sweep);
     return r < 0 ? r : 0;
 }

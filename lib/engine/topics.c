@@ -9,16 +9,10 @@
  */
 #include "engine/topics.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
-#include "base/random.h"
-#include "catalog/segments.h"
 #include "engine/notify.h"
-#include "engine/segments.h"
-#include "format/codec.h"
 #include "format/names.h"
 
 #define TOPICS_SLOT_WAIT_MS 10000
@@ -71,22 +65,21 @@ struct topics_look {
     const char *name;  /* either this */
     uint64_t topic_id; /* or this */
     struct kfl__topic_row row;
+    uint64_t version; /* of all topics, when the row was read */
     char *properties; /* owned */
 };
 
 static int topics_get_row(struct kfl__catalog_txn *txn, void *context)
 {
     struct topics_look *look = context;
-    int r = look->name != NULL ? kfl__topics_find(txn, look->name, &look->row) : kfl__topics_get(txn, look->topic_id, &look->row);
+    int r = kfl__topics_version(txn, &look->version);
+    if (r < 0)
+        return r;
+    r = look->name != NULL ? kfl__topics_find(txn, look->name, &look->row) : kfl__topics_get(txn, look->topic_id, &look->row);
     if (r < 0)
         return r;
     look->properties = kfl__copy_string(look->row.properties == NULL ? "" : look->row.properties);
     return look->properties == NULL ? kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", look->row.name) : 0;
-}
-
-static uint64_t topics_shared_version(struct kfl__core *core)
-{
-    return atomic_load_explicit(&core->shared->topics_version, memory_order_acquire);
 }
 
 /* Holding the registry. */
@@ -111,7 +104,7 @@ static void topics_unlist(struct kfl__topic *topic)
         }
 }
 
-static int topics_add(struct kfl__core *core, const struct topics_look *look, uint64_t version, struct kfl__topic **out_topic)
+static int topics_add(struct kfl__core *core, const struct topics_look *look, struct kfl__topic **out_topic)
 {
     struct kfl__topic *topic = kfl__alloc(sizeof *topic);
     if (topic == NULL)
@@ -121,7 +114,7 @@ static int topics_add(struct kfl__core *core, const struct topics_look *look, ui
     topic->name_size = strlen(look->row.name);
     memcpy(topic->name, look->row.name, topic->name_size);
     kfl__count_init(&topic->count); /* the list's share */
-    atomic_init(&topic->seen_version, version);
+    atomic_init(&topic->seen_version, look->version * 2);
     int r = topic_reshape(topic, &look->row, look->properties);
     if (r < 0) {
         topic_destroy(topic);
@@ -158,10 +151,11 @@ static int topics_find(struct kfl__core *core, const char *name, uint64_t topic_
     kfl__mutex_lock(&core->registry);
     topic = topics_listed(core, name, topic_id);
     if (topic == NULL) {
-        uint64_t version = topics_shared_version(core);
         r = kfl__catalog_look(core->catalog, topics_get_row, &look);
         if (r == 0)
-            r = topics_add(core, &look, version, &topic);
+            r = topics_add(core, &look, &topic);
+        if (r == 0)
+            kfl__topics_saw(core, look.version);
         kfl__free(look.properties);
     }
     if (r == 0) {
@@ -216,14 +210,15 @@ int kfl__topic_refresh(struct kfl__topic *topic)
     struct kfl__core *core = topic->core;
     struct topics_look look = {.topic_id = topic->id};
     kfl__mutex_lock(&core->registry);
-    uint64_t version = topics_shared_version(core);
     int r = atomic_load(&topic->gone) != 0
                 ? kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "topic %s was deleted", topic->name)
                 : kfl__catalog_look(core->catalog, topics_get_row, &look);
     if (r == 0)
         r = topic_reshape(topic, &look.row, look.properties);
-    if (r == 0)
-        atomic_store(&topic->seen_version, version);
+    if (r == 0) {
+        atomic_store(&topic->seen_version, look.version * 2);
+        kfl__topics_saw(core, look.version);
+    }
     if (r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION && atomic_load(&topic->gone) == 0) {
         topic_mark_slots(topic);
         topics_unlist(topic);
@@ -363,266 +358,6 @@ int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct k
         return kfl__fail_at(r, topic->name, number, -1);
     *out_partition = partition;
     return 0;
-}
-
-/* ---- changing ---- */
-
-struct topics_change {
-    const char *name;
-    int32_t partition_count;
-    const kfl_config *config; /* of an alteration */
-    char *properties;         /* of a creation */
-    struct kfl__topic_row row;
-};
-
-static int topics_run_create(struct kfl__catalog_txn *txn, void *context)
-{
-    struct topics_change *change = context;
-    return kfl__topics_create(txn, &change->row);
-}
-
-static int topics_run_grow(struct kfl__catalog_txn *txn, void *context)
-{
-    struct topics_change *change = context;
-    return kfl__topics_grow(txn, change->name, change->partition_count);
-}
-
-/* What is set joins what the row has, within the transaction: changes made at the same time add up. */
-static int topics_run_alter(struct kfl__catalog_txn *txn, void *context)
-{
-    struct topics_change *change = context;
-    struct kfl__topic_row row;
-    kfl_config *config = NULL;
-    char *properties = NULL;
-    int r = kfl__topics_find(txn, change->name, &row);
-    if (r == 0)
-        r = kfl__config_decode(row.properties == NULL ? "" : row.properties, &config);
-    if (r == 0)
-        r = kfl__config_merge(config, change->config);
-    if (r == 0)
-        r = kfl__config_encode(config, &properties);
-    if (r == 0)
-        r = kfl__topics_alter(txn, change->name, properties);
-    kfl_config_destroy(config);
-    kfl__free(properties);
-    return r;
-}
-
-struct topics_delete {
-    const char *name;
-    uint64_t topic_id;
-    uint32_t *slots; /* owned: of its partitions */
-    int32_t count;
-};
-
-static int topics_run_delete(struct kfl__catalog_txn *txn, void *context)
-{
-    struct topics_delete *delete = context;
-    struct kfl__topic_row row;
-    int r = kfl__topics_find(txn, delete->name, &row);
-    if (r < 0)
-        return r;
-    uint32_t *grown = kfl__realloc(delete->slots, (size_t)row.partition_count * sizeof *grown);
-    if (grown == NULL)
-        return kfl__fail(KFL_E_NOMEM, "topic %s: out of memory", delete->name);
-    delete->slots = grown;
-    delete->count = row.partition_count;
-    for (int32_t i = 0; i < row.partition_count; i++) {
-        struct kfl__partition_row partition;
-        r = kfl__partition_get(txn, row.topic_id, i, &partition);
-        if (r < 0)
-            return r;
-        delete->slots[i] = partition.slot;
-    }
-    return kfl__topics_delete(txn, delete->name, &delete->topic_id);
-}
-
-static void topics_changed(struct kfl__core *core)
-{
-    atomic_fetch_add_explicit(&core->shared->topics_version, 1, memory_order_release);
-}
-
-static int topics_check_config(const kfl_config *config)
-{
-    return kfl__config_check(config, KFL_SCOPE_TOPIC, kfl__codec_is_built(KFL_CODEC_LZ4), kfl__codec_is_built(KFL_CODEC_ZSTD));
-}
-
-static int topics_check_count(const char *name, int32_t partition_count)
-{
-    if (partition_count >= 1 && partition_count <= KFL_PARTITIONS_MAX)
-        return 0;
-    kfl__fail(KFL_E_INVALID_PARTITIONS, "topic %s: %d is not a possible number of partitions: 1 to %d", name, partition_count,
-              KFL_PARTITIONS_MAX);
-    return kfl__fail_at(KFL_E_INVALID_PARTITIONS, name, -1, -1);
-}
-
-int kfl__topics_make(struct kfl__core *core, const char *name, int32_t partition_count, const kfl_config *config)
-{
-    struct topics_change change = {.name = name};
-    int r = kfl__topic_name_check(name);
-    if (r == 0)
-        r = topics_check_count(name, partition_count);
-    if (r == 0)
-        r = topics_check_config(config);
-    if (r == 0)
-        r = kfl__config_encode(config, &change.properties);
-    if (r < 0)
-        return r;
-    change.row.partition_count = partition_count;
-    change.row.created_ms = kfl__clock_wall_ms(&core->clock);
-    change.row.properties = change.properties;
-    snprintf(change.row.name, sizeof change.row.name, "%s", name);
-    r = kfl__catalog_change_run(core->catalog, topics_run_create, &change);
-    if (r == 0)
-        topics_changed(core);
-    kfl__free(change.properties);
-    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
-}
-
-int kfl__topics_add_partitions(struct kfl__core *core, const char *name, int32_t partition_count)
-{
-    struct topics_change change = {.name = name, .partition_count = partition_count};
-    int r = kfl__topic_name_check(name);
-    if (r == 0)
-        r = topics_check_count(name, partition_count);
-    if (r == 0)
-        r = kfl__catalog_change_run(core->catalog, topics_run_grow, &change);
-    if (r == 0)
-        topics_changed(core);
-    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
-}
-
-int kfl__topics_configure(struct kfl__core *core, const char *name, const kfl_config *changes)
-{
-    struct topics_change change = {.name = name, .config = changes};
-    int r = kfl__topic_name_check(name);
-    if (r == 0)
-        r = topics_check_config(changes);
-    if (r == 0)
-        r = kfl__catalog_change_run(core->catalog, topics_run_alter, &change);
-    if (r == 0)
-        topics_changed(core);
-    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
-}
-
-/* ---- deleting ---- */
-
-static int topics_unlink_visit(const char *name, void *context)
-{
-    int64_t id;
-    enum kfl__name_kind kind;
-    int directory = *(int *)context;
-    if (!kfl__name_decode(name, &id, &kind))
-        return 0; /* not ours: it stays, and with it the folder */
-    int r = kfl__file_unlink(directory, name);
-    return r < 0 ? r : 0;
-}
-
-struct topics_folder {
-    int topic;
-};
-
-static int topics_empty_partition(const char *name, void *context)
-{
-    struct topics_folder *folder = context;
-    int directory = -1;
-    int r = kfl__file_open_directory(folder->topic, name, &directory);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    r = kfl__file_list(directory, topics_unlink_visit, &directory);
-    kfl__file_close(directory);
-    if (r == 0)
-        r = kfl__file_remove_directory(folder->topic, name);
-    return r < 0 ? r : 0;
-}
-
-/* Everything of a topic that the catalog does not have any more. */
-static int topics_remove_folder(struct kfl__core *core, uint64_t topic_id)
-{
-    struct topics_folder folder = {-1};
-    char name[32];
-    int topics = -1;
-    int r = kfl__file_open_directory(core->directory, KFL_NAME_TOPICS, &topics);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    snprintf(name, sizeof name, "%llu", (unsigned long long)topic_id);
-    r = kfl__file_open_directory(topics, name, &folder.topic);
-    if (r == 0) {
-        r = kfl__file_list(folder.topic, topics_empty_partition, &folder);
-        kfl__file_close(folder.topic);
-        if (r == 0)
-            r = kfl__file_remove_directory(topics, name);
-        if (r >= 0)
-            r = kfl__file_sync_directory(topics); /* before the note that remembers it goes */
-    }
-    kfl__file_close(topics);
-    return r < 0 ? r : 0;
-}
-
-static int topics_drop_trash(struct kfl__catalog_txn *txn, void *context)
-{
-    return kfl__topic_trash_drop(txn, *(uint64_t *)context);
-}
-
-int kfl__topics_clear_folder(struct kfl__core *core, uint64_t topic_id)
-{
-    int r = topics_remove_folder(core, topic_id);
-    return r < 0 ? r : kfl__catalog_change_run(core->catalog, topics_drop_trash, &topic_id);
-}
-
-/* Slots are needed to stop the appenders of all processes: those that some process has used. */
-static KFL_UNCHECKED void topics_mark_slot(struct kfl__core *core, struct kfl__slot *slot, uint64_t topic_id)
-{
-    if (atomic_load(&slot->topic_id) != topic_id)
-        return;
-    int r = kfl__robust_lock(&slot->append, KFL_RANK_APPEND, kfl__clock_deadline_ns(TOPICS_SLOT_WAIT_MS));
-    if (r < 0)
-        return;
-    /* Whoever holds it for so long is stopped: its append goes to a topic that is gone. */
-    if (atomic_load(&slot->topic_id) == topic_id) {
-        atomic_store(&slot->deleted, 1);
-        atomic_fetch_add(&slot->manifest_version, 1);
-    } else if (r == KFL_LOCK_OWNER_DIED) {
-        atomic_store(&slot->suspect, 1);
-    }
-    if (r == KFL_LOCK_OWNER_DIED)
-        kfl__robust_mended(&slot->append);
-    if (r != KFL_LOCK_BUSY)
-        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
-    kfl__notify_raise(core, slot);
-}
-
-static void topics_mark_slots(struct kfl__core *core, const struct topics_delete *delete)
-{
-    uint32_t count = atomic_load(&core->shared->slot_count);
-    for (int32_t i = 0; i < delete->count; i++) {
-        struct kfl__slot *slot;
-        if (delete->slots[i] < count && kfl__state_slot(core->state, delete->slots[i], &slot) == 0)
-            topics_mark_slot(core, slot, delete->topic_id);
-    }
-}
-
-int kfl__topics_remove(struct kfl__core *core, const char *name)
-{
-    struct topics_delete delete = {.name = name};
-    struct kfl__topic *topic = NULL;
-    int r = kfl__topic_find(core, name, &topic);
-    if (r < 0)
-        return r;
-    r = kfl__catalog_change_run(core->catalog, topics_run_delete, &delete);
-    if (r == 0) {
-        struct kfl__words words;
-        kfl__error_save(&words);
-        topics_changed(core); /* first: a slot may be held for long */
-        topics_mark_slots(core, &delete);
-        (void)kfl__topic_refresh(topic); /* finds it gone */
-        /* The records are gone with the transaction; files that cannot be unlinked now are swept later. */
-        (void)kfl__topics_clear_folder(core, delete.topic_id);
-        kfl__error_restore(&words);
-    }
-    kfl__free(delete.slots);
-    kfl__topic_release(topic);
-    return r < 0 ? kfl__fail_at(r, name, -1, -1) : 0;
 }
 
 /* ---- the whole list ---- */

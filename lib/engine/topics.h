@@ -29,7 +29,7 @@ struct kfl__topic {
     size_t name_size;
     char name[256];
     _Atomic(struct kfl__topic_shape *) shape;
-    _Atomic uint64_t seen_version; /* of the store's topics, when this was looked up last */
+    _Atomic uint64_t seen_version; /* the word of the store's topics that this is as new as; even */
     _Atomic int gone;
     _Atomic int folder_synced; /* this process has seen to it that the folder's name is durable */
 };
@@ -83,8 +83,18 @@ int kfl__topics_configure(struct kfl__core *core, const char *name, const kfl_co
 int kfl__topics_visit_open(struct kfl__core *core, int (*visit)(struct kfl__topic *topic, void *context), void *context);
 /* At the last close: everything goes that nobody counts. */
 void kfl__topics_close(struct kfl__core *core);
-/* Everything on disk of a topic that the catalog does not have any more. */
-int kfl__topics_clear_folder(struct kfl__core *core, uint64_t topic_id);
+/*
+ * Of a topic that the catalog does not have any more: stop those who still use it, each waited for no longer than
+ * wait_ms, then remove its files. KFL_E_BUSY: one of them is stopped, and the files are left to the next sweep.
+ */
+int kfl__topics_clear(struct kfl__core *core, uint64_t topic_id, int32_t wait_ms);
+/* The catalog was seen at this version of its topics: the word that all processes look at is not behind it. */
+void kfl__topics_saw(struct kfl__core *core, uint64_t version);
+/*
+ * The word has said for a while that a change is under way: whoever made it is dead, or failed. Settles it, so that the
+ * others need not look at the catalog each time.
+ */
+int kfl__topics_catch_up(struct kfl__core *core, uint64_t word);
 /* Remove what killed processes left: files being made or to be unlinked, folders of deleted topics. Under LOCK byte 0. */
 int kfl__topics_sweep(struct kfl__core *core);
 

@@ -28,7 +28,7 @@ struct kfl__state_header {
     /* live */
     _Alignas(128) _Atomic uint32_t slot_count; /* slots that exist in the file; grows */
     _Atomic uint32_t bad;                      /* 1: found unusable; rebuilt once nobody lives */
-    _Alignas(128) _Atomic uint64_t topics_version; /* rises at each create, grow, alter, delete: look at the catalog again */
+    _Alignas(128) _Atomic uint64_t topics_version; /* twice the catalog's, which each create, grow, alter, delete raises; odd: a change may be under way */
     _Alignas(128) _Atomic uint32_t helper_wake; /* the maintainer sleeps here */
     _Atomic uint32_t helper_sleeps;
     struct kfl__robust grow;                   /* who adds a chunk */

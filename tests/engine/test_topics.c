@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fault.h"
+#include "child.h"
 #include "core.h"
+#include "engine/janitor.h"
 #include "engine/segments.h"
 #include "suite.h"
 #include "temp_dir.h"
@@ -69,10 +72,7 @@ START_TEST(a_slot_changes_hands_once_its_locks_are_free)
     pthread_t thread;
     assert_ok(kfl__topic_partition(topic, 0, &partition));
     core_append_run(partition, 0, 10, 100);
-    ck_assert_int_eq(kfl__partition_prepare_lock(partition, -1), 0);
     struct kfl__slot *slot = partition->slot;
-    /* The deletion needs no lock of the list of files. */
-    kfl__partition_prepare_unlock(partition);
     assert_ok(kfl__topics_remove(core, "t"));
     struct kfl__topic *second = core_topic(core, "u", 1, NULL);
     ck_assert_int_eq(kfl__robust_lock(&slot->sync, KFL_RANK_SYNC, -1), 0);
@@ -139,6 +139,169 @@ START_TEST(other_topics_do_not_change_a_topics_shape)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+struct dying_change {
+    int (*change)(struct kfl__core *own);
+    const char *plan;
+};
+
+static int remove_topic(struct kfl__core *own)
+{
+    return kfl__topics_remove(own, "t");
+}
+
+static int grow_topic(struct kfl__core *own)
+{
+    return kfl__topics_add_partitions(own, "t", 3);
+}
+
+static int die_in_a_change(void *context)
+{
+    const struct dying_change *dying = context;
+    struct kfl__core *own = NULL;
+    if (core_try_open(temp_dir_path(), NULL, &own) < 0 || kfl__fault_arm(dying->plan) < 0)
+        return 1;
+    (void)dying->change(own);
+    return 2;
+}
+
+static uint64_t topics_word(void)
+{
+    return atomic_load(&core->shared->topics_version);
+}
+
+START_TEST(a_deletion_is_noticed_although_its_deleter_was_killed)
+{
+    struct dying_change dying = {remove_topic, "catalog.committed=kill"};
+    struct kfl__topic *topic = core_topic(core, "t", 1, NULL);
+    struct kfl__partition *partition;
+    assert_ok(kfl__topic_partition(topic, 0, &partition));
+    core_append_run(partition, 0, 10, 100);
+    assert_ok(kfl__topic_current(topic));
+    ck_assert_int_eq(child_run(die_in_a_change, &dying), -SIGKILL);
+    assert_code(kfl__topic_current(topic), KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(core_append(partition, 10, 100, false), KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
+    kfl__topic_release(topic);
+}
+END_TEST
+
+START_TEST(a_larger_topic_is_noticed_although_its_alterer_was_killed)
+{
+    struct dying_change dying = {grow_topic, "catalog.committed=kill"};
+    struct kfl__topic *topic = core_topic(core, "t", 1, NULL);
+    struct kfl__partition *partition;
+    assert_ok(kfl__topic_current(topic));
+    ck_assert_int_eq(child_run(die_in_a_change, &dying), -SIGKILL);
+    assert_ok(kfl__topic_partition_make(topic, 2, &partition));
+    core_append_run(partition, 0, 10, 100);
+    /* From here on nobody looks again. */
+    assert_ok(kfl__topic_current(topic));
+    ck_assert_uint_eq(topics_word(), atomic_load(&topic->seen_version));
+    kfl__topic_release(topic);
+}
+END_TEST
+
+START_TEST(a_change_that_did_not_happen_costs_looks_until_the_helper_comes)
+{
+    static const char *const plans[] = {"catalog.commit=kill", "catalog.commit=EIO"};
+    struct kfl__topic *topic = core_topic(core, "t", 1, NULL);
+    struct kfl__partition *partition;
+    assert_ok(kfl__topic_partition(topic, 0, &partition));
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        struct dying_change dying = {remove_topic, plans[i]};
+        ck_assert_int_eq(child_run(die_in_a_change, &dying), i == 0 ? -SIGKILL : 2);
+        ck_assert_uint_eq(topics_word() % 2, 1);
+        assert_ok(kfl__topic_current(topic));
+        ck_assert_uint_ne(topics_word(), atomic_load(&topic->seen_version));
+        ck_assert_int_eq(core_append(partition, (int64_t)i, 100, false), (int64_t)i);
+        assert_ok(kfl__janitor_run(core, 1000));
+        assert_ok(kfl__janitor_run(core, 1000));
+        ck_assert_uint_eq(topics_word() % 2, 0);
+        assert_ok(kfl__topic_current(topic));
+        ck_assert_uint_eq(topics_word(), atomic_load(&topic->seen_version));
+    }
+    kfl__topic_release(topic);
+}
+END_TEST
+
+static int stop_in_a_roll(void *context)
+{
+    struct kfl__core *own = NULL;
+    if (core_try_open(temp_dir_path(), NULL, &own) < 0)
+        return 1;
+    struct kfl__partition *partition = core_partition(own, NULL);
+    if (kfl__fault_arm(context) < 0)
+        return 1;
+    int64_t number = 0;
+    while (number >= 0 && number < 100)
+        number = core_append(partition, number, 30000, false) + 1;
+    return number == KFL_E_UNKNOWN_TOPIC_OR_PARTITION + 1 ? 0 : 2;
+}
+
+static int get_topic(struct kfl__catalog_txn *txn, void *context)
+{
+    struct kfl__topic_row row;
+    (void)context;
+    return kfl__topics_find(txn, "t", &row);
+}
+
+static void *remove_in_a_thread(void *context)
+{
+    (void)context;
+    return kfl__topics_remove(core, "t") == 0 ? core : NULL;
+}
+
+/* rule:R4: who makes a file while its topic is deleted is waited for. */
+START_TEST(no_file_made_during_a_deletion_stays)
+{
+    static const char *const plans[] = {"prepare.listed=stop", "prepare.created=stop",
+                                        "prepare.ready=stop", "prepare.listed:3=stop"};
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        struct kfl__topic *topic = core_topic(core, "t", 1, "segment.bytes=65536");
+        char folder[600];
+        pthread_t thread;
+        void *result;
+        int status;
+        snprintf(folder, sizeof folder, "%s/topics/%llu", core->path,
+                 (unsigned long long)topic->id);
+        pid_t pid = child_start(stop_in_a_roll, (void *)(uintptr_t)plans[i]);
+        ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+        ck_assert_msg(WIFSTOPPED(status), "%s: not stopped: %d", plans[i], status);
+        ck_assert_int_eq(pthread_create(&thread, NULL, remove_in_a_thread, NULL), 0);
+        while (kfl__catalog_look(core->catalog, get_topic, NULL) == 0)
+            sched_yield();
+        kill(pid, SIGCONT);
+        pthread_join(thread, &result);
+        ck_assert_ptr_eq(result, core);
+        ck_assert_int_eq(child_end(pid), 0);
+        ck_assert_msg(access(folder, F_OK) != 0, "%s: %s is still there", plans[i], folder);
+        kfl__topic_release(topic);
+    }
+}
+END_TEST
+
+/* rule:R4: the same for one whose deleter was killed: the sweep stops those who go on. */
+START_TEST(a_sweep_stops_those_who_use_what_was_deleted)
+{
+    struct dying_change dying = {remove_topic, "catalog.committed=kill"};
+    struct kfl__topic *topic = core_topic(core, "t", 1, NULL);
+    struct kfl__partition *partition;
+    char folder[600];
+    snprintf(folder, sizeof folder, "%s/topics/%llu", core->path, (unsigned long long)topic->id);
+    assert_ok(kfl__topic_partition(topic, 0, &partition));
+    core_append_run(partition, 0, 10, 100);
+    ck_assert_int_eq(child_run(die_in_a_change, &dying), -SIGKILL);
+    ck_assert_int_eq(access(folder, F_OK), 0);
+    assert_ok(kfl__topics_sweep(core));
+    ck_assert_int_ne(access(folder, F_OK), 0);
+    /* Without a look at the topic: as an append that was under way. */
+    ck_assert_int_eq(core_append(partition, 10, 100, false), KFL_E_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_ne(access(folder, F_OK), 0);
+    kfl__topic_release(topic);
+}
+END_TEST
+#endif
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("engine/topics");
@@ -150,6 +313,13 @@ Suite *kfl_suite(void)
     tcase_add_test(topics, deleting_a_large_topic_touches_only_what_was_used);
     tcase_add_test(topics, the_files_of_a_deleted_topic_go);
     tcase_add_test(topics, other_topics_do_not_change_a_topics_shape);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(topics, a_deletion_is_noticed_although_its_deleter_was_killed);
+    tcase_add_test(topics, a_larger_topic_is_noticed_although_its_alterer_was_killed);
+    tcase_add_test(topics, a_change_that_did_not_happen_costs_looks_until_the_helper_comes);
+    tcase_add_test(topics, no_file_made_during_a_deletion_stays);
+    tcase_add_test(topics, a_sweep_stops_those_who_use_what_was_deleted);
+#endif
     suite_add_tcase(suite, topics);
     return suite;
 }
