@@ -633,7 +633,8 @@ KFL_API const char *kfl_records_topic(const kfl_records *records, int32_t topic_
 /*
  * Commit for the consumer's group. records NULL: the positions of all assigned partitions, that is
  * everything polled so far; else what lies behind the last record of each partition in `records`.
- * No group.id: KFL_E_INVALID_GROUP_ID.
+ * No group.id: KFL_E_INVALID_GROUP_ID. A topic of `records` was deleted, whether or not there is a
+ * new one of its name: KFL_E_UNKNOWN_TOPIC_OR_PARTITION, and nothing is committed.
  */
 KFL_API int kfl_consumer_commit(kfl_consumer *consumer, const kfl_records *records);
 /*

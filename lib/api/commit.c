@@ -87,6 +87,18 @@ static int commit_positions(kfl_consumer *consumer, struct commit_list *list)
     return r;
 }
 
+/* A topic of this name is there; is it the one that the record was read from? */
+static int commit_check_topic(const kfl_records *records, const kfl_record *record, const struct kfl__topic *topic)
+{
+    uint64_t topic_id = kfl__records_topic_id(records, record->topic);
+    if (topic_id == 0 || topic_id == topic->id)
+        return 0;
+    kfl__fail(KFL_E_UNKNOWN_TOPIC_OR_PARTITION,
+              "the topic %s of these records was deleted, and another one has its name: poll the new one, then commit",
+              record->topic);
+    return kfl__fail_at(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, record->topic, record->partition, record->offset + 1);
+}
+
 /* Behind the last record of each partition. Records of one partition come in order and mostly together. */
 static int commit_behind(kfl_consumer *consumer, const kfl_records *records, struct commit_list *list)
 {
@@ -104,6 +116,8 @@ static int commit_behind(kfl_consumer *consumer, const kfl_records *records, str
         if (next != NULL && next->partition == record->partition && next->topic == record->topic)
             continue;
         r = commit_list_add(list, consumer->core, record->topic, record->partition);
+        if (r == 0)
+            r = commit_check_topic(records, record, list->topics[list->count - 1]);
         if (r == 0)
             list->items[list->count - 1].offset = record->offset + 1;
     }

@@ -26,6 +26,7 @@ struct kfl__records_pool {
 
 struct records_name {
     struct records_name *next;
+    uint64_t topic_id; /* 0: of no store that is open */
     char name[256];
 };
 
@@ -173,19 +174,19 @@ int kfl__records_keep(kfl_records *records, void *block)
     return 0;
 }
 
-/* The name's copy in this result; the last one asked for is at hand. */
-static const char *records_name(kfl_records *records, const char *topic)
+/* The name's copy in this result; the last one asked for is at hand. A topic made anew is another one of the same name. */
+static const char *records_name(kfl_records *records, const char *topic, uint64_t topic_id)
 {
     struct records_name *name = records->names;
-    if (KFL_LIKELY(name != NULL && topic == records->asked))
+    if (KFL_LIKELY(name != NULL && topic == records->asked && topic_id == name->topic_id))
         return name->name; /* batch after batch of one partition */
-    if (name != NULL && strcmp(name->name, topic) == 0) {
+    if (name != NULL && topic_id == name->topic_id && strcmp(name->name, topic) == 0) {
         records->asked = topic;
         return name->name;
     }
     records->asked = NULL;
     for (; name != NULL; name = name->next)
-        if (strcmp(name->name, topic) == 0)
+        if (topic_id == name->topic_id && strcmp(name->name, topic) == 0)
             return name->name;
     name = records->unused;
     if (name != NULL)
@@ -198,6 +199,7 @@ static const char *records_name(kfl_records *records, const char *topic)
     size = size < sizeof name->name ? size : sizeof name->name - 1;
     memcpy(name->name, topic, size);
     name->name[size] = '\0';
+    name->topic_id = topic_id;
     name->next = records->names;
     records->names = name;
     records->asked = topic;
@@ -289,7 +291,7 @@ int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, const ch
 {
     bool all = true;
     const struct kfl__batch_header *header = &cursor->header;
-    const char *name = records_name(records, topic);
+    const char *name = records_name(records, topic, cursor->partition->topic->id);
     int r = name == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
     if (r < 0)
         return r;
@@ -311,9 +313,17 @@ int kfl__records_take_batch(kfl_records *records, struct kfl__segment *segment, 
                             const struct kfl__batch_header *header, const char *topic, int32_t partition)
 {
     bool all;
-    const char *name = records_name(records, topic);
+    const char *name = records_name(records, topic, 0);
     int r = name == NULL ? records_nomem() : records_keep_segment(records, segment);
     return r < 0 ? r : records_decode(records, batch, header, 0, name, partition, &all);
+}
+
+uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic)
+{
+    for (const struct records_name *name = records->names; name != NULL; name = name->next)
+        if (name->name == topic)
+            return name->topic_id;
+    return 0;
 }
 
 int64_t kfl__records_bytes(const kfl_records *records)

@@ -24,6 +24,9 @@ int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl
  */
 int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition);
 
+/* Of the topic that a record's `topic` names: 0 where it was read outside of a store. */
+uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic);
+
 /* Bytes of log taken so far, for fetch.max.bytes. */
 int64_t kfl__records_bytes(const kfl_records *records);
 int32_t kfl__records_room(const kfl_records *records);

@@ -287,6 +287,33 @@ START_TEST(records_of_a_topic_made_anew_are_not_the_old_ones)
 END_TEST
 
 /* A commit below the start is taken; the reset decides when it is used. */
+/* What was read of the old one says nothing of the new one, and commits nothing of the others either. */
+START_TEST(records_of_a_deleted_topic_commit_nothing_on_its_namesake)
+{
+    kfl_partition_offset wishes[2] = {{.topic = "t", .partition = 0},
+                                      {.topic = "u", .partition = 0}};
+    kfl_records *records;
+    make_topic("u", 1, NULL);
+    send_many("u", 0, 3, 0);
+    OK(kfl_consumer_assign(consumer, wishes, 2));
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 100, &records)), 23);
+    OK(kfl_topic_delete(store, "t"));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_consumer_commit(consumer, records));
+    make_topic("t", 1, NULL);
+    send_many("t", 0, 40, 0);
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_consumer_commit(consumer, records));
+    ck_assert_int_eq(committed_of(consumer, "t", 0), -1);
+    ck_assert_int_eq(committed_of(consumer, "u", 0), -1);
+    kfl_records_release(records);
+    /* Those of the new one do. */
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 30, &records)), 30);
+    OK(kfl_consumer_commit(consumer, records));
+    ck_assert_int_eq(committed_of(consumer, "t", 0), 30);
+    kfl_records_release(records);
+}
+END_TEST
+
 START_TEST(a_commit_below_the_start_is_taken)
 {
     kfl_partition_offset at = {.topic = "t", .offset = 2};
@@ -340,6 +367,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_group_name_has_a_limit);
     tcase_add_test(tests, an_unknown_group_is_not_found);
     tcase_add_test(tests, records_of_a_topic_made_anew_are_not_the_old_ones);
+    tcase_add_test(tests, records_of_a_deleted_topic_commit_nothing_on_its_namesake);
     tcase_add_test(tests, a_commit_below_the_start_is_taken);
     tcase_add_test(tests, many_partitions_are_one_commit);
     suite_add_tcase(suite, tests);
