@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/wait.h"
 #include "catalog/topics.h"
+#include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
 
@@ -152,6 +153,7 @@ static int janitor_visit_partition(struct janitor_round *round, struct kfl__topi
     (void)janitor_prepare(partition, kfl__topic_shape(topic)->settings);
     (void)janitor_flush(round, partition, janitor_flush_ms(topic));
     if (round->note) {
+        kfl__segments_look_after(partition);
         (void)janitor_note(partition);
         if (kfl__partition_seal(partition) > 0)
             round->more = true;

@@ -105,7 +105,20 @@ static void segments_catch_up(struct kfl__partition *partition)
         atomic_load(&slot->ready) != 0 && look.row.start_offset > atomic_load(&slot->start_offset))
         atomic_store_explicit(&slot->start_offset, look.row.start_offset, memory_order_release);
     atomic_fetch_add(&slot->manifest_version, 1);
+    atomic_store(&partition->sealed_below, 0); /* what lies below the start may be there still */
     kfl__error_restore(&words);
+}
+
+KFL_UNCHECKED void kfl__segments_look_after(struct kfl__partition *partition)
+{
+    struct kfl__robust *prepare = &partition->slot->prepare;
+    int r = kfl__robust_trylock(prepare, KFL_RANK_PREPARE);
+    if (r == KFL_LOCK_OWNER_DIED) {
+        segments_catch_up(partition);
+        kfl__robust_mended(prepare);
+    }
+    if (r == 0 || r == KFL_LOCK_OWNER_DIED)
+        kfl__robust_unlock(prepare, KFL_RANK_PREPARE);
 }
 
 KFL_UNCHECKED int kfl__partition_prepare_lock(struct kfl__partition *partition, int64_t deadline_ns)

@@ -12,6 +12,8 @@
 /* The lock of whoever changes the list of files. KFL_E_BUSY names the holder. */
 int kfl__partition_prepare_lock(struct kfl__partition *partition, int64_t deadline_ns);
 void kfl__partition_prepare_unlock(struct kfl__partition *partition);
+/* Whoever holds the prepare lock may be dead: what it committed reaches the slot. Waits for nobody. */
+void kfl__segments_look_after(struct kfl__partition *partition);
 
 /* Under the prepare lock: list a file as being made (one catalog transaction), then make it. */
 int kfl__segments_begin(struct kfl__partition *partition, uint64_t size, struct kfl__segment_row *out_row);

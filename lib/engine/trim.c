@@ -3,8 +3,8 @@
  * Manifest rows of full segments, and prefix deletion.
  *
  * A row says that a segment is complete only after a sync brought it down (R8). A deletion is true once the
- * catalog has the new start offset; the slot's word, the list and the files follow, and a killed deleter
- * leaves only files that the next open sweeps (R27).
+ * catalog has the new start offset; the slot's word, the list and the files follow. What a killed deleter
+ * leaves of that the helper of whoever lives brings along, and the next open sweeps the files (R27).
  */
 #include "base/bytes.h"
 #include "base/fault.h"
@@ -15,6 +15,190 @@
 #include "engine/topics.h"
 #include "format/names.h"
 #include "log/walk.h"
+
+/* ---- prefix deletion ---- */
+
+#define TRIM_FILES 256
+#define TRIM_WAIT_MS 1000
+struct trim_delete {
+    struct kfl__partition *partition;
+    int64_t start_offset;
+    int64_t active;
+    const struct kfl__segment_row *rows;
+    int32_t row_count;
+    int32_t count;
+    int64_t ids[TRIM_FILES];
+};
+
+/* Does all of the i-th file (in offset order) lie below the new start? The one that takes appends stays. */
+static bool trim_lies_below(const struct trim_delete *delete, int32_t i)
+{
+    const struct kfl__segment_row *row = &delete->rows[i];
+    if (row->segment_id == delete->active || row->base_offset < 0)
+        return false;
+    if (row->end_offset >= 0)
+        return row->end_offset <= delete->start_offset;
+    int64_t next = INT64_MAX;
+    for (int32_t n = 0; n < delete->row_count; n++)
+        if (delete->rows[n].base_offset > row->base_offset && delete->rows[n].base_offset < next)
+            next = delete->rows[n].base_offset;
+    return next <= delete->start_offset;
+}
+
+static int trim_put_start(struct kfl__catalog_txn *txn, void *context)
+{
+    struct trim_delete *delete = context;
+    struct kfl__partition *partition = delete->partition;
+    struct kfl__partition_row row;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0)
+        return r;
+    if (row.start_offset > delete->start_offset)
+        delete->start_offset = row.start_offset;
+    row.start_offset = delete->start_offset;
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+/* The new start, true from here on; before any file goes, so that no reader takes what is gone for a gap in the numbers. */
+static int trim_move_start(struct trim_delete *delete)
+{
+    struct kfl__partition *partition = delete->partition;
+    struct kfl__slot *slot = partition->slot;
+    int r = kfl__catalog_change_run(partition->core->catalog, trim_put_start, delete);
+    KFL_STEP("trim.started");
+    if (r == 0)
+        r = kfl__partition_lock(partition, -1);
+    if (r < 0)
+        return r;
+    if (atomic_load(&slot->start_offset) < delete->start_offset)
+        atomic_store_explicit(&slot->start_offset, delete->start_offset, memory_order_release);
+    kfl__partition_unlock(partition);
+    kfl__notify_raise(partition->core, slot);
+    return 0;
+}
+
+static int trim_put_trash(struct kfl__catalog_txn *txn, void *context)
+{
+    struct trim_delete *delete = context;
+    struct kfl__partition *partition = delete->partition;
+    int r = 0;
+    delete->count = 0;
+    for (int32_t i = 0; r == 0 && i < delete->row_count && delete->count < TRIM_FILES; i++) {
+        if (!trim_lies_below(delete, i))
+            continue;
+        struct kfl__segment_row gone = delete->rows[i];
+        gone.state = KFL_SEGMENT_ROW_TRASH;
+        r = kfl__segments_put(txn, partition->topic->id, partition->number, &gone);
+        delete->ids[delete->count++] = gone.segment_id;
+    }
+    return r;
+}
+
+/* One transaction's worth of files: off the list, then off the disk. */
+static int trim_files(struct trim_delete *delete)
+{
+    struct kfl__partition *partition = delete->partition;
+    int r = kfl__catalog_change_run(partition->core->catalog, trim_put_trash, delete);
+    if (r < 0 || delete->count == 0)
+        return r;
+    KFL_STEP("trim.committed");
+    r = kfl__partition_lock(partition, -1);
+    if (r < 0)
+        return r;
+    atomic_fetch_add(&partition->slot->manifest_version, 1);
+    kfl__partition_unlock(partition);
+    kfl__segments_discard(partition, delete->ids, delete->count);
+    return 0;
+}
+
+/* The list as it is now; the file that takes appends with its beginning. Owned: kfl__free(*out_rows). */
+static int trim_read_rows(struct trim_delete *delete, struct kfl__segment_row **out_rows)
+{
+    int64_t base;
+    kfl__partition_active(delete->partition, &delete->active, &base);
+    int r = kfl__segments_rows(delete->partition, out_rows, &delete->row_count);
+    for (int32_t i = 0; r == 0 && i < delete->row_count; i++)
+        if ((*out_rows)[i].segment_id == delete->active && (*out_rows)[i].base_offset < 0)
+            (*out_rows)[i].base_offset = base;
+    delete->rows = *out_rows;
+    return r;
+}
+
+/* Holding the prepare lock, the start being true: every file that lies below it. */
+static int trim_files_below(struct trim_delete *delete)
+{
+    int r;
+    do {
+        struct kfl__segment_row *rows = NULL;
+        r = trim_read_rows(delete, &rows);
+        if (r == 0)
+            r = trim_files(delete);
+        kfl__free(rows);
+    } while (r == 0 && delete->count == TRIM_FILES);
+    return r;
+}
+
+/* Holding the prepare lock. */
+static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
+    int r = trim_move_start(&delete);
+    if (r < 0)
+        return r;
+    *out_start_offset = delete.start_offset;
+    return trim_files_below(&delete);
+}
+
+/* Files below the start, of somebody who was killed when it had moved. */
+static int trim_leftovers(struct kfl__partition *partition)
+{
+    struct trim_delete delete = {.partition = partition,
+                                 .start_offset = atomic_load(&partition->slot->start_offset)};
+    struct kfl__segment_row *rows = NULL;
+    bool any = false;
+    int r = trim_read_rows(&delete, &rows);
+    for (int32_t i = 0; r == 0 && i < delete.row_count && !any; i++)
+        any = trim_lies_below(&delete, i);
+    kfl__free(rows);
+    if (r < 0 || !any)
+        return r;
+    r = kfl__partition_prepare_lock(partition, kfl__clock_deadline_ns(TRIM_WAIT_MS));
+    if (r < 0)
+        return r;
+    r = trim_files_below(&delete);
+    kfl__partition_prepare_unlock(partition);
+    return r;
+}
+
+int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    struct kfl__slot *slot = partition->slot;
+    int64_t end = kfl__slot_end(slot);
+    if (before_offset == KFL_OFFSET_END)
+        before_offset = end;
+    if (before_offset < 0)
+        return kfl__fail(KFL_E_INVALID, "partition %s/%d: %lld is no offset to delete up to", partition->topic->name,
+                         partition->number, (long long)before_offset);
+    if (before_offset > end) {
+        kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE, "partition %s/%d ends at offset %lld: nothing can be deleted up to %lld",
+                  partition->topic->name, partition->number, (long long)end, (long long)before_offset);
+        return kfl__fail_at(KFL_E_OFFSET_OUT_OF_RANGE, partition->topic->name, partition->number, end);
+    }
+    if (before_offset <= atomic_load(&slot->start_offset)) {
+        *out_start_offset = atomic_load(&slot->start_offset);
+        return 0;
+    }
+    /* R8, R9: the new start speaks of records below it. */
+    int r = kfl__sync_wait(partition, before_offset, -1);
+    if (r < 0)
+        return r;
+    r = kfl__partition_prepare_lock(partition, -1);
+    if (r < 0)
+        return r;
+    r = trim_delete(partition, before_offset, out_start_offset);
+    kfl__partition_prepare_unlock(partition);
+    return r;
+}
 
 /* ---- sealing ---- */
 
@@ -116,8 +300,11 @@ int kfl__partition_seal(struct kfl__partition *partition)
     /* The helper comes every second, and the list may be long. */
     if (atomic_load(&partition->sealed_below) == durable)
         return 0;
+    int r = trim_leftovers(partition);
+    if (r < 0)
+        return r;
     kfl__partition_active(partition, &active, &base);
-    int r = kfl__segments_rows(partition, &rows, &count);
+    r = kfl__segments_rows(partition, &rows, &count);
     for (int32_t i = 0; r >= 0 && i < count && seal.count < TRIM_SEAL_BATCH; i++) {
         struct kfl__segment_row row = rows[i];
         if (row.state != KFL_SEGMENT_ROW_LIVE || row.segment_id == active || (int32_t)(durable - (uint32_t)row.segment_id) <= 0)
@@ -140,152 +327,4 @@ int kfl__partition_seal(struct kfl__partition *partition)
     KFL_STEP("seal.committed");
     trim_give_back(&seal);
     return seal.count == TRIM_SEAL_BATCH;
-}
-
-/* ---- prefix deletion ---- */
-
-#define TRIM_FILES 256
-struct trim_delete {
-    struct kfl__partition *partition;
-    int64_t start_offset;
-    int64_t active;
-    const struct kfl__segment_row *rows;
-    int32_t row_count;
-    int32_t count;
-    int64_t ids[TRIM_FILES];
-};
-
-/* Does all of the i-th file (in offset order) lie below the new start? The one that takes appends stays. */
-static bool trim_lies_below(const struct trim_delete *delete, int32_t i)
-{
-    const struct kfl__segment_row *row = &delete->rows[i];
-    if (row->segment_id == delete->active || row->base_offset < 0)
-        return false;
-    if (row->end_offset >= 0)
-        return row->end_offset <= delete->start_offset;
-    int64_t next = INT64_MAX;
-    for (int32_t n = 0; n < delete->row_count; n++)
-        if (delete->rows[n].base_offset > row->base_offset && delete->rows[n].base_offset < next)
-            next = delete->rows[n].base_offset;
-    return next <= delete->start_offset;
-}
-
-static int trim_put_start(struct kfl__catalog_txn *txn, void *context)
-{
-    struct trim_delete *delete = context;
-    struct kfl__partition *partition = delete->partition;
-    struct kfl__partition_row row;
-    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
-    if (r < 0)
-        return r;
-    if (row.start_offset > delete->start_offset)
-        delete->start_offset = row.start_offset;
-    row.start_offset = delete->start_offset;
-    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
-}
-
-/* The new start, true from here on; before any file goes, so that no reader takes what is gone for a gap in the numbers. */
-static int trim_move_start(struct trim_delete *delete)
-{
-    struct kfl__partition *partition = delete->partition;
-    struct kfl__slot *slot = partition->slot;
-    int r = kfl__catalog_change_run(partition->core->catalog, trim_put_start, delete);
-    KFL_STEP("trim.started");
-    if (r == 0)
-        r = kfl__partition_lock(partition, -1);
-    if (r < 0)
-        return r;
-    if (atomic_load(&slot->start_offset) < delete->start_offset)
-        atomic_store_explicit(&slot->start_offset, delete->start_offset, memory_order_release);
-    kfl__partition_unlock(partition);
-    kfl__notify_raise(partition->core, slot);
-    return 0;
-}
-
-static int trim_put_trash(struct kfl__catalog_txn *txn, void *context)
-{
-    struct trim_delete *delete = context;
-    struct kfl__partition *partition = delete->partition;
-    int r = 0;
-    delete->count = 0;
-    for (int32_t i = 0; r == 0 && i < delete->row_count && delete->count < TRIM_FILES; i++) {
-        if (!trim_lies_below(delete, i))
-            continue;
-        struct kfl__segment_row gone = delete->rows[i];
-        gone.state = KFL_SEGMENT_ROW_TRASH;
-        r = kfl__segments_put(txn, partition->topic->id, partition->number, &gone);
-        delete->ids[delete->count++] = gone.segment_id;
-    }
-    return r;
-}
-
-/* One transaction's worth of files: off the list, then off the disk. */
-static int trim_files(struct trim_delete *delete)
-{
-    struct kfl__partition *partition = delete->partition;
-    int r = kfl__catalog_change_run(partition->core->catalog, trim_put_trash, delete);
-    if (r < 0 || delete->count == 0)
-        return r;
-    KFL_STEP("trim.committed");
-    r = kfl__partition_lock(partition, -1);
-    if (r < 0)
-        return r;
-    atomic_fetch_add(&partition->slot->manifest_version, 1);
-    kfl__partition_unlock(partition);
-    kfl__segments_discard(partition, delete->ids, delete->count);
-    return 0;
-}
-
-static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
-{
-    struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
-    int r = trim_move_start(&delete);
-    if (r < 0)
-        return r;
-    *out_start_offset = delete.start_offset;
-    do {
-        struct kfl__segment_row *rows = NULL;
-        int64_t base;
-        kfl__partition_active(partition, &delete.active, &base);
-        r = kfl__segments_rows(partition, &rows, &delete.row_count);
-        if (r < 0)
-            return r;
-        for (int32_t i = 0; i < delete.row_count; i++)
-            if (rows[i].segment_id == delete.active && rows[i].base_offset < 0)
-                rows[i].base_offset = base;
-        delete.rows = rows;
-        r = trim_files(&delete);
-        kfl__free(rows);
-    } while (r == 0 && delete.count == TRIM_FILES);
-    return r;
-}
-
-int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
-{
-    struct kfl__slot *slot = partition->slot;
-    int64_t end = kfl__slot_end(slot);
-    if (before_offset == KFL_OFFSET_END)
-        before_offset = end;
-    if (before_offset < 0)
-        return kfl__fail(KFL_E_INVALID, "partition %s/%d: %lld is no offset to delete up to", partition->topic->name,
-                         partition->number, (long long)before_offset);
-    if (before_offset > end) {
-        kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE, "partition %s/%d ends at offset %lld: nothing can be deleted up to %lld",
-                  partition->topic->name, partition->number, (long long)end, (long long)before_offset);
-        return kfl__fail_at(KFL_E_OFFSET_OUT_OF_RANGE, partition->topic->name, partition->number, end);
-    }
-    if (before_offset <= atomic_load(&slot->start_offset)) {
-        *out_start_offset = atomic_load(&slot->start_offset);
-        return 0;
-    }
-    /* R8, R9: the new start speaks of records below it. */
-    int r = kfl__sync_wait(partition, before_offset, -1);
-    if (r < 0)
-        return r;
-    r = kfl__partition_prepare_lock(partition, -1);
-    if (r < 0)
-        return r;
-    r = trim_delete(partition, before_offset, out_start_offset);
-    kfl__partition_prepare_unlock(partition);
-    return r;
 }

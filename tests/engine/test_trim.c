@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "child.h"
 #include "core.h"
+#include "engine/janitor.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
 #include "suite.h"
@@ -83,24 +84,30 @@ END_TEST
 #endif
 
 #ifdef KFL_FAULT_POINTS
+struct dying_deletion {
+    const char *plan;
+    int64_t before_offset;
+};
+
 static int die_in_a_deletion(void *context)
 {
+    const struct dying_deletion *dying = context;
     struct kfl__core *own = NULL;
     int64_t start;
-    (void)context;
-    if (core_try_open(temp_dir_path(), NULL, &own) < 0 || kfl__fault_arm("trim.committed=kill") < 0)
+    if (core_try_open(temp_dir_path(), NULL, &own) < 0 || kfl__fault_arm(dying->plan) < 0)
         return 1;
-    (void)kfl__partition_trim(core_partition(own, NULL), 60, &start);
+    (void)kfl__partition_trim(core_partition(own, NULL), dying->before_offset, &start);
     return 2;
 }
 
 /* rule:R4 rule:R27: a killed deleter leaves a start that holds, and files that the next opening sweeps. */
 START_TEST(a_deletion_that_was_killed_holds)
 {
+    struct dying_deletion dying = {"trim.committed=kill", 60};
     int64_t start;
     core_append_run(partition, 0, 100, 3000);
     assert_ok(kfl__sync_wait(partition, 100, -1));
-    ck_assert_int_eq(child_run(die_in_a_deletion, NULL), -SIGKILL);
+    ck_assert_int_eq(child_run(die_in_a_deletion, &dying), -SIGKILL);
     assert_ok(core_close(core));
     core_reboot(temp_dir_path());
     core = core_open(temp_dir_path(), NULL);
@@ -110,6 +117,39 @@ START_TEST(a_deletion_that_was_killed_holds)
     ck_assert_int_ne(access(core_file(partition, 1), F_OK), 0);
     assert_ok(kfl__partition_trim(partition, 61, &start));
     ck_assert_int_eq(start, 61);
+}
+END_TEST
+
+/* rule:R27: who goes on finishes what the killed one began: the start within a round of the helper, then the files. */
+START_TEST(a_deletion_that_was_killed_is_finished_by_those_who_live)
+{
+    static const char *const plans[] = {"trim.started=kill", "trim.committed=kill"};
+    core_append_run(partition, 0, 100, 3000);
+    bool reopen = _i != 0;
+    /* What is off the list already waits for the sweep of the next opening. */
+    for (size_t i = 0; i < (reopen ? 2 : 1); i++) {
+        int64_t start = i == 0 ? 60 : 90;
+        struct kfl__segment_row *rows = NULL;
+        int32_t count = 0;
+        char first[700];
+        assert_ok(kfl__sync_wait(partition, 100, -1));
+        assert_ok(kfl__segments_rows(partition, &rows, &count));
+        snprintf(first, sizeof first, "%s", core_file(partition, rows[0].segment_id));
+        kfl__free(rows);
+        struct dying_deletion dying = {plans[i], start};
+        ck_assert_int_eq(child_run(die_in_a_deletion, &dying), -SIGKILL);
+        ck_assert_int_eq(access(first, F_OK), 0);
+        if (reopen) {
+            core_abandon(core);
+            core = core_open(temp_dir_path(), NULL);
+            partition = core_partition(core, NULL);
+        }
+        while (kfl__janitor_run(core, 1000) > 0)
+            ;
+        ck_assert_int_eq(atomic_load(&partition->slot->start_offset), start);
+        ck_assert_msg(access(first, F_OK) != 0, "%s: %s is still there", plans[i], first);
+        ck_assert_int_eq(core_read(partition, start, NULL), 100 - start);
+    }
 }
 END_TEST
 #endif
@@ -127,6 +167,7 @@ Suite *kfl_suite(void)
 #endif
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(all, a_deletion_that_was_killed_holds);
+    tcase_add_loop_test(all, a_deletion_that_was_killed_is_finished_by_those_who_live, 0, 2);
 #endif
     suite_add_tcase(suite, all);
     return suite;
