@@ -462,7 +462,8 @@ typedef struct kfl_packed_row {
  * offsets, nothing between them, all or none (split only where a batch would be larger than
  * max.message.bytes allows). Never lingers: offsets are told in the rows. A record
  * that is refused refuses the call before anything is appended; an error in the middle (a full
- * disk) leaves offset KFL_OFFSET_PENDING in the rows that were not appended.
+ * disk) leaves offset KFL_OFFSET_PENDING in the rows that were not appended. Rows with an offset are
+ * in the log, also where acks=all could not make them durable.
  *
  * Returns the number of rows appended, which is row_count, or an error as kfl_producer_send().
  */

@@ -157,7 +157,7 @@ static int packed_append_batch(const struct packed_send *send, int32_t number, u
     };
     uint64_t size = 0;
     uint32_t n = first;
-    int64_t base;
+    int64_t base = KFL_OFFSET_PENDING;
     while (n != PACKED_NONE && (batch.count == 0 || size + packed_row_size(&send->rows[n]) <= most)) {
         size += packed_row_size(&send->rows[n]);
         if (send->rows[n].timestamp_ms > payload.max_timestamp_ms)
@@ -170,14 +170,13 @@ static int packed_append_batch(const struct packed_send *send, int32_t number, u
     payload.record_count = batch.count;
     int r = kfl__producer_append(send->producer, send->entry, send->shape, number, &payload,
                                  kfl__producer_codec(send->producer, send->shape), -1, wait && n == PACKED_NONE, &base);
-    if (r < 0)
-        return r;
+    /* Also where the sync behind the append failed: the rows are in the log. */
     n = first;
-    for (uint32_t i = 0; i < batch.count; i++) {
+    for (uint32_t i = 0; i < batch.count && base != KFL_OFFSET_PENDING; i++) {
         send->rows[n].offset = base + i;
         n = send->next[n];
     }
-    return 0;
+    return r;
 }
 
 static int packed_run(struct packed_send *send, size_t bytes_size, uint32_t *heads, uint32_t *tails)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Many records by one call, both ways. */
+#include "base/fault.h"
 #include "store_fixture.h"
 
 static kfl_producer *producer;
@@ -304,6 +305,28 @@ START_TEST(topics_are_counted_in_order_of_appearance)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+/* Appended is not durable: their offsets are told, so that nobody sends them a second time. */
+START_TEST(rows_whose_sync_fails_are_told_where_they_are)
+{
+    kfl_producer *durable = open_producer(WITH("acks", "all"));
+    kfl_packed_row rows[] = {row_of(1, 1, 2), row_of(1, 1, 2), row_of(2, 1, 2)};
+    send_many("t", 1, 1, 0); /* the file is there */
+    ck_assert_int_eq(kfl__fault_arm("file.sync:*=EIO"), 0);
+    ck_assert_int_lt(kfl_producer_send_packed(durable, "t", rows, 3, "kv1kv2kv0", 9), 0);
+    ck_assert_int_eq(kfl__fault_arm(NULL), 0);
+    ck_assert_int_eq(rows[0].offset, 1);
+    ck_assert_int_eq(rows[1].offset, 2);
+    ck_assert_int_eq(rows[2].offset, KFL_OFFSET_PENDING);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 1, 1);
+    ck_assert_int_eq(read_on(consumer, 1), 3);
+    OK(kfl_consumer_close(consumer));
+    kfl_producer_close(durable);
+}
+END_TEST
+#endif
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("packed");
@@ -323,6 +346,9 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, acks_all_makes_all_of_it_durable);
     tcase_add_test(tests, packed_never_lingers);
     tcase_add_test(tests, packed_there_and_back);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(tests, rows_whose_sync_fails_are_told_where_they_are);
+#endif
     tcase_add_test(tests, topics_are_counted_in_order_of_appearance);
     suite_add_tcase(suite, tests);
     return suite;
