@@ -166,7 +166,8 @@ static int recover_fill_torn(struct kfl__partition *partition, const struct kfl_
     }
     mend.epoch = (row->writer_epoch > mend.tail.epoch ? row->writer_epoch : mend.tail.epoch) + 1;
     mend.end_offset = mend.tail.end_offset > row->offset_floor ? mend.tail.end_offset : row->offset_floor;
-    r = kfl__mend_run(&mend, true);
+    /* No file of a failed sync is built on (R7). */
+    r = kfl__mend_run(&mend, (row->flags & KFL_PARTITION_FAILED) == 0);
     if (r < 0) {
         struct kfl__words words;
         kfl__error_save(&words);
@@ -192,7 +193,7 @@ static int recover_fill(struct kfl__partition *partition)
     int32_t count = 0;
     int r = recover_read_catalog(partition, &row, &rows, &count);
     if (r == 0)
-        r = (row.flags & KFL_PARTITION_CLEAN) != 0 || count == 0 ? recover_fill_clean(partition, &row, rows, count)
+        r = (row.flags & (KFL_PARTITION_CLEAN | KFL_PARTITION_FAILED)) == KFL_PARTITION_CLEAN || count == 0 ? recover_fill_clean(partition, &row, rows, count)
                                                                 : recover_fill_torn(partition, &row, rows, count);
     kfl__free(rows);
     return r;

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/wait.h"
 #include "catalog/segments.h"
+#include "catalog/topics.h"
 #include "engine/topics.h"
 
 #define SYNC_LOOK_NS INT64_C(20000000)
@@ -209,6 +210,26 @@ static KFL_UNCHECKED int sync_take(struct kfl__partition *partition, int taken, 
     return r;
 }
 
+static int sync_put_failed(struct kfl__catalog_txn *txn, void *context)
+{
+    const struct kfl__partition *partition = context;
+    struct kfl__partition_row row;
+    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    if (r < 0 || (row.flags & KFL_PARTITION_FAILED) != 0)
+        return r;
+    row.flags |= KFL_PARTITION_FAILED;
+    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
+}
+
+/* For who comes after a reboot, which the slot does not survive. Best effort; keeps the thread's words. */
+static void sync_note_failed(struct kfl__partition *partition)
+{
+    struct kfl__words words;
+    kfl__error_save(&words);
+    (void)kfl__catalog_change_run(partition->core->catalog, sync_put_failed, partition);
+    kfl__error_restore(&words);
+}
+
 /* Try to lead. 0: led (or somebody's work sufficed); KFL_LOCK_BUSY: somebody else leads. */
 static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
 {
@@ -229,6 +250,8 @@ static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
         r = kfl__partition_view(partition, &means.view);
     }
     sync_release(&means);
+    if (r < 0 && atomic_load(&slot->failed) != 0)
+        sync_note_failed(partition);
     return doubt ? kfl__partition_replace_tail(partition) : r;
 }
 

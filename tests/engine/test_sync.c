@@ -124,6 +124,37 @@ START_TEST(all_files_that_are_not_durable_are_synced)
     ck_assert_int_eq(durable(), 0);
 }
 END_TEST
+
+/* rule:R7: the mark outlives the state file, and no file of the failed sync is built on. */
+START_TEST(a_failed_sync_is_known_after_a_reboot)
+{
+    struct kfl__partition_row row;
+    core_append_run(partition, 0, 10, 3000);
+    assert_ok(kfl__sync_wait(partition, 10, -1));
+    assert_ok(core_note_durable(partition));
+    uint64_t place = kfl__word_place(atomic_load(&partition->slot->published));
+    core_append_run(partition, 10, 12, 3000);
+    assert_ok(kfl__fault_arm("file.sync:*=EIO"));
+    assert_code(kfl__sync_wait(partition, 12, -1), KFL_E_IO);
+    assert_ok(kfl__fault_arm(NULL));
+    assert_ok(core_partition_row(partition, &row));
+    ck_assert_uint_ne(row.flags & KFL_PARTITION_FAILED, 0);
+    /* The disk has lost what the sync did not bring down; nothing else tells of it. */
+    core_spoil(core_file(partition, atomic_load(&partition->slot->active.id)), place, 0, 0);
+    int64_t file = atomic_load(&partition->slot->active.id);
+    core_abandon(core);
+    core_reboot(temp_dir_path());
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, NULL);
+    int64_t first = kfl__slot_end(partition->slot);
+    ck_assert_int_ge(first, 12);
+    ck_assert_int_eq(core_append(partition, first, 100, true), first);
+    ck_assert_int_ne(atomic_load(&partition->slot->active.id), file);
+    assert_ok(core_partition_row(partition, &row));
+    ck_assert_uint_eq(row.flags & KFL_PARTITION_FAILED, 0);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 11);
+}
+END_TEST
 #endif
 
 Suite *kfl_suite(void)
@@ -137,6 +168,7 @@ Suite *kfl_suite(void)
     tcase_add_test(syncs, bytes_of_a_dead_process_and_of_older_files_are_synced_too);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(syncs, all_files_that_are_not_durable_are_synced);
+    tcase_add_test(syncs, a_failed_sync_is_known_after_a_reboot);
 #endif
     suite_add_tcase(suite, syncs);
     return suite;
