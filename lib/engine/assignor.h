@@ -94,15 +94,12 @@ struct kfl__assignor_ballot {
 };
 
 /*
- * Choose the assignor of a group: among those that all members list, the one that most members
- * like best. Of two with as many votes the one that the first ballot lists first.
+ * The assignor of a group: among those that all members list, the one that most members like best.
+ * Of two with as many votes, the one that the first ballot lists first.
  *
- *   out_name  borrowed from ballots[0]
- *
- * Returns 0, or KFL_E_INCONSISTENT_GROUP_PROTOCOL when they have none in common (or there is no
- * ballot), without a story: who asks knows the group's name.
+ * Returns its name, borrowed from ballots[0]; NULL when they have none in common: the group's
+ * KFL_E_INCONSISTENT_GROUP_PROTOCOL. count > 0.
  */
-int kfl__assignor_choose(const struct kfl__assignor_ballot *ballots, size_t count,
-                         const char **out_name);
+const char *kfl__assignor_choose(const struct kfl__assignor_ballot *ballots, size_t count);
 
 #endif
