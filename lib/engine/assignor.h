@@ -89,7 +89,7 @@ void kfl__assignment_destroy(struct kfl__assignment *assignment);
 
 /* The assignors that a member can work with, the one it likes best first. */
 struct kfl__assignor_ballot {
-    const char *const *names; /* no name twice */
+    const char *const *names; /* no name twice; of more than 64 the rest is not looked at */
     size_t name_count;
 };
 
