@@ -6,9 +6,8 @@
  * all members subscribe to the same topics, counts alone decide (sticky_even). Otherwise what is
  * free goes to whoever has least, and then single partitions move from fuller to emptier members
  * until none can. A move takes a partition to a member that has at least two less, so the sum of
- * the squares of the counts falls with each, and the moves come to an end. (Kafka moves back what
- * has moved the other way even where the sum does not fall, and throws all moves away when they
- * have made it worse; sticky_move() makes that impossible.)
+ * the squares of the counts falls with each, and the moves come to an end. (Kafka's may rise, and
+ * it then throws all moves away; sticky_move() makes that impossible.)
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -404,8 +403,6 @@ static int sticky_mixed(struct sticky *sticky)
     sticky_level(sticky, sticky->in_order, partitions);
     return 0;
 }
-
-/* ---- both ---- */
 
 int kfl__assignor_sticky(struct kfl__assignor_plan *plan)
 {
