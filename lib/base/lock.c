@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/robust_list.h"
 #include "base/wait.h"
 
 #ifndef NDEBUG
@@ -208,7 +209,7 @@ static int robust_result(int errnum, enum kfl__rank rank)
  * Memory that holds no lock, or one that was given back unmended. The C library must not see the
  * latter in pthread_mutex_trylock(): it would answer rightly, and keep it locked for ever.
  */
-static bool robust_is_usable(const struct kfl__robust *robust)
+static inline bool robust_is_usable(const struct kfl__robust *robust)
 {
     return robust->mutex.__data.__kind == ROBUST_KIND &&
            __atomic_load_n(&robust->mutex.__data.__owner, __ATOMIC_RELAXED) != ROBUST_LOST;
@@ -237,9 +238,9 @@ static inline int try_robust(struct kfl__robust *robust, enum kfl__rank rank)
     if (KFL_UNLIKELY(!robust_is_usable(robust)))
         return kfl__fail(KFL_E_CORRUPT,
                          "a shared lock cannot be used: it was overwritten, or never mended");
-    int errnum = pthread_mutex_trylock(&robust->mutex);
-    if (KFL_UNLIKELY(errnum != 0))
-        return robust_result(errnum, rank);
+    struct robust_list_head *list = kfl__robust_list_of_thread();
+    if (KFL_UNLIKELY(list == NULL || !kfl__robust_list_take(list, &robust->mutex)))
+        return robust_result(pthread_mutex_trylock(&robust->mutex), rank);
     note_taken((int)rank);
     return 0;
 }
@@ -268,6 +269,11 @@ void kfl__robust_mended(struct kfl__robust *robust)
 void kfl__robust_unlock(struct kfl__robust *robust, enum kfl__rank rank)
 {
     note_given_back((int)rank);
+    struct robust_list_head *list = kfl__robust_list_of_thread();
+    if (KFL_LIKELY(list != NULL && robust->mutex.__data.__owner == kfl__robust_list_thread(list))) {
+        kfl__robust_list_give(list, &robust->mutex);
+        return;
+    }
     int errnum = pthread_mutex_unlock(&robust->mutex);
     assert(errnum == 0);
     (void)errnum;
