@@ -7,6 +7,7 @@
  * nobody reads are given back, the longest unused first, and opened again when they are asked for.
  */
 #include "base/file.h"
+#include "engine/indexes.h"
 #include "engine/janitor.h"
 #include "engine/segments.h"
 #include "engine/topics.h"
@@ -230,6 +231,15 @@ int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *v
         r = segments_open(partition, view->entries[entry].segment_id, &segment);
     if (r != 0)
         return r;
+    uint64_t used = view->entries[entry].bytes;
+    if (KFL_UNLIKELY(used > 0 && !kfl__indexes_whole(partition, segment, used)) &&
+        kfl__indexes_mend(partition, segment->id)) {
+        int64_t id = segment->id;
+        kfl__segment_release(segment);
+        r = segments_open(partition, id, &segment);
+        if (r != 0)
+            return r;
+    }
     kfl__mutex_lock(&partition->view_lock);
     uint64_t uses = ++partition->view_uses;
     segment = kfl__view_keep(view, entry, segment);
