@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copying a tail into a new file.
+ * Copying a tail into a new file, or into several where it is long.
  *
  * Nothing is mended in place. Each batch is verified where it stood, sealed anew for its new place, and
- * written by pwrite; the file is synced before anybody hears of it. Its signposts are laid on the way.
+ * written by pwrite; the files are synced before anybody hears of them. Their signposts are laid on the way.
  */
 #include "engine/copy.h"
 
@@ -18,6 +18,8 @@
 #include "log/walk.h"
 
 #define COPY_BUFFER (UINT64_C(1) << 20)
+/* A longer tail takes several files, unless those of the topic are larger. */
+#define COPY_FILE_MOST (UINT64_C(64) << 20)
 
 static int copy_flush(struct kfl__copy *copy)
 {
@@ -64,8 +66,114 @@ static void copy_note(struct kfl__copy *copy, const struct kfl__batch_header *he
     copy->end_offset = kfl__batch_end_offset(header);
 }
 
+/* What is left of the tail, or as much as one file takes; and at least the batch that comes next, of `room` bytes. */
+static uint64_t copy_size(const struct kfl__copy *copy, const struct kfl__settings *settings, uint64_t room)
+{
+    const uint64_t frame = KFL_SEGMENT_FIRST_PLACE + KFL_END_MARK_SIZE;
+    uint64_t usual = (uint64_t)settings->segment_bytes / 4096 * 4096;
+    uint64_t most = usual > COPY_FILE_MOST ? usual : COPY_FILE_MOST;
+    uint64_t size = kfl__align_up(frame + (uint64_t)copy->left, 4096);
+    uint64_t least = kfl__align_up(frame + room, 4096);
+    /* Some room behind, so that the appends that come need not roll at once. */
+    uint64_t roomy = size * 2 < usual ? size * 2 : usual;
+    if (size < roomy)
+        size = roomy;
+    if (size > most)
+        size = most;
+    if (size < least)
+        size = least;
+    return size < KFL_SEGMENT_SIZE_MIN ? KFL_SEGMENT_SIZE_MIN : size;
+}
+
+/* List another file: *out_row, which is being made. */
+static int copy_begin(struct kfl__copy *copy, uint64_t room, struct kfl__segment_row *out_row)
+{
+    struct kfl__partition *partition = copy->partition;
+    int r = kfl__segments_begin(partition, copy_size(copy, kfl__topic_shape(partition->topic)->settings, room), out_row);
+    KFL_STEP("recover.listed");
+    return r;
+}
+
+/* Make the listed file: from here on batches go there. */
+static int copy_enter(struct kfl__copy *copy, const struct kfl__segment_row *row)
+{
+    struct kfl__partition *partition = copy->partition;
+    copy->row = *row;
+    copy->place = copy->written = copy->time_place = KFL_SEGMENT_FIRST_PLACE;
+    copy->first_offset = copy->first_timestamp_ms = copy->max_timestamp_ms = -1;
+    copy->records = 0;
+    copy->batches = copy->times = 0;
+    return kfl__segments_create(partition, kfl__topic_shape(partition->topic)->settings, row, &copy->segment);
+}
+
+static int copy_sync(struct kfl__copy *copy)
+{
+    int r = copy_flush(copy);
+    KFL_STEP("recover.copied");
+    if (r == 0)
+        r = kfl__segment_sync(copy->segment);
+    KFL_STEP("recover.synced");
+    return r;
+}
+
+static int copy_lay_end(struct kfl__copy *copy, int64_t next_id)
+{
+    uint8_t mark[KFL_END_MARK_SIZE];
+    kfl__batch_seal_end(mark, copy->end_offset, next_id, copy->epoch, -1, copy->place, copy->segment->seed);
+    return kfl__segment_write(copy->segment, mark, sizeof mark, copy->place);
+}
+
+/* The file is full: it is complete with its end mark, and listed as that with the others. */
+static int copy_finish(struct kfl__copy *copy, int64_t next_id)
+{
+    if (copy->full_count == copy->full_room) {
+        int32_t room = copy->full_room * 2 + 4;
+        struct kfl__segment_row *grown = kfl__realloc(copy->full, (size_t)room * sizeof *grown);
+        if (grown == NULL)
+            return kfl__fail(KFL_E_NOMEM, "a tail is copied into %d files: out of memory", room);
+        copy->full = grown;
+        copy->full_room = room;
+    }
+    struct kfl__segment_row *full = &copy->full[copy->full_count++];
+    *full = copy->row;
+    full->state = KFL_SEGMENT_ROW_SEALED;
+    full->base_offset = copy->first_offset;
+    full->end_offset = copy->end_offset;
+    full->used = (int64_t)copy->place;
+    full->first_timestamp_ms = copy->first_timestamp_ms;
+    full->max_timestamp_ms = copy->max_timestamp_ms;
+    full->record_count = copy->records;
+    int r = copy_lay_end(copy, next_id);
+    if (r == 0)
+        r = copy_sync(copy);
+    kfl__segment_release(copy->segment);
+    copy->segment = NULL;
+    return r;
+}
+
+/* Another file, with room for a batch of `room` bytes. */
+static int copy_roll(struct kfl__copy *copy, uint64_t room)
+{
+    struct kfl__segment_row next;
+    int r = copy_begin(copy, room, &next);
+    if (r < 0)
+        return r;
+    if (copy->segment != NULL)
+        r = copy_finish(copy, next.segment_id);
+    if (r < 0) {
+        kfl__segments_discard(copy->partition, &next.segment_id, 1);
+        return r;
+    }
+    return copy_enter(copy, &next);
+}
+
+static bool copy_has_room(const struct kfl__copy *copy, uint64_t room)
+{
+    return copy->segment != NULL && copy->place + room + KFL_END_MARK_SIZE <= copy->segment->size;
+}
+
 static int copy_batch(struct kfl__copy *copy, const struct kfl__segment *from, uint64_t place,
-                      const struct kfl__batch_header *header, uint32_t epoch)
+                      const struct kfl__batch_header *header)
 {
     uint32_t payload = header->size - (uint32_t)sizeof *header;
     uint64_t room = kfl__batch_room(payload);
@@ -75,12 +183,14 @@ static int copy_batch(struct kfl__copy *copy, const struct kfl__segment *from, u
         .record_count = header->record_count,
         .payload_size = payload,
         .unpacked_size = header->unpacked_size,
-        .writer_epoch = epoch,
+        .writer_epoch = copy->epoch,
         .flags = header->flags,
         .durable_offset = -1,
         .payload_hash = kfl__hash64(from->bytes + place + sizeof *header, payload),
     };
-    int r = copy_make_room(copy, room);
+    int r = copy_has_room(copy, room) ? 0 : copy_roll(copy, room);
+    if (r == 0)
+        r = copy_make_room(copy, room);
     if (r < 0)
         return r;
     uint8_t *to = copy->buffer + (copy->place - copy->written);
@@ -89,10 +199,11 @@ static int copy_batch(struct kfl__copy *copy, const struct kfl__segment *from, u
     kfl__batch_seal(to, &facts, copy->place, copy->segment->seed);
     copy_note(copy, header);
     copy->place += room;
+    copy->left -= (int64_t)room;
     return 0;
 }
 
-static int copy_pieces(struct kfl__copy *copy, const struct kfl__tail *tail, uint32_t epoch)
+static int copy_pieces(struct kfl__copy *copy, const struct kfl__tail *tail)
 {
     for (int32_t i = 0; i < tail->piece_count; i++) {
         const struct kfl__tail_piece *piece = &tail->pieces[i];
@@ -102,7 +213,7 @@ static int copy_pieces(struct kfl__copy *copy, const struct kfl__tail *tail, uin
         uint64_t place = walk.place;
         int r;
         while ((r = kfl__walk_step(&walk, &header)) == KFL_WALK_BATCH) {
-            r = copy_batch(copy, piece->segment, place, &header, epoch);
+            r = copy_batch(copy, piece->segment, place, &header);
             if (r < 0)
                 return r;
             place = walk.place;
@@ -112,49 +223,20 @@ static int copy_pieces(struct kfl__copy *copy, const struct kfl__tail *tail, uin
         if (walk.place != piece->to)
             return kfl__fail(KFL_E_CORRUPT, "segment %lld changed while it was copied", (long long)piece->segment->id);
     }
-    return copy_flush(copy);
-}
-
-/* What the tail needs, and some room behind, so that the appends that come need not roll at once. */
-static uint64_t copy_size(const struct kfl__tail *tail, const struct kfl__settings *settings)
-{
-    uint64_t size = kfl__align_up(KFL_SEGMENT_FIRST_PLACE + (uint64_t)tail->bytes + KFL_END_MARK_SIZE, 4096);
-    uint64_t usual = (uint64_t)settings->segment_bytes / 4096 * 4096;
-    uint64_t roomy = size * 2 < usual ? size * 2 : usual;
-    if (size < roomy)
-        size = roomy;
-    return size < KFL_SEGMENT_SIZE_MIN ? KFL_SEGMENT_SIZE_MIN : size;
+    return copy_sync(copy);
 }
 
 int kfl__copy_make(struct kfl__partition *partition, const struct kfl__tail *tail, uint32_t epoch,
                    struct kfl__copy *out_copy)
 {
-    const struct kfl__settings *settings = kfl__topic_shape(partition->topic)->settings;
     struct kfl__copy copy = {
-        .place = KFL_SEGMENT_FIRST_PLACE,
-        .written = KFL_SEGMENT_FIRST_PLACE,
-        .first_offset = -1,
-        .first_timestamp_ms = -1,
-        .max_timestamp_ms = -1,
-        .time_place = KFL_SEGMENT_FIRST_PLACE,
-        .interval = (uint64_t)settings->index_interval_bytes,
+        .partition = partition,
+        .epoch = epoch,
+        .left = tail->bytes,
+        .interval = (uint64_t)kfl__topic_shape(partition->topic)->settings->index_interval_bytes,
     };
-    uint64_t size = copy_size(tail, settings);
     assert(tail->bytes > 0);
-    if (size > KFL_SEGMENT_SIZE_MAX)
-        return kfl__fail(KFL_E_NO_SPACE, "partition %s/%d: %lld bytes not yet synced do not fit one segment",
-                         partition->topic->name, partition->number, (long long)tail->bytes);
-    int r = kfl__segments_begin(partition, size, &copy.row);
-    if (r < 0)
-        return r;
-    KFL_STEP("recover.listed");
-    r = kfl__segments_create(partition, settings, &copy.row, &copy.segment);
-    if (r == 0)
-        r = copy_pieces(&copy, tail, epoch);
-    KFL_STEP("recover.copied");
-    if (r == 0)
-        r = kfl__segment_sync(copy.segment);
-    KFL_STEP("recover.synced");
+    int r = copy_pieces(&copy, tail);
     kfl__free(copy.buffer);
     copy.buffer = NULL;
     if (r < 0) {
@@ -169,10 +251,16 @@ int kfl__copy_make(struct kfl__partition *partition, const struct kfl__tail *tai
 void kfl__copy_release(struct kfl__copy *copy)
 {
     kfl__segment_release(copy->segment);
+    kfl__free(copy->full);
     copy->segment = NULL;
+    copy->full = NULL;
+    copy->full_count = copy->full_room = 0;
 }
 
 void kfl__copy_discard(struct kfl__partition *partition, const struct kfl__copy *copy)
 {
-    kfl__segments_discard(partition, &copy->row.segment_id, 1);
+    for (int32_t i = 0; i < copy->full_count; i++)
+        kfl__segments_discard(partition, &copy->full[i].segment_id, 1);
+    if (copy->row.segment_id != 0)
+        kfl__segments_discard(partition, &copy->row.segment_id, 1);
 }

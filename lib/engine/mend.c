@@ -99,6 +99,10 @@ static int mend_run_commit(struct kfl__catalog_txn *txn, void *context)
         return r;
     row.durable_segment = tail->damaged || mend->keep_last ? tail->last_segment : tail->durable_segment;
     row.durable_place = (int64_t)(tail->damaged || mend->keep_last ? tail->last_place : tail->durable_place);
+    for (int32_t i = 0; r == 0 && mend->copied && i < mend->copy.full_count; i++)
+        r = kfl__segments_put(txn, partition->topic->id, partition->number, &mend->copy.full[i]);
+    if (r < 0)
+        return r;
     if (mend->copied) {
         struct kfl__segment_row made = mend->copy.row;
         made.state = KFL_SEGMENT_ROW_LIVE;

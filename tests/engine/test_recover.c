@@ -111,6 +111,61 @@ START_TEST(a_batch_larger_than_any_setting_of_today_is_copied)
 }
 END_TEST
 
+/* Also one whose batches are larger than a file of a copy usually is. */
+START_TEST(a_long_tail_is_copied_into_several_files)
+{
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0;
+    open_store(NULL);
+    ck_assert_int_eq(core_append(partition, 0, 70000000, false), 0);
+    core_append_run(partition, 1, 81, 2000000);
+    ck_assert_int_eq(core_append(partition, 81, 70000000, false), 81);
+    core_append_run(partition, 82, 90, 100);
+    kill_store();
+    open_store(NULL);
+    ck_assert_int_eq(core_append(partition, 90, 100, true), 90);
+    assert_ok(kfl__segments_rows(partition, &rows, &count));
+    ck_assert_int_ge(count, 5);
+    for (int32_t i = 0; i < count - 1; i++) {
+        ck_assert_uint_eq(rows[i].state, KFL_SEGMENT_ROW_SEALED);
+        ck_assert_int_eq(rows[i].end_offset, rows[i + 1].base_offset);
+    }
+    kfl__free(rows);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 91);
+    /* Their end marks lead from one to the next: a reboot finds the same. */
+    assert_ok(core_close(core));
+    core = NULL;
+    core_reboot(temp_dir_path());
+    open_store(NULL);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 91);
+}
+END_TEST
+
+#ifdef KFL_FAULT_POINTS
+/* rule:R23: a disk that is full in the middle leaves nothing of the copies behind. */
+START_TEST(a_long_copy_that_fails_leaves_no_file)
+{
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0, after = 0;
+    open_store(NULL);
+    core_append_run(partition, 0, 81, 2000000);
+    kill_store();
+    core = core_open(temp_dir_path(), NULL);
+    assert_ok(kfl__fault_arm("file.reserve:4=ENOSPC"));
+    partition = core_partition(core, NULL);
+    assert_ok(kfl__segments_rows(partition, &rows, &count));
+    kfl__free(rows);
+    ck_assert_int_eq(core_append(partition, 81, 100, true), KFL_E_NO_SPACE);
+    assert_ok(kfl__fault_arm(NULL));
+    assert_ok(kfl__segments_rows(partition, &rows, &after));
+    kfl__free(rows);
+    ck_assert_int_eq(after, count);
+    ck_assert_int_eq(core_append(partition, 81, 100, true), 81);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 82);
+}
+END_TEST
+#endif
+
 /* rule:R3 */
 START_TEST(the_files_behind_a_replaced_tail_have_rising_ids)
 {
@@ -407,6 +462,10 @@ Suite *kfl_suite(void)
     tcase_add_test(deaths, what_was_durable_in_the_first_file_survives_a_reboot);
     tcase_add_test(deaths, records_not_synced_survive_the_death_of_their_process);
     tcase_add_test(deaths, a_tail_of_a_hundred_files_is_taken_over);
+    tcase_add_test(deaths, a_long_tail_is_copied_into_several_files);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(deaths, a_long_copy_that_fails_leaves_no_file);
+#endif
     tcase_add_test(deaths, a_batch_larger_than_any_setting_of_today_is_copied);
     tcase_add_test(deaths, the_files_behind_a_replaced_tail_have_rising_ids);
     tcase_add_test(deaths, after_a_loss_no_number_is_given_twice);
