@@ -20,6 +20,29 @@
 
 /* ---- the folder ---- */
 
+/*
+ * The folder's own name must survive before anything in it counts. While there is no catalog each opening sees to
+ * that, since whoever made the folder may have died first. A parent that may not be opened is somebody else's care.
+ */
+static int join_sync_name(struct kfl__core *core)
+{
+    struct kfl__words words;
+    int fd = -1;
+    int r = kfl__file_open(core->directory, KFL_CATALOG_FILE, false, &fd);
+    if (r != KFL_FILE_MISSING) {
+        kfl__file_close(fd);
+        return 0; /* whatever is wrong with it is told by who uses it */
+    }
+    kfl__error_save(&words);
+    r = kfl__file_open_directory(core->directory, "..", &fd);
+    kfl__error_restore(&words);
+    if (r != 0)
+        return 0;
+    r = kfl__file_sync_directory(fd);
+    kfl__file_close(fd);
+    return r;
+}
+
 int kfl__join_folder(struct kfl__core *core, bool create)
 {
     uint32_t mode = core->settings->file_mode;
@@ -31,6 +54,8 @@ int kfl__join_folder(struct kfl__core *core, bool create)
     }
     if (r == KFL_FILE_MISSING)
         r = kfl__fail(KFL_E_NOT_FOUND, "there is no directory %s", core->path);
+    if (r == 0 && create)
+        r = join_sync_name(core);
     return r < 0 ? r : 0;
 }
 

@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/fault.h"
 #include "store_fixture.h"
 
 START_TEST(a_store_is_made_and_found_again)
@@ -434,12 +436,40 @@ START_TEST(statistics_count)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+/* The first thing a new store does, each time until there is a catalog. */
+START_TEST(the_name_of_a_new_folder_is_durable_before_anything_in_it)
+{
+    char path[600], catalog[620];
+    kfl_store *made = NULL;
+    snprintf(path, sizeof path, "%s/made", temp_dir_path());
+    snprintf(catalog, sizeof catalog, "%s/catalog.mdb", path);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(kfl__fault_arm("file.sync_directory:1=EIO"), 0);
+        FAILS(KFL_E_IO, kfl_store_open(path, NULL, &made));
+        ck_assert_int_eq(kfl__fault_arm(NULL), 0);
+        ck_assert_int_eq(access(path, F_OK), 0);
+        ck_assert_int_ne(access(catalog, F_OK), 0);
+    }
+    OK(kfl_store_open(path, NULL, &made));
+    OK(kfl_store_close(made));
+    ck_assert_int_eq(kfl__fault_arm("file.sync_directory:1=EIO"), 0);
+    OK(kfl_store_open(path, NULL, &made));
+    ck_assert_int_eq(kfl__fault_arm(NULL), 0);
+    OK(kfl_store_close(made));
+}
+END_TEST
+#endif
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("store");
     TCase *tests = tcase_create("store");
     tcase_add_checked_fixture(tests, disk_set_up, disk_tear_down);
     tcase_add_test(tests, a_store_is_made_and_found_again);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(tests, the_name_of_a_new_folder_is_durable_before_anything_in_it);
+#endif
     tcase_add_test(tests, without_create_nothing_is_made);
     tcase_add_test(tests, the_parent_folder_must_exist);
     tcase_add_test(tests, a_file_is_no_store);
