@@ -212,33 +212,35 @@ KFL_UNCHECKED void kfl__partition_unlock(struct kfl__partition *partition)
 
 /* ---- the files this process writes ---- */
 
-/* Keep a file's descriptor until its bytes are durable (R7). */
+/* Keep a file's descriptor until its bytes are durable (R7); those that are by now are let go. */
 static void partition_keep(struct kfl__partition *partition, struct kfl__segment *segment)
 {
     uint64_t durable = load_relaxed(&partition->slot->durable_word);
-    int32_t kept = 0;
-    for (int32_t i = 0; i < partition->kept_count; i++) {
-        struct kfl__segment *older = partition->kept[i];
+    struct kfl__segment **at = &partition->kept;
+    while (*at != NULL) {
+        struct kfl__segment *older = *at;
         if ((int32_t)(kfl__word_ordinal(durable) - (uint32_t)older->id) > 0) {
+            *at = older->kept_next;
+            partition->kept_count--;
             kfl__segment_close_descriptor(older);
             kfl__segment_release(older);
         } else {
-            partition->kept[kept++] = older;
+            at = &older->kept_next;
         }
     }
-    partition->kept_count = kept;
-    if (partition->kept_count == partition->kept_room) {
-        int32_t room = partition->kept_room == 0 ? 4 : partition->kept_room * 2;
-        struct kfl__segment **grown = kfl__realloc(partition->kept, (size_t)room * sizeof *grown);
-        if (grown == NULL) {
-            /* Without room the descriptor goes with the segment; whoever syncs opens the file. */
-            kfl__segment_release(segment);
-            return;
-        }
-        partition->kept = grown;
-        partition->kept_room = room;
+    segment->kept_next = NULL;
+    *at = segment;
+    partition->kept_count++;
+}
+
+static void partition_drop_kept(struct kfl__partition *partition)
+{
+    while (partition->kept != NULL) {
+        struct kfl__segment *oldest = partition->kept;
+        partition->kept = oldest->kept_next;
+        kfl__segment_release(oldest);
     }
-    partition->kept[partition->kept_count++] = segment;
+    partition->kept_count = 0;
 }
 
 /* Holding the append lock: `segment` (a share goes over) is what this process writes from now on. */
@@ -260,9 +262,7 @@ KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
         writing = partition->writing;
         next = partition->writing_next;
         partition->writing = partition->writing_next = NULL;
-        for (int32_t i = 0; i < partition->kept_count; i++)
-            kfl__segment_release(partition->kept[i]);
-        partition->kept_count = 0;
+        partition_drop_kept(partition);
     }
     kfl__partition_unlock(partition);
     int r = durable ? kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC) : KFL_LOCK_BUSY;
@@ -771,9 +771,7 @@ void kfl__partition_destroy(struct kfl__partition *partition)
     kfl__view_release(partition->view);
     kfl__segment_release(partition->writing);
     kfl__segment_release(partition->writing_next);
-    for (int32_t i = 0; i < partition->kept_count; i++)
-        kfl__segment_release(partition->kept[i]);
-    kfl__free(partition->kept);
+    partition_drop_kept(partition);
     kfl__segment_release(partition->syncing);
     kfl__mutex_destroy(&partition->view_lock);
     kfl__free(partition);

@@ -33,8 +33,8 @@ struct kfl__partition {
     /* guarded by append (the slot's, so by one thread of one process at a time) */
     struct kfl__segment *writing;      /* the file this process appends to; may be one that others have left behind */
     struct kfl__segment *writing_next; /* the prepared one behind it */
-    struct kfl__segment **kept;        /* left behind, their descriptors kept until durable (R7) */
-    int32_t kept_count, kept_room;
+    struct kfl__segment *kept;         /* left behind, the oldest first, their descriptors kept until durable (R7) */
+    int32_t kept_count;
 
     /* of the helper's rounds: how long nothing was appended */
     int64_t rest_offset;

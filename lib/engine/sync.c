@@ -81,8 +81,10 @@ static int sync_gather(struct kfl__partition *partition, struct sync_means *mean
             return r;
         int32_t count = partition->kept_count + 1;
         uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
+        struct kfl__segment *kept = partition->kept;
         for (int32_t i = 0; count <= means->own_room && i < count; i++) {
-            struct kfl__segment *segment = i < count - 1 ? partition->kept[i] : partition->writing;
+            struct kfl__segment *segment = kept != NULL ? kept : partition->writing;
+            kept = kept != NULL ? kept->kept_next : NULL;
             if (segment != NULL && atomic_load(&segment->fd) >= 0 && (int32_t)((uint32_t)segment->id - from) >= 0) {
                 kfl__segment_acquire(segment);
                 means->own[means->own_count++] = segment;

@@ -37,6 +37,7 @@ struct kfl__segment {
     _Atomic uint64_t asked_to;       /* and were asked for up to this one */
     _Atomic uint64_t look_at;        /* an append behind this place looks whether more pages are to be asked for */
     /* guarded by append */
+    struct kfl__segment *kept_next; /* in its partition's list of files left behind */
     bool next_asked; /* the file behind this one was asked for */
     _Atomic uint32_t offsets_count;  /* entries known to be there; 0: not counted yet */
     _Atomic uint64_t *readable;      /* a bit for each window of 64 KiB whose pages are known to answer */

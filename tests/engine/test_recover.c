@@ -346,8 +346,8 @@ START_TEST(a_sync_that_could_not_begin_is_tried_again)
     kill_store();
     open_store(NULL);
     core_append_run(partition, 60, 120, 3000);
-    for (int32_t i = 0; i < partition->kept_count; i++)
-        kfl__segment_close_descriptor(partition->kept[i]);
+    for (struct kfl__segment *kept = partition->kept; kept != NULL; kept = kept->kept_next)
+        kfl__segment_close_descriptor(kept);
     assert_ok(kfl__fault_arm("file.open:*=EMFILE"));
     assert_code(kfl__sync_wait(partition, 120, -1), KFL_E_IO);
     assert_ok(kfl__fault_arm(NULL));
