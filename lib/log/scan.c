@@ -18,6 +18,9 @@
 
 #define SCAN_WINDOW (UINT64_C(1) << 20)
 #define SCAN_PAGE 4096u
+/* As in log/walk, with more time: this is for those who look closely. */
+#define SCAN_PATIENCE 256
+#define SCAN_SMALL 4096
 
 static int scan_check_header(struct kfl__scan *scan, const char *name)
 {
@@ -215,6 +218,7 @@ int kfl__scan_search(struct kfl__scan *scan, struct kfl__batch_header *out_heade
     const uint8_t *bytes;
     const char *what = scan->what;
     uint64_t at = scan->place + KFL_BATCH_ALIGNMENT;
+    uint64_t patience = scan->limit > at ? (scan->limit - at) * SCAN_PATIENCE : 0;
     for (; at < scan->limit && scan->limit - at >= sizeof header; at += KFL_BATCH_ALIGNMENT) {
         int r = scan_load(scan, at, sizeof header, &bytes);
         if (r < 0)
@@ -223,6 +227,9 @@ int kfl__scan_search(struct kfl__scan *scan, struct kfl__batch_header *out_heade
         if (kfl__batch_peek(bytes, 0, scan->limit - at, &header) != 0 ||
             !scan_follows(scan, &header))
             continue;
+        if (header.size > patience && header.size > SCAN_SMALL)
+            continue;
+        patience -= header.size < patience ? header.size : patience;
         r = scan_verify(scan, at, &header, &bytes);
         if (r < 0)
             return r;

@@ -90,11 +90,36 @@ static bool walk_plausible(const uint8_t *bytes, uint64_t room, int64_t least_of
            header.base_offset >= least_offset;
 }
 
+/*
+ * What a caller once wrote as a value may look like one large batch after the other, each of which has to be hashed to be
+ * refused. A search hashes in vain for so many bytes for each one that it may pass; from then on only small ones, and
+ * those that a signpost names.
+ */
+#define WALK_PATIENCE 16
+#define WALK_SMALL 512
+
+static bool walk_is_posted(const struct kfl__segment *segment, uint64_t place)
+{
+    uint32_t low = 0, high = segment->offsets.bytes == NULL ? 0 : kfl__index_offsets_capacity(&segment->offsets);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        uint64_t at = kfl__index_place(&segment->offsets, middle);
+        if (at == place)
+            return true;
+        if (at != 0 && at < place)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
 int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit, int64_t least_offset,
                      struct kfl__batch_header *out_header, uint64_t *out_place)
 {
     const uint64_t step = UINT64_C(65536);
     uint64_t at = kfl__align_up(from, KFL_BATCH_ALIGNMENT);
+    uint64_t patience = limit > at ? (limit - at) * WALK_PATIENCE : 0;
     while (at + sizeof *out_header <= limit) {
         uint64_t bad_from, bad_to;
         uint64_t upto = (at / step + 1) * step < limit ? (at / step + 1) * step : limit;
@@ -109,6 +134,10 @@ int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit
             if (kfl__load32(segment->bytes + at + 8) == 0 ||
                 !walk_plausible(segment->bytes + at, limit - at, least_offset))
                 continue;
+            uint64_t size = kfl__load32(segment->bytes + at + 8);
+            if (size > patience && size > WALK_SMALL && !walk_is_posted(segment, at))
+                continue;
+            patience -= size < patience ? size : patience;
             r = walk_verify(segment, at, limit, out_header);
             if (r < 0)
                 return r;

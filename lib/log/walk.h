@@ -33,6 +33,8 @@ int kfl__walk_step(struct kfl__walk *walk, struct kfl__batch_header *out_header)
 /*
  * Look behind `from` for the next place where a batch of this segment verifies and does not begin below
  * `least_offset`. 1 and its header and place, 0 when there is none up to `limit`. Unreadable pages are passed over.
+ * Takes time in proportion to what is passed, whatever stands there: among very many bytes that look like batches and
+ * are none, a large one that no signpost names may be passed over too.
  */
 int kfl__walk_search(struct kfl__segment *segment, uint64_t from, uint64_t limit, int64_t least_offset,
                      struct kfl__batch_header *out_header, uint64_t *out_place);

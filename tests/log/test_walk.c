@@ -119,6 +119,42 @@ START_TEST(a_search_finds_the_next_batch_and_the_mark)
 }
 END_TEST
 
+/* Hashing each of them to its end would take minutes: the time limit of the test is the assertion. */
+START_TEST(a_search_among_what_only_looks_like_batches_ends)
+{
+    struct kfl__batch_header header, fake = {.record_count = 1, .unpacked_size = 4096, .flags = 3};
+    uint64_t found, large;
+    kfl__segment_release(segment);
+    plan.segment_id = 6;
+    plan.size = 16 << 20;
+    assert_ok(kfl__segment_create(directory, &plan, true, &segment));
+    for (; place < plan.size - 8192; place += sizeof fake) {
+        fake.base_offset = (int64_t)place;
+        fake.size = (uint32_t)(plan.size - place);
+        memcpy(kfl__segment_lay(segment, place), &fake, sizeof fake);
+    }
+    large = place;
+    lay_batch(INT64_C(1) << 40, 16, 1, -1);
+    lay_batch((INT64_C(1) << 40) + 16, 16, 1, -1);
+    /* Small ones are found always, and a large one (432 bytes are none) that a signpost names. */
+    ck_assert_int_eq(kfl__walk_search(segment, KFL_SEGMENT_FIRST_PLACE, segment->size, 0, &header, &found), 1);
+    ck_assert_uint_eq(found, large);
+    uint8_t *bytes = kfl__segment_lay(segment, large);
+    struct kfl__batch_facts facts = {.base_offset = 7,
+                                     .record_count = 1,
+                                     .payload_size = 4000,
+                                     .unpacked_size = 4000,
+                                     .writer_epoch = 1,
+                                     .durable_offset = -1,
+                                     .payload_hash = kfl__hash64(bytes + sizeof header, 4000)};
+    kfl__batch_seal(bytes, &facts, large, plan.seed);
+    kfl__index_note(&segment->offsets, 0, large);
+    ck_assert_int_eq(kfl__walk_search(segment, KFL_SEGMENT_FIRST_PLACE, segment->size, 0, &header, &found), 1);
+    ck_assert_uint_eq(found, large);
+    ck_assert_uint_eq(header.size, sizeof header + 4000);
+}
+END_TEST
+
 START_TEST(any_byte_but_zero_is_something)
 {
     ck_assert(kfl__walk_last(segment, KFL_SEGMENT_FIRST_PLACE, segment->size) == KFL_SEGMENT_FIRST_PLACE);
@@ -160,12 +196,14 @@ Suite *kfl_suite(void)
     Suite *suite = suite_create("log/walk");
     TCase *walks = tcase_create("walks");
     tcase_add_checked_fixture(walks, set_up_segment, tear_down_segment);
+    tcase_set_timeout(walks, 30);
     tcase_add_test(walks, a_walk_counts_what_it_passes);
     tcase_add_test(walks, a_batch_of_an_earlier_epoch_ends_the_walk);
     tcase_add_test(walks, an_offset_that_falls_ends_the_walk);
     tcase_add_test(walks, a_walk_ends_at_its_limit);
     tcase_add_test(walks, each_byte_of_a_batch_matters);
     tcase_add_test(walks, a_search_finds_the_next_batch_and_the_mark);
+    tcase_add_test(walks, a_search_among_what_only_looks_like_batches_ends);
     tcase_add_test(walks, any_byte_but_zero_is_something);
     tcase_add_test(walks, a_walk_into_a_cut_file_ends_and_does_not_die);
     suite_add_tcase(suite, walks);
