@@ -76,7 +76,8 @@ static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned
            (kfl__records_bytes(records) < consumer->settings->fetch_max_bytes || kfl_records_count(records) == 0)) {
         int r = kfl__cursor_batch(cursor);
         if (KFL_LIKELY(r == KFL_CURSOR_BATCH)) {
-            r = kfl__records_take(records, cursor, assigned->topic->name, assigned->partition->number);
+            r = kfl__records_take(records, cursor, consumer->settings->fetch_max_bytes, assigned->topic->name,
+                                  assigned->partition->number);
             if (KFL_LIKELY(r >= 0))
                 continue;
             return r == KFL_E_CORRUPT ? poll_bad_batch(consumer, assigned) : r;

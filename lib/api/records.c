@@ -17,7 +17,10 @@
 #include "base/memory.h"
 #include "engine/topics.h"
 #include "format/codec.h"
-#include "format/record.h"
+#include "format/plain.h"
+
+/* Larger batches would drive each other out of the processor's cache. */
+#define RECORDS_AHEAD_MAX (UINT32_C(1) << 20)
 
 struct kfl__records_pool {
     struct kfl__count count;
@@ -230,7 +233,7 @@ static int records_unpack(kfl_records *records, const uint8_t *batch, const stru
 
 /* Rows from one batch, from `offset` on, while there is room. *out_all: nothing of the batch is left. */
 static int records_decode(kfl_records *records, const uint8_t *batch, const struct kfl__batch_header *header, int64_t offset,
-                          const char *topic, int32_t partition, bool *out_all)
+                          const kfl_record *like, bool *out_all)
 {
     struct kfl__batch_cursor cursor;
     const uint8_t *bytes;
@@ -239,83 +242,88 @@ static int records_decode(kfl_records *records, const uint8_t *batch, const stru
     int r = records_unpack(records, batch, header, &bytes, &size);
     if (r < 0)
         return r;
+    uint64_t ahead = bytes == batch + sizeof *header && header->size <= RECORDS_AHEAD_MAX ? header->size : 0;
     kfl__batch_cursor_init(&cursor, header, bytes, size);
-    *out_all = false;
-    while (records->count < records->limit) {
+    kfl__plain_pass(&cursor, offset);
+    do {
         kfl_record *row = &records->rows[records->count];
-        const uint8_t *from = cursor.at;
+        if (cursor.next_offset >= offset)
+            records->count += kfl__plain_take(&cursor, like, records->limit - records->count, ahead, row);
+        if (records->count == records->limit && cursor.left > 0)
+            break;
+        /* Another kind of record, or none: then this tells whether all bytes were theirs. */
+        row = &records->rows[records->count];
         r = kfl__batch_next(&cursor, row);
-        /* Records are mostly of one size: the head of one to come, which the hash of the batch has left far behind. */
-        __builtin_prefetch(from + (cursor.at - from) * 6);
-        if (r <= 0) {
-            *out_all = true;
-            break;
+        if (r > 0 && row->offset >= offset) {
+            row->topic = like->topic;
+            row->partition = like->partition;
+            row->reserved = 0;
+            records->count++;
         }
-        if (row->offset < offset)
-            continue;
-        row->topic = topic;
-        row->partition = partition;
-        row->timestamp_type = (header->flags & KFL_BATCH_FLAG_APPEND_TIME) != 0;
-        row->reserved = 0;
-        records->count++;
-        if (cursor.left == 0) {
-            *out_all = true;
-            break;
-        }
-    }
+    } while (r > 0);
     if (r < 0) {
         records->count = before;
         return r;
     }
+    *out_all = cursor.left == 0;
     return records->count - before;
 }
 
-/* A batch of one plain record, which is what unbatched sends leave: no stepping. KFL_E_CORRUPT without text. */
-static int records_decode_one(kfl_records *records, const uint8_t *batch, const struct kfl__batch_header *header,
-                              const char *topic, int32_t partition)
+/* The batches of one plain record behind the cursor, as far as their pages were asked for. */
+static void records_take_run(kfl_records *records, struct kfl__cursor *cursor, const kfl_record *like, int64_t bytes_max)
 {
-    kfl_record *row = &records->rows[records->count];
-    const uint8_t *end = batch + header->size;
-    if (kfl__record_decode(batch + sizeof *header, end, header->base_offset, header->max_timestamp_ms, row) != end ||
-        row->offset != header->base_offset)
-        return KFL_E_CORRUPT;
-    row->topic = topic;
-    row->partition = partition;
-    row->timestamp_type = (header->flags & KFL_BATCH_FLAG_APPEND_TIME) != 0;
-    row->reserved = 0;
-    records->count++;
-    return 1;
+    uint64_t until = cursor->touched < cursor->limit ? cursor->touched : cursor->limit;
+    struct kfl__plain_run run = {
+        .segment = cursor->segment->bytes,
+        .limit = until,
+        .seed = cursor->segment->seed,
+        .place = cursor->place,
+        .offset = cursor->offset,
+    };
+    if (records->bytes >= bytes_max || run.place >= until)
+        return;
+    if (until - run.place > (uint64_t)(bytes_max - records->bytes))
+        until = run.place + (uint64_t)(bytes_max - records->bytes);
+    records->count += kfl__plain_take_run(&run, until, like, records->limit - records->count,
+                                          &records->rows[records->count]);
+    records->bytes += (int64_t)(run.place - cursor->place);
+    cursor->place = run.place;
+    cursor->offset = run.offset;
 }
 
-int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition)
+int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, int64_t bytes_max, const char *topic,
+                      int32_t partition)
 {
-    bool all = true;
+    bool all;
     const struct kfl__batch_header *header = &cursor->header;
-    const char *name = records_name(records, topic, cursor->partition->topic->id);
-    int r = name == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
+    int32_t before = records->count;
+    const kfl_record like = {
+        .topic = records_name(records, topic, cursor->partition->topic->id),
+        .partition = partition,
+    };
+    int r = like.topic == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
+    if (r == 0)
+        r = records_decode(records, cursor->segment->bytes + cursor->place, header, cursor->offset, &like, &all);
     if (r < 0)
         return r;
-    if (header->record_count == 1 && (header->flags & KFL_BATCH_FLAG_CODEC) == 0 && records->count < records->limit)
-        r = records_decode_one(records, cursor->segment->bytes + cursor->place, header, name, partition);
-    else
-        r = records_decode(records, cursor->segment->bytes + cursor->place, &cursor->header, cursor->offset, name, partition, &all);
-    if (r < 0)
-        return r;
-    records->bytes += cursor->header.size;
-    if (all)
-        kfl__cursor_pass(cursor);
-    else
+    records->bytes += header->size;
+    if (!all) {
         cursor->offset = records->rows[records->count - 1].offset + 1;
-    return r;
+        return r;
+    }
+    kfl__cursor_pass(cursor);
+    if (header->record_count == 1)
+        records_take_run(records, cursor, &like, bytes_max);
+    return records->count - before;
 }
 
 int kfl__records_take_batch(kfl_records *records, struct kfl__segment *segment, const uint8_t *batch,
                             const struct kfl__batch_header *header, const char *topic, int32_t partition)
 {
     bool all;
-    const char *name = records_name(records, topic, 0);
-    int r = name == NULL ? records_nomem() : records_keep_segment(records, segment);
-    return r < 0 ? r : records_decode(records, batch, header, 0, name, partition, &all);
+    const kfl_record like = {.topic = records_name(records, topic, 0), .partition = partition};
+    int r = like.topic == NULL ? records_nomem() : records_keep_segment(records, segment);
+    return r < 0 ? r : records_decode(records, batch, header, 0, &like, &all);
 }
 
 uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic)

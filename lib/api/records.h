@@ -18,11 +18,13 @@ void kfl__records_pool_release(struct kfl__records_pool *pool); /* takes NULL */
 int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl_records **out_records);
 
 /*
- * Take records of the batch that the cursor stands at (KFL_CURSOR_BATCH), from its offset on, as far as there is room. Moves the cursor: behind the batch when all
- * of it was taken. Keeps a share of the segment. Returns how many were taken, KFL_E_NOMEM, or KFL_E_CORRUPT (no text: the batch verifies, but what it
- * holds is no record, or does not unpack).
+ * Take records of the batch that the cursor stands at (KFL_CURSOR_BATCH), from its offset on, as far as there is room.
+ * Moves the cursor: behind the batch when all of it was taken. A batch of one record is followed by more of its kind,
+ * until `bytes_max` bytes of log are taken. Keeps a share of the segment. Returns how many were taken, KFL_E_NOMEM,
+ * or KFL_E_CORRUPT (no text: the batch verifies, but what it holds is no record, or does not unpack).
  */
-int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition);
+int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, int64_t bytes_max, const char *topic,
+                      int32_t partition);
 
 /* Of the topic that a record's `topic` names: 0 where it was read outside of a store. */
 uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic);

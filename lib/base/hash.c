@@ -48,6 +48,11 @@ uint64_t kfl__hash64_seeded(const void *bytes, size_t size, uint64_t seed)
                             : hash_tidied(hash_many_seeded(bytes, size, seed));
 }
 
+__attribute__((flatten)) uint64_t kfl__hash64_of_56(const void *bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, 56, seed);
+}
+
 struct kfl__digest kfl__digest128(const void *bytes, size_t size)
 {
     XXH128_hash_t digest = XXH3_128bits(bytes, size);

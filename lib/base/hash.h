@@ -9,6 +9,8 @@
 /* XXH3 64 bits. Same bytes, same seed, same number on every machine, for ever: it is on disk. */
 uint64_t kfl__hash64(const void *bytes, size_t size);
 uint64_t kfl__hash64_seeded(const void *bytes, size_t size, uint64_t seed);
+/* The latter of 56 bytes, which is what a batch's hash covers: with the size known, half the work. */
+uint64_t kfl__hash64_of_56(const void *bytes, uint64_t seed);
 
 /* XXH3 128 bits: may only suggest that two keys are one. */
 struct kfl__digest {

@@ -2,7 +2,7 @@
 /*
  * The 48 bytes before each payload, and the 512 at the head of a segment.
  *
- * What a hash covers is written here and nowhere else. A batch's hash covers its place and is
+ * What a hash covers is written here, and once more in format/plain, for speed. A batch's hash covers its place and is
  * seeded by its segment, so bytes that were valid elsewhere, or in another file, never verify; it
  * covers the payload by the payload's own hash, which can be had before the place is known.
  */
@@ -30,7 +30,7 @@ _Static_assert(offsetof(struct kfl__batch_header, hash) == 0,
 static inline uint64_t batch_hash(struct batch_hashed *hashed, uint64_t place, uint64_t seed)
 {
     hashed->header.hash = place;
-    return kfl__hash64_seeded(hashed, sizeof *hashed, seed);
+    return kfl__hash64_of_56(hashed, seed);
 }
 
 static inline bool batch_codec_is_known(unsigned codec)
@@ -100,7 +100,7 @@ void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t pl
         facts->payload_hash,
     }};
     assert(batch_shape(&sealed.hashed.header) == 0);
-    uint64_t hash = kfl__hash64_seeded(sealed.words, sizeof sealed, seed);
+    uint64_t hash = kfl__hash64_of_56(sealed.words, seed);
     kfl__store64(to, hash);
     for (size_t i = 1; i < 6; i++)
         kfl__store64((uint8_t *)to + 8 * i, sealed.words[i]);
