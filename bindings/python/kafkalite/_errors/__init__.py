@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The classes behind kafkalite.errors: by kind, a file each."""

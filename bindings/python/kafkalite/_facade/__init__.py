@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the kafka-python drop-in's clients share."""

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: MIT
+"""The shared library: found, loaded, called. It alone and _abi.py know ctypes.
+
+A function whose C result is a code raises the error of that code. Out-parameters are filled through new(), number()
+and their like, so that no other file handles a pointer.
+
+A handle is a pointer that closes itself when the last one who holds it lets go. A call holds its
+arguments until it returns, so a handle that one thread closes stays alive for the call that another
+thread is still in.
+"""
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
+
+from ._abi import CODE, FUNCTIONS, I64, SIZE, STRUCTURES, Header, PartitionOffset
+from ._errors.base import KafkaError
+from ._errors.store import make
+
+VERSION = "0.1.0"
+FORKED = -1017
+
+
+def _candidates() -> Iterator[str]:
+    """Where the library may be, likeliest first."""
+    told = os.environ.get("KAFKALITE_LIBRARY")
+    if told:
+        yield told
+        return
+    yield os.path.join(os.path.dirname(os.path.abspath(__file__)), "libkafkalite.so.0")
+    yield "libkafkalite.so.0"
+    from ctypes.util import find_library  # slow to import, and seldom needed
+
+    found = find_library("kafkalite")
+    if found:
+        yield found
+
+
+def _load() -> ctypes.CDLL:
+    tried: List[str] = []
+    for path in _candidates():
+        if os.sep in path and not os.path.exists(path):
+            tried.append(f"{path}: no such file")
+            continue
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            tried.append(f"{path}: {error}")
+            continue
+        _check_version(path, library)
+        return library
+    raise ImportError(
+        "kafkalite: libkafkalite.so.0 was not found. Tried:\n  "
+        + "\n  ".join(tried)
+        + "\nInstall the library, or name the file in KAFKALITE_LIBRARY."
+    )
+
+
+def _check_version(path: str, library: ctypes.CDLL) -> None:
+    """Until 1.0 a minor version is a break too."""
+    try:
+        number = library["kfl_version"]()
+    except AttributeError:
+        raise ImportError(f"kafkalite: {path} is another library: it has no kfl_version") from None
+    theirs = f"{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    if theirs.split(".")[:2] != VERSION.split(".")[:2]:
+        raise ImportError(
+            f"kafkalite: the package is {VERSION}, the library {path} is {theirs}:"
+            " install the same version of both"
+        )
+
+
+_library = _load()
+
+
+def last_error(code: int) -> KafkaError:
+    """The error of a code that this thread's last call has answered."""
+    text = lib.last_error() if lib.last_error_code() == code else b""
+    path, topic = lib.last_error_path(), lib.last_error_topic()
+    partition, offset = lib.last_error_partition(), lib.last_error_offset()
+    return make(
+        code,
+        lib.error_name(code).decode(),
+        (text or lib.error_text(code)).decode(errors="replace"),
+        os.fsdecode(path) if path else None,
+        topic.decode() if topic else None,
+        partition if topic and partition >= 0 else None,
+        offset if offset >= 0 and (topic or code == -1008) else None,
+        lib.last_error_errno(),
+    )
+
+
+def _check(result: int, function: Any, arguments: Any) -> int:
+    if result < 0:
+        raise last_error(result)
+    return result
+
+
+class _Library:
+    """The functions by name, without their kfl_."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = declare(name)
+        if FUNCTIONS[name][0] == CODE:
+            function.errcheck = _check
+        setattr(self, name, function)
+        return function
+
+
+def declare(name: str) -> Any:
+    """A function that answers its code as it is: for who deals with it, or calls often."""
+    try:
+        function = _library["kfl_" + name]
+    except AttributeError:
+        raise ImportError(
+            f"kafkalite: {_library._name} has no kfl_{name}: it is not of version {VERSION}"
+        ) from None
+    result, *parameters = FUNCTIONS[name]
+    function.restype = ctypes.c_int if result == CODE else result
+    function.argtypes = parameters
+    return function
+
+
+def declare_quick(name: str) -> Any:
+    """The same without declared parameters: half the time, for who passes only what is right.
+
+    bytes then go as a pointer to them, and an int as 32 bits: all that is wider must be of its
+    ctypes type, see sizes.
+    """
+    function = _library["kfl_" + name]
+    function.restype = ctypes.c_int
+    return function
+
+
+class _Sizes(Dict[int, SIZE]):
+    """size_t by number, made once as long as they are not too many."""
+
+    def __missing__(self, number: int) -> SIZE:
+        value = SIZE(number)
+        if len(self) < 4096:
+            self[number] = value
+        return value
+
+
+sizes = _Sizes()
+NO_HEADERS = SIZE(0)
+NOW = I64(-1)
+
+
+lib: Any = _Library()
+
+
+class Handle(ctypes.c_void_p):
+    """A pointer that closes itself when nobody holds it any more.
+
+    closed, when somebody has put a list there, gets the error that the close met, if any.
+    """
+
+    closer: Callable[["Handle"], Optional[int]]
+    closed: Optional[List[KafkaError]] = None
+
+    def __del__(self) -> None:
+        if self.value:
+            result = self.closer()
+            if result is not None and result < 0 and self.closed is not None:
+                self.closed.append(last_error(result))
+            self.value = None
+
+
+def _handle(name: str, close: str) -> Type[Handle]:
+    function = declare(close)
+    # Bound to the class and looked up nowhere else: it runs while an interpreter ends, too.
+    return type(name, (Handle,), {"closer": lambda self, close=function: close(self)})
+
+
+StoreHandle = _handle("StoreHandle", "store_close")
+ProducerHandle = _handle("ProducerHandle", "producer_close")
+ConsumerHandle = _handle("ConsumerHandle", "consumer_close")
+ConfigHandle = _handle("ConfigHandle", "config_destroy")
+RecordsHandle = _handle("RecordsHandle", "records_release")
+EventHandle = _handle("EventHandle", "event_release")
+NamesHandle = _handle("NamesHandle", "names_release")
+OffsetsHandle = _handle("OffsetsHandle", "offsets_release")
+SegmentsHandle = _handle("SegmentsHandle", "segments_release")
+FindingsHandle = _handle("FindingsHandle", "findings_release")
+HistoryHandle = _handle("HistoryHandle", "history_release")
+GroupHandle = _handle("GroupHandle", "group_release" if hasattr(_library, "kfl_group_release") else "stats_close")  # XXX
+StatsHandle = _handle("StatsHandle", "stats_close")
+
+H = TypeVar("H", bound=Handle)
+
+
+def new(kind: Type[H], function: Any, *arguments: Any) -> H:
+    """What a function hands out through its last parameter, a pointer to a handle."""
+    handle = kind()
+    function(*arguments, ctypes.byref(handle))
+    return handle
+
+
+def number(function: Any, *arguments: Any) -> int:
+    """What a function hands out through its last parameter, an int64_t."""
+    out = I64()
+    function(*arguments, ctypes.byref(out))
+    return out.value
+
+
+def two_numbers(function: Any, *arguments: Any) -> Optional[Tuple[int, int]]:
+    """The same for two, from a function that answers 0 when there is nothing."""
+    first, second = I64(), I64()
+    if function(*arguments, ctypes.byref(first), ctypes.byref(second)) == 0:
+        return None
+    return first.value, second.value
+
+
+def cell() -> Tuple[I64, Any]:
+    """An int64_t for many calls, and the argument that makes a function write it."""
+    value = I64()
+    return value, ctypes.byref(value)
+
+
+def reference(handle: Handle) -> Any:
+    return ctypes.byref(handle)
+
+
+def fields(kind: Type[ctypes.Structure], address: int) -> Tuple[Any, ...]:
+    """The fields of a structure of the library, copied; text as str."""
+    row = kind.from_address(address)
+    values = (getattr(row, name) for name, *_ in kind._fields_)
+    return tuple(v.decode(errors="surrogateescape") if isinstance(v, bytes) else v for v in values)
+
+
+def headers_of(headers: Sequence[Tuple[str, Optional[bytes]]]) -> Any:
+    """An array of kfl_header, which keeps the bytes that it points to."""
+    return (Header * len(headers))(
+        *[(k.encode(), v, 0 if v is None else len(v)) for k, v in headers]
+    )
+
+
+def offsets_array(places: Sequence[Tuple[str, int, int, Optional[bytes]]]) -> Any:
+    """An array of kfl_partition_offset from (topic, partition, offset, metadata)."""
+    array = (PartitionOffset * len(places))()
+    kept = []
+    for row, (topic, partition, offset, metadata) in zip(array, places):
+        row.topic = topic.encode()
+        row.partition = partition
+        row.offset = offset
+        if metadata is not None:
+            block = ctypes.create_string_buffer(metadata, max(len(metadata), 1))
+            kept.append(block)
+            row.metadata = ctypes.addressof(block)
+            row.metadata_size = len(metadata)
+    array.kept = kept
+    return array
+
+
+def offsets_of(handle: Handle) -> List[Tuple[str, int, int, Optional[bytes]]]:
+    """(topic, partition, offset, metadata) of each row that the library lists."""
+    rows = []
+    for index in range(lib.offsets_count(handle)):
+        row = PartitionOffset.from_address(lib.offsets_get(handle, index))
+        metadata = ctypes.string_at(row.metadata, row.metadata_size) if row.metadata else None
+        rows.append((row.topic.decode(), row.partition, row.offset, metadata))
+    return rows
+
+
+# All memory that this process can see. Slices of it are copies (bytes) or views of what lies there.
+_Memory = ctypes.c_char * (1 << 62)
+
+
+def view_of(address: int, size: int, owner: Any = None) -> memoryview:
+    """A read-only view of memory; owner stays as long as any view that derives from it."""
+    memory = _Memory.from_address(0)
+    memory.owner = owner  # type: ignore[attr-defined]
+    return memoryview(memory)[address : address + size].cast("B").toreadonly()
+
+
+def memory_of(owner: Any) -> memoryview:
+    """A view of everything, to cut views from that keep owner alive."""
+    memory = _Memory.from_address(0)
+    memory.owner = owner  # type: ignore[attr-defined]
+    return memoryview(memory).cast("B").toreadonly()
+
+
+_pack = declare("records_pack")
+
+
+def packed(records: Handle, count: int) -> Tuple[bytes, bytes]:
+    """The rows of kfl_packed_row and their bytes.
+
+    The library fills both before anybody else sees them; not below two bytes, since Python shares
+    objects that short.
+    """
+    size = SIZE()
+    out_size = ctypes.byref(size)
+    _check(_pack(records, None, None, 0, out_size), None, None)
+    rows = bytes(40 * count)
+    block = bytes(max(size.value, 16))
+    _check(_pack(records, rows, block, len(block), out_size), None, None)
+    return rows, block if len(block) == size.value else block[: size.value]
+
+
+def _record_words(records: Handle, count: int, kind: str) -> Tuple[memoryview, int]:
+    """The rows of kfl_record as numbers of one kind, and how many of them a row is."""
+    stride = lib.records_stride(records)
+    words = view_of(lib.records_get(records, 0), count * stride).cast(kind)
+    return words, stride // words.itemsize
+
+
+def places(records: Handle, count: int) -> Tuple[List[str], List[int], List[int], List[int]]:
+    """Topics, partitions, offsets and timestamps."""
+    wide, stride = _record_words(records, count, "Q")
+    addresses = wide[0::stride].tolist()
+    names = {address: ctypes.string_at(address).decode() for address in set(addresses)}
+    narrow, half = _record_words(records, count, "i")
+    signed, _ = _record_words(records, count, "q")
+    return (
+        [names[address] for address in addresses],
+        narrow[2::half].tolist(),
+        signed[2::stride].tolist(),
+        signed[3::stride].tolist(),
+    )
+
+
+def record_rows(records: Handle, count: int) -> List[Tuple[int, int, int, int, int, int]]:
+    """(key, size, value, size, headers, size) of each record: where they lie, 0 when missing."""
+    words, stride = _record_words(records, count, "Q")
+    return list(zip(*(words[n::stride].tolist() for n in range(4, 10))))
+
+
+def timestamp_types(records: Handle, count: int) -> List[int]:
+    """0 for the producer's time, 1 for that of the append."""
+    words, stride = _record_words(records, count, "i")
+    return words[3::stride].tolist()
+
+
+def names_of(handle: Any) -> List[str]:
+    return [lib.names_get(handle, n).decode() for n in range(lib.names_count(handle))]
+
+
+class _Plain:
+    """The same functions for who deals with the code: nothing is raised."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = declare(name)
+        setattr(self, name, function)
+        return function
+
+
+plain: Any = _Plain()
+
+
+def close(owner: Any) -> None:
+    """Let go of owner._handle, and raise what the close met.
+
+    A call of another thread that is still in it keeps it open until it returns. What a child has
+    from before fork() is its parent's: there is nothing to be closed.
+    """
+    met: List[KafkaError] = []
+    handle, owner._handle = owner._handle, None
+    if handle is not None:
+        handle.closed = met
+        del handle
+    if met and met[0].code != FORKED:
+        raise met[0]
+
+
+def rows_of(handle: Handle, noun: str, struct: str) -> List[Tuple[Any, ...]]:
+    """All rows of a list of the library: kfl_<noun>_count() and kfl_<noun>_get()."""
+    get, kind = getattr(lib, noun + "_get"), STRUCTURES[struct]
+    count = getattr(lib, noun + "_count")(handle)
+    return [fields(kind, get(handle, index)) for index in range(count)]
+
+
+def stats_of(handle: Handle) -> Iterator[Tuple[str, str, int, int]]:
+    """(name, topic, partition, value) of each."""
+    name, topic, partition, value = ctypes.c_char_p(), ctypes.c_char_p(), ctypes.c_int32(), I64()
+    out = [ctypes.byref(cell) for cell in (name, topic, partition, value)]
+    while lib.stats_next(handle, *out):
+        yield (name.value or b"").decode(), (topic.value or b"").decode(), partition.value, value.value
+
+
+def strings(texts: Sequence[bytes]) -> Any:
+    return (ctypes.c_char_p * len(texts))(*texts)
+
+
+def members_array(rows: Sequence[Tuple[str, str, int]]) -> Any:
+    """An array of kfl_member_partition from (member, topic, partition)."""
+    kind = STRUCTURES["kfl_member_partition"]
+    return (kind * len(rows))(*[(member.encode(), topic.encode(), n, 0) for member, topic, n in rows])
+
+
+def member_of(consumer: Handle) -> Tuple[str, int]:
+    member, generation = ctypes.c_char_p(), ctypes.c_int32()
+    lib.consumer_member(consumer, ctypes.byref(member), ctypes.byref(generation))
+    return (member.value or b"").decode(), generation.value
+
+
+def error_of(code: int, text: str) -> KafkaError:
+    """An error that was told by other means than a result."""
+    return make(code, lib.error_name(code).decode(), text or lib.error_text(code).decode())

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""Sending: one record a call, on condition, or many by one call."""
+from __future__ import annotations
+
+from array import array
+from functools import partial
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from .. import _ffi
+from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
+from . import handles, waiting
+from .records import pack_headers
+
+BytesLike = Union[bytes, bytearray, memoryview]
+HeaderList = Sequence[Tuple[str, Optional[bytes]]]
+
+ANY = -1
+NOW = -1
+PENDING = -3
+
+
+class Offset(NamedTuple):
+    """Where a record went. The offset is None while it waits for others (linger_ms)."""
+
+    partition: int
+    offset: Optional[int]
+
+
+_make_offset = partial(tuple.__new__, Offset)
+_by_size, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.NO_HEADERS, _ffi.NOW
+_send = _ffi.declare_quick("producer_send")
+_send_packed = _ffi.declare("producer_send_packed")
+# A kfl_packed_row: offset PENDING, timestamp NOW, partition ANY, and sizes.
+_ROW = array("i", (-3, -1, -1, -1, -1, 0, 0, 0, 0, 0))
+
+
+def as_bytes(value: Any, what: str) -> Optional[bytes]:
+    """bytes, or None; other buffers are copied, and anything else is refused."""
+    if value is None or type(value) is bytes:
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise ArgumentTypeError(f"a {what} is bytes or None, not {type(value).__name__}")
+
+
+class Sent(Sequence[Offset]):
+    """Where the records of one send_many() went, in their order."""
+
+    def __init__(self, rows: "array[int]") -> None:
+        self._rows = memoryview(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows) // 10
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return list(self)[index]
+        place = range(len(self))[index]
+        wide = self._rows.cast("B").cast("q")
+        return Offset(self._rows[place * 10 + 4], wide[place * 5])
+
+    def __iter__(self) -> Iterator[Offset]:
+        wide = self._rows.cast("B").cast("q")
+        return map(_make_offset, zip(self._rows[4::10].tolist(), wide[0::5].tolist()))
+
+
+class Producer:
+    """Appends records. Threads may share one."""
+
+    close_rank = 1
+
+    def __init__(self, store: Any, handle: _ffi.Handle) -> None:
+        self._store = store
+        self._handle: Optional[_ffi.Handle] = handle
+        self._topics: Dict[str, bytes] = {}
+        handles.opened(self)
+
+    def __enter__(self) -> "Producer":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _closed(self) -> ClosedError:
+        return ClosedError("the producer is closed")
+
+    def send(
+        self,
+        topic: str,
+        value: Optional[BytesLike] = None,
+        key: Optional[BytesLike] = None,
+        headers: Optional[HeaderList] = None,
+        partition: int = ANY,
+        timestamp: int = NOW,
+    ) -> Offset:
+        """Append one record; it is in the log when this returns, as safe as acks says.
+
+        partition: a number, or by the key. timestamp: milliseconds since 1970 UTC, or now.
+        """
+        handle = self._handle
+        if handle is None:
+            raise self._closed()
+        if type(value) is not bytes:
+            value = as_bytes(value, "value")
+        if type(key) is not bytes:
+            key = as_bytes(key, "key")
+        name = self._topics.get(topic) or self._topic(topic)
+        value_size = 0 if value is None else len(value)
+        key_size = 0 if key is None else len(key)
+        if headers:
+            return self._send_fully(handle, name, value, key, headers, partition, timestamp)
+        # Its own cell for each call: threads share a producer.
+        offset, out = _ffi.cell()
+        result = _send(
+            handle,
+            name,
+            partition,
+            key,
+            _by_size[key_size],
+            value,
+            _by_size[value_size],
+            None,
+            _NO_HEADERS,
+            _NOW if timestamp == NOW else _ffi.I64(timestamp),
+            out,
+        )
+        if result < 0:
+            self._failed(result)
+            return self._send_fully(handle, name, value, key, headers, partition, timestamp)
+        number = offset.value
+        return _make_offset((result, None if number == PENDING else number))
+
+    def _topic(self, topic: str) -> bytes:
+        if type(topic) is not str:
+            raise ArgumentTypeError(f"a topic is a str, not {type(topic).__name__}")
+        name = topic.encode()
+        if b"\0" in name:
+            raise ArgumentValueError("a topic name without zero bytes is needed")
+        if len(self._topics) < 10_000:
+            self._topics[topic] = name
+        return name
+
+    def _failed(self, result: int) -> None:
+        """Raises, unless a signal came while the call waited for a lock: nothing was appended."""
+        if result != waiting.INTERRUPTED:
+            raise _ffi.last_error(result)
+
+    def _send_fully(
+        self,
+        handle: _ffi.Handle,
+        name: bytes,
+        value: Any,
+        key: Any,
+        headers: Optional[HeaderList],
+        partition: int,
+        timestamp: int,
+        expected: Optional[int] = None,
+    ) -> Offset:
+        rows = _ffi.headers_of(headers) if headers else None
+        out, reference = _ffi.cell()
+        arguments = [handle, name, partition, key, len(key or b""), value, len(value or b"")]
+        arguments += [rows, len(headers or ()), timestamp]
+        if expected is not None:
+            arguments.append(expected)
+        call = _ffi.plain.producer_send if expected is None else _ffi.plain.producer_send_if
+        while True:
+            result = call(*arguments, reference)
+            if result >= 0:
+                return Offset(result, None if out.value == PENDING else out.value)
+            self._failed(result)
+
+    def send_if(
+        self,
+        topic: str,
+        partition: int,
+        expected_offset: int,
+        value: Optional[BytesLike] = None,
+        key: Optional[BytesLike] = None,
+        headers: Optional[HeaderList] = None,
+        timestamp: int = NOW,
+    ) -> Offset:
+        """Append only if the partition ends at expected_offset, in one step; else ConflictError,
+        whose offset is where it ends."""
+        if self._handle is None:
+            raise self._closed()
+        return self._send_fully(
+            self._handle,
+            self._topic(topic),
+            as_bytes(value, "value"),
+            as_bytes(key, "key"),
+            headers,
+            partition,
+            timestamp,
+            expected_offset,
+        )
+
+    def send_many(
+        self,
+        topic: str,
+        records: Iterable[Tuple[Any, ...]],
+        partition: int = ANY,
+        timestamp: int = NOW,
+    ) -> Sent:
+        """Append many by one call: (key, value) each, or (key, value, headers).
+
+        Those of one partition become one batch, all or none of it.
+        """
+        handle = self._handle
+        if handle is None:
+            raise self._closed()
+        rows, block = self._pack(records, partition, timestamp)
+        name = self._topics.get(topic) or self._topic(topic)
+        count = len(rows) // 10
+        if count:
+            address = rows.buffer_info()[0]
+            while True:
+                result = _send_packed(handle, name, address, count, block, len(block))
+                if result >= 0:
+                    break
+                if result != waiting.INTERRUPTED or not _untouched(rows):
+                    raise _ffi.last_error(result)
+        return Sent(rows)
+
+    def _pack(
+        self, records: Iterable[Tuple[Any, ...]], partition: int, timestamp: int
+    ) -> Tuple["array[int]", bytes]:
+        every = records if isinstance(records, list) else list(records)
+        rows = _ROW * len(every)
+        if not every:
+            return rows, b""
+        try:
+            if set(map(len, every)) != {2}:
+                return self._pack_fully(every, partition, timestamp)
+            keys, values = zip(*every)
+            rows[5::10] = _sizes(keys)
+            rows[6::10] = _sizes(values)
+            parts: List[Any] = [b""] * (2 * len(every))
+            parts[0::2] = keys if None not in keys else [key or b"" for key in keys]
+            parts[1::2] = values if None not in values else [value or b"" for value in values]
+            block = b"".join(parts)
+        except TypeError as error:
+            raise ArgumentTypeError(f"records are (key, value) of bytes or None: {error}") from None
+        if partition != ANY:
+            rows[4::10] = array("i", [partition]) * len(every)
+        if timestamp != NOW:
+            _put_timestamp(rows, timestamp)
+        return rows, block
+
+    def _pack_fully(
+        self, records: Sequence[Tuple[Any, ...]], partition: int, timestamp: int
+    ) -> Tuple["array[int]", bytes]:
+        rows = _ROW * len(records)
+        parts: List[bytes] = []
+        for place, record in enumerate(records):
+            key = as_bytes(record[0], "key")
+            value = as_bytes(record[1], "value")
+            headers = (record[2] if len(record) > 2 else None) or ()
+            packed = pack_headers(headers)
+            sizes = (-1 if key is None else len(key), -1 if value is None else len(value))
+            rows[place * 10 + 4 : place * 10 + 9] = array(
+                "i", (partition, *sizes, len(headers), len(packed))
+            )
+            parts += (key or b"", value or b"", packed)
+        if timestamp != NOW:
+            _put_timestamp(rows, timestamp)
+        return rows, b"".join(parts)
+
+    def send_entries(self, topic: str, entries: Sequence[Any]) -> List[Tuple[int, int]]:
+        """Records with key, value, headers, partition and timestamp of their own, by one call.
+
+        Answers (partition, offset) of each; the offset is PENDING where an error came in between.
+        """
+        handle = self._handle
+        if handle is None:
+            raise self._closed()
+        rows = _ROW * len(entries)
+        wide = memoryview(rows).cast("B").cast("q")
+        parts: List[bytes] = []
+        for place, entry in enumerate(entries):
+            key, value, headers = entry.key, entry.value, entry.headers
+            packed = pack_headers(headers) if headers else b""
+            rows[place * 10 + 4] = entry.partition
+            rows[place * 10 + 5] = -1 if key is None else len(key)
+            rows[place * 10 + 6] = -1 if value is None else len(value)
+            rows[place * 10 + 7] = len(headers) if headers else 0
+            rows[place * 10 + 8] = len(packed)
+            wide[place * 5 + 1] = entry.timestamp
+            parts += (key or b"", value or b"", packed)
+        block = b"".join(parts)
+        address = rows.buffer_info()[0]
+        name = self._topic(topic)
+        while True:
+            result = _send_packed(handle, name, address, len(entries), block, len(block))
+            untouched = _untouched(rows)
+            if result >= 0 or not untouched:
+                return list(zip(rows[4::10], wide[0::5].tolist()))
+            self._failed(result)
+
+    def flush(self, timeout: Optional[float] = None) -> None:
+        """Make everything sent so far as safe as acks says; append what lingers. Seconds."""
+        handle = self._handle
+        if handle is None:
+            raise self._closed()
+        waiting.checked(
+            lambda ms: _ffi.plain.producer_flush(handle, ms), waiting.milliseconds(timeout)
+        )
+
+    def close(self) -> None:
+        """Flush, then close. A second call does nothing."""
+        _ffi.close(self)
+
+
+def _sizes(values: Sequence[Any]) -> "array[int]":
+    if None in values:
+        return array("i", [-1 if value is None else len(value) for value in values])
+    return array("i", map(len, values))
+
+
+def _put_timestamp(rows: "array[int]", timestamp: int) -> None:
+    wide = memoryview(rows).cast("B").cast("q")
+    for place in range(1, len(wide), 5):
+        wide[place] = timestamp
+
+
+def _untouched(rows: "array[int]") -> bool:
+    """None of these rows was appended."""
+    wide = memoryview(rows).cast("B").cast("q")
+    return set(wide[0::5].tolist()) == {PENDING}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Answers that serve both ages of kafka-python: attributes of 2.x, keys of 3.x."""
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from ..errors import BrokerResponseError, KafkaError
+
+Outcome = Tuple[str, Optional[BaseException]]
+
+
+class Answer(Dict[str, Any]):
+    """answer["topics"] and answer.topics."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def number_of(error: Optional[BaseException]) -> int:
+    if error is None:
+        return 0
+    number = getattr(error, "errno", None) if isinstance(error, BrokerResponseError) else None
+    return number if isinstance(number, int) else -1
+
+
+def text_of(error: Optional[BaseException]) -> Optional[str]:
+    return None if error is None else str(error)
+
+
+def topics_answer(outcomes: Iterable[Outcome], with_message: bool) -> Answer:
+    """Of create, delete and grow; 2.0.2 has no messages for deletions."""
+    every = list(outcomes)
+    errors: List[Tuple[Any, ...]] = [
+        (name, number_of(error), text_of(error)) if with_message else (name, number_of(error))
+        for name, error in every
+    ]
+    rows = [
+        {"name": name, "error_code": number_of(error), "error_message": text_of(error)}
+        for name, error in every
+    ]
+    return Answer(
+        throttle_time_ms=0,
+        topics=rows,
+        responses=rows,
+        results=rows,
+        topic_errors=errors,
+        topic_error_codes=errors,
+    )
+
+
+def first_error(outcomes: Iterable[Outcome]) -> Optional[BaseException]:
+    return next((error for _, error in outcomes if error is not None), None)
+
+
+__all__ = ["Answer", "KafkaError", "Outcome", "first_error", "number_of", "text_of", "topics_answer"]

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: MIT
+"""Topics as an administrator has them."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
+
+from .._native.config import property_names
+from .._native.topic import Topic
+from ..errors import (
+    ConfigError,
+    IllegalArgumentError,
+    InvalidPartitionsError,
+    InvalidTopicError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
+from ..structs import TopicPartition
+from .answers import Answer, Outcome, first_error, number_of, text_of, topics_answer
+from .config_resource import ConfigResource, ConfigResourceType
+from .new_partitions import NewPartitions
+from .new_topic import NewTopic
+
+# Of a cluster, of old clients or of a file system that is not here: taken, and without effect.
+IGNORED_CONFIGS = frozenset(
+    (
+        "file.delete.delay.ms",
+        "follower.replication.throttled.replicas",
+        "leader.replication.throttled.replicas",
+        "message.downconversion.enable",
+        "message.format.version",
+        "min.insync.replicas",
+        "preallocate",
+        "segment.jitter.ms",
+        "unclean.leader.election.enable",
+    )
+)
+
+
+class Topics:
+    """Mixed into KafkaAdminClient."""
+
+    _store: Any
+    _check_open: Callable[[], None]
+
+    def _each(self, names: Iterable[Any], act: Callable[[Any], None]) -> List[Outcome]:
+        outcomes: List[Outcome] = []
+        for name in names:
+            try:
+                act(name)
+                outcomes.append((getattr(name, "name", name), None))
+            except KafkaError as error:
+                outcomes.append((getattr(name, "name", name), error))
+        return outcomes
+
+    def create_topics(
+        self,
+        new_topics: Any,
+        timeout_ms: Optional[int] = None,
+        validate_only: bool = False,
+        raise_errors: bool = True,
+    ) -> Answer:
+        """Make topics: NewTopic each, or names. The first error is raised, after all were tried."""
+        self._check_open()
+        if isinstance(new_topics, Mapping):
+            new_topics = [
+                what if isinstance(what, NewTopic) else NewTopic(name, **(what or {}))
+                for name, what in new_topics.items()
+            ]
+        topics = [NewTopic(topic) if isinstance(topic, str) else topic for topic in new_topics]
+        outcomes = self._each(topics, lambda topic: self._create(topic, validate_only))
+        error = first_error(outcomes)
+        if error is not None and raise_errors:
+            raise error
+        return topics_answer(outcomes, True)
+
+    def _create(self, topic: NewTopic, validate_only: bool) -> None:
+        count = topic.num_partitions
+        if count == -1:
+            count = len(topic.replica_assignments) or 1
+        config = {k: v for k, v in topic.topic_configs.items() if k not in IGNORED_CONFIGS}
+        if not validate_only:
+            self._store.create_topic(topic.name, count, config)
+            return
+        if topic.name in self._store.topic_names():
+            raise TopicAlreadyExistsError(f"a topic {topic.name} exists")
+        if count < 1:
+            raise InvalidPartitionsError(f"{count} partitions")
+        unknown = set(config) - set(property_names("topic"))
+        if unknown:
+            raise ConfigError(f"no such property: {', '.join(sorted(unknown))}")
+
+    def delete_topics(
+        self, topics: Iterable[str], timeout_ms: Optional[int] = None, raise_errors: bool = True
+    ) -> Answer:
+        """With their records, and every group's offsets for them."""
+        self._check_open()
+        outcomes = self._each(topics, lambda name: Topic(self._store, name).delete())
+        error = first_error(outcomes)
+        if error is not None and raise_errors:
+            raise error
+        return topics_answer(outcomes, False)
+
+    def list_topics(self) -> List[str]:
+        self._check_open()
+        names: List[str] = self._store.topic_names()
+        return names
+
+    def describe_topics(self, topics: Optional[Iterable[str]] = None) -> List[Dict[str, Any]]:
+        """A dict each, with the keys of all versions; error_code 3: there is no such topic."""
+        self._check_open()
+        names = self._store.topic_names() if topics is None else topics
+        return [self._describe(name) for name in names]
+
+    def _describe(self, name: str) -> Dict[str, Any]:
+        code, count = 0, 0
+        try:
+            count = Topic(self._store, name).partitions
+        except (UnknownTopicOrPartitionError, InvalidTopicError) as error:
+            code = number_of(error)
+        rows = [
+            {
+                "error_code": 0,
+                "partition": number,
+                "partition_index": number,
+                "leader": 0,
+                "leader_id": 0,
+                "replicas": [0],
+                "replica_nodes": [0],
+                "isr": [0],
+                "isr_nodes": [0],
+                "offline_replicas": [],
+            }
+            for number in range(count)
+        ]
+        return {
+            "error_code": code,
+            "topic": name,
+            "name": name,
+            "is_internal": name.startswith("__"),
+            "partitions": rows,
+        }
+
+    def create_partitions(
+        self,
+        topic_partitions: Mapping[str, Any],
+        timeout_ms: Optional[int] = None,
+        validate_only: bool = False,
+        raise_errors: bool = True,
+    ) -> Answer:
+        """{topic: NewPartitions(total_count)}; fewer or as many as there are is an error."""
+        self._check_open()
+
+        def grow(name: str) -> None:
+            wanted = topic_partitions[name]
+            count = wanted.total_count if isinstance(wanted, NewPartitions) else int(wanted)
+            topic = Topic(self._store, name)
+            if count <= topic.partitions:
+                raise InvalidPartitionsError(
+                    f"topic {name} has {topic.partitions} partitions: {count} are not more"
+                )
+            if not validate_only:
+                topic.add_partitions(count)
+
+        outcomes = self._each(topic_partitions, grow)
+        error = first_error(outcomes)
+        if error is not None and raise_errors:
+            raise error
+        return topics_answer(outcomes, True)
+
+    def delete_records(
+        self,
+        records_to_delete: Mapping[TopicPartition, int],
+        timeout_ms: Optional[int] = None,
+        partition_leader_id: Any = None,
+    ) -> Dict[TopicPartition, Dict[str, int]]:
+        """{partition: delete what lies below}; -1: all that is there."""
+        self._check_open()
+        answer = {}
+        for place, before in records_to_delete.items():
+            topic = Topic(self._store, place.topic)
+            if before > topic.end_offset(place.partition):
+                raise OffsetOutOfRangeError(
+                    f"{place.topic}/{place.partition} ends below offset {before}"
+                )
+            low = topic.delete_records(place.partition, None if before < 0 else before)
+            answer[place] = {
+                "low_watermark": low,
+                "error_code": 0,
+                "partition_index": place.partition,
+            }
+        return answer
+
+    # Properties --------------------------------------------------------------------------------
+
+    def describe_configs(
+        self, config_resources: Iterable[ConfigResource], include_synonyms: bool = False
+    ) -> List[Answer]:
+        """One answer, whose resources are (code, message, type, name, entries); an entry is
+        (name, value, read_only, source, is_sensitive, synonyms), source 1 when it was set."""
+        self._check_open()
+        rows = [self._config_row(resource) for resource in config_resources]
+        results = [
+            {
+                "error_code": row[0],
+                "error_message": row[1],
+                "resource_type": row[2],
+                "resource_name": row[3],
+                "configs": [
+                    dict(
+                        zip(
+                            ("name", "value", "read_only", "config_source", "is_sensitive"),
+                            entry,
+                        )
+                    )
+                    for entry in row[4]
+                ],
+            }
+            for row in rows
+        ]
+        return [Answer(throttle_time_ms=0, resources=rows, results=results)]
+
+    def _config_row(self, resource: ConfigResource) -> Any:
+        if resource.resource_type != ConfigResourceType.TOPIC:
+            return (0, None, int(resource.resource_type), resource.name, [])
+        try:
+            topic = Topic(self._store, resource.name)
+            values, were_set = topic.config, topic.config_set()
+        except KafkaError as error:
+            return (number_of(error), text_of(error), 2, resource.name, [])
+        wanted = resource.configs
+        entries = [
+            (name, value, False, 1 if were_set[name] else 5, False, [])
+            for name, value in values.items()
+            if not wanted or name in wanted
+        ]
+        return (0, None, 2, resource.name, entries)
+
+    def alter_configs(self, config_resources: Iterable[ConfigResource]) -> Answer:
+        """Set these properties of topics; the others stay."""
+        self._check_open()
+        rows = []
+        for resource in config_resources:
+            if resource.resource_type != ConfigResourceType.TOPIC:
+                raise IllegalArgumentError("a store has no brokers with properties, only topics")
+            wanted = {
+                name: value
+                for name, value in dict(resource.configs or {}).items()
+                if name not in IGNORED_CONFIGS
+            }
+            error: Optional[BaseException] = None
+            try:
+                Topic(self._store, resource.name).alter(wanted)
+            except KafkaError as found:
+                error = found
+            rows.append((number_of(error), text_of(error), 2, resource.name))
+        return Answer(throttle_time_ms=0, resources=rows, responses=rows)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""What a KafkaConsumer reads: names, a pattern or partitions, followed as topics come and grow."""
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set
+
+from .._native.topic import Topic
+from ..errors import (
+    ArgumentTypeError,
+    IllegalStateError,
+    StateError,
+    UnknownTopicOrPartitionError,
+)
+from ..structs import TopicPartition
+from .subscription_state import ConsumerRebalanceListener
+
+log = logging.getLogger("kafkalite")
+
+# How often it is looked for new topics and partitions, and how long a poll may wait in between.
+LOOK_S = 0.25
+FOREVER_MS = 3_600_000
+_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_BUILT_IN = ("range", "roundrobin", "sticky", "cooperative-sticky")
+
+
+class Subscription:
+    def __init__(self, store: Any, native: Any, config: Mapping[str, Any]) -> None:
+        self._store = store
+        self._native = native
+        self._config = config
+        self._in_group = config["group_id"] is not None
+        self._topics: Optional[List[str]] = None
+        self._pattern: Optional["re.Pattern[str]"] = None
+        self._assigned = False
+        self._followed: Dict[str, int] = {}
+        self._looked = 0.0
+        self._listener: Any = None
+        # Runs before partitions go, so that what was read of them can be committed.
+        self.on_revoked: Callable[[Any], None] = lambda places: None
+        native.assignor = self._share_out
+
+    @staticmethod
+    def strategy_name(kind: Any) -> str:
+        """An assignor's name; one that the library does not have is run by a member."""
+        name = getattr(kind, "name", None)
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"{kind!r} is not an assignor: it has no name")
+        return name if name in _BUILT_IN else "user:" + name
+
+    def names(self) -> Optional[Set[str]]:
+        if self._pattern is not None:
+            return set(self._matching())
+        return None if self._topics is None else set(self._topics)
+
+    def subscribe(self, topics: Any, pattern: Any, listener: Any) -> None:
+        if self._assigned:
+            raise StateError("assign() was called: call unsubscribe() first")
+        if not topics and pattern is None:
+            raise ArgumentTypeError("Must provide topics or pattern")
+        if topics and pattern is not None:
+            raise StateError("Topics and a pattern exclude each other")
+        if listener is not None and not isinstance(listener, ConsumerRebalanceListener):
+            raise TypeError("listener must be a ConsumerRebalanceListener")
+        if self._topics is not None and pattern is not None:
+            raise IllegalStateError("subscribed to topics: call unsubscribe() first")
+        names = [topics] if isinstance(topics, str) else list(topics)
+        for name in names:
+            _check_name(name)
+        self._listener = listener
+        self._pattern = re.compile(pattern) if pattern is not None else None
+        self._topics = sorted(set(names)) if pattern is None else None
+        self._followed = {}
+        self._looked = 0.0
+        self._native.ahead, self._native.place = (), 0
+        if self._topics is not None:
+            self._create_missing()
+        self.follow()
+
+    def _create_missing(self) -> None:
+        if self._config.get("allow_auto_create_topics", True):
+            there = set(self._store.topic_names())
+            for name in self._topics or ():
+                if name not in there:
+                    self._store.create_topic(name, exist_ok=True)
+                    log.info("topic %s made by its first use, with one partition", name)
+
+    def _matching(self) -> List[str]:
+        assert self._pattern is not None
+        hidden = self._config["exclude_internal_topics"]
+        return [
+            name
+            for name in self._store.topic_names()
+            if self._pattern.match(name) and not (hidden and name.startswith("__"))
+        ]
+
+    def follow(self) -> float:
+        """Look for what is new, now and then; answers how many ms a poll may wait from now on."""
+        if self._topics is None and self._pattern is None:
+            return FOREVER_MS
+        if self._in_group and self._pattern is None:
+            if not self._followed:
+                self._join(self._topics or [])
+            return FOREVER_MS
+        now = time.monotonic()
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            self._look()
+        return LOOK_S * 1000
+
+    def _look(self) -> None:
+        names = self._matching() if self._pattern is not None else self._topics or []
+        if self._in_group:
+            if set(names) != set(self._followed):
+                self._join(names)
+            return
+        counts = {}
+        for name in names:
+            try:
+                counts[name] = Topic(self._store, name).partitions
+            except UnknownTopicOrPartitionError:
+                continue
+        if counts == self._followed:
+            return
+        before = set(self._native.assignment())
+        self._native.rewind()
+        self._native.assign(
+            [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
+        )
+        self._followed = counts
+        new = set(self._native.assignment()) - before
+        if self._listener is not None and new:
+            self._listener.on_partitions_assigned(new)
+
+    def _join(self, names: List[str]) -> None:
+        if not names:
+            return
+        self._followed = dict.fromkeys(names, 0)
+        self._native.rewind()
+        self._native.subscribe(
+            names, on_assigned=self._on_assigned, on_revoked=self._on_revoked, on_lost=self._on_lost
+        )
+
+    def _on_assigned(self, places: List[TopicPartition]) -> None:
+        if self._listener is not None:
+            self._listener.on_partitions_assigned(set(places))
+
+    def _on_revoked(self, places: List[TopicPartition]) -> None:
+        self.on_revoked(places)
+        if self._listener is not None:
+            self._listener.on_partitions_revoked(set(places))
+
+    def _on_lost(self, places: List[TopicPartition]) -> None:
+        if self._listener is not None:
+            lost = getattr(self._listener, "on_partitions_lost", None)
+            (lost or self._listener.on_partitions_revoked)(set(places))
+
+    def _share_out(self, group: Any) -> Dict[str, List[Any]]:
+        """Ask the program's assignor, as kafka-python's leader does."""
+        from ..coordinator.protocol import member_metadata
+
+        kinds = {self.strategy_name(k): k for k in self._config["partition_assignment_strategy"]}
+        kind = kinds[group.assignor]
+        members = {member.member_id: member_metadata(member.topics) for member in group.members}
+        shared = kind.assign(Cluster(self._store), members)
+        return {
+            member: [
+                (topic, number) for topic, numbers in answer.assignment for number in numbers
+            ]
+            for member, answer in shared.items()
+        }
+
+    def assign(self, partitions: Iterable[Any]) -> None:
+        if self._topics is not None or self._pattern is not None:
+            raise StateError("subscribe() was called: call unsubscribe() first")
+        places = list(partitions)
+        for place in places:
+            if not isinstance(place, TopicPartition):
+                raise TypeError(f"partitions must be TopicPartition namedtuples, not {place!r}")
+            if self._config.get("allow_auto_create_topics", True):
+                try:
+                    Topic(self._store, place.topic).partitions
+                except UnknownTopicOrPartitionError:
+                    self._store.create_topic(place.topic, exist_ok=True)
+        self._native.assign(places)
+        self._assigned = bool(places)
+
+    def unsubscribe(self) -> None:
+        self._native.ahead, self._native.place = (), 0
+        if self._in_group and self._followed:
+            self._native.unsubscribe()
+        else:
+            self._native.assign([])
+        self._topics = self._pattern = self._listener = None
+        self._assigned = False
+        self._followed = {}
+
+
+class Cluster:
+    """What an assignor may ask."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def partitions_for_topic(self, topic: str) -> Optional[Set[int]]:
+        try:
+            return set(range(Topic(self._store, topic).partitions))
+        except UnknownTopicOrPartitionError:
+            return None
+
+    def topics(self) -> Set[str]:
+        return set(self._store.topic_names())
+
+
+def _check_name(name: Any) -> None:
+    if name is None:
+        raise TypeError("All topics must not be None")
+    if not isinstance(name, str):
+        raise TypeError("All topics must be strings")
+    if not name:
+        raise ValueError("All topics must be non-empty strings")
+    if name in (".", ".."):
+        raise ValueError('Topic name cannot be "." or ".."')
+    if len(name) > 249:
+        raise ValueError(f'Topic name is illegal, it can\'t be longer than 249 characters: "{name}"')
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'Topic name "{name}" is illegal: it has other than a-z A-Z 0-9 . _ -')

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+"""kafka-python's producer over a store."""
+from .kafka import KafkaProducer
+
+__all__ = ["KafkaProducer"]

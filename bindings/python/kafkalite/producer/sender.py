@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""The thread that sends what a producer has gathered.
+
+A producer that lingers, compresses, or wants each record durable gathers records here, and the
+thread sends all that are there by one call a topic. While it waits for the disk the next ones
+gather, so that many records share a sync. The thread holds no reference to its producer.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from .._native.producer import PENDING, Producer
+from ..errors import ClosedError, ForkedError, KafkaError, KafkaTimeoutError
+from ..structs import TopicPartition
+from .future import FutureRecordMetadata, make_metadata
+
+log = logging.getLogger("kafkalite")
+
+
+class Entry(NamedTuple):
+    """A record on its way."""
+
+    key: Optional[bytes]
+    value: Optional[bytes]
+    headers: Any
+    partition: int
+    timestamp: int
+    sizes: Any  # serialized: key, value, headers; -1 for what is missing
+    future: FutureRecordMetadata
+
+
+def entry_size(entry: Entry) -> int:
+    return 70 + sum(size for size in entry.sizes if size > 0)
+
+
+class Sender:
+    def __init__(
+        self,
+        producer: Producer,
+        ensure_topic: Callable[[str], None],
+        linger_s: float,
+        batch_size: int,
+        buffer_memory: int,
+    ) -> None:
+        self._producer = producer
+        self._ensure_topic = ensure_topic
+        self._linger = linger_s
+        self._batch_size = batch_size
+        self._buffer_memory = buffer_memory
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        # Guarded by _changed.
+        self._waiting: Dict[str, List[Entry]] = {}
+        self._oldest = 0.0
+        self._bytes = 0
+        self._added = 0
+        self._finished = 0
+        self._flushers = 0
+        self._closing = False
+        self._thread = threading.Thread(
+            target=self._run, name="kafkalite-producer", daemon=True
+        )
+        self._thread.start()
+
+    def is_me(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def add(self, topic: str, entry: Entry, max_block_s: float) -> None:
+        """Take a record; waits while buffer_memory is full."""
+        if os.getpid() != self._process:
+            raise ForkedError("the producer is from before fork(): make a new one in the child")
+        size = entry_size(entry)
+        with self._changed:
+            if self._bytes and self._bytes + size > self._buffer_memory and not self.is_me():
+                roomy = self._changed.wait_for(
+                    lambda: self._closing or self._bytes + size <= self._buffer_memory
+                    or not self._bytes,
+                    max_block_s,
+                )
+                if not roomy:
+                    raise KafkaTimeoutError(
+                        f"buffer_memory ({self._buffer_memory} bytes) stayed full for"
+                        f" {max_block_s} secs."
+                    )
+            if self._closing:
+                raise ClosedError("the producer is closed")
+            if not self._waiting:
+                self._oldest = time.monotonic()
+            self._waiting.setdefault(topic, []).append(entry)
+            self._bytes += size
+            self._added += 1
+            self._changed.notify_all()
+
+    def flush(self, timeout: Optional[float]) -> None:
+        """Until all that was taken before is stored, or has failed."""
+        if self.is_me():
+            return  # a callback: what it waits for is done by this very thread
+        with self._changed:
+            until = self._added
+            self._flushers += 1
+            self._changed.notify_all()
+            try:
+                done = self._changed.wait_for(lambda: self._finished >= until, timeout)
+            finally:
+                self._flushers -= 1
+        if not done:
+            raise KafkaTimeoutError(f"Failed to flush buffered records within {timeout} secs.")
+
+    def close(self, timeout: Optional[float]) -> None:
+        """Send the rest; what does not make it in time fails with KafkaTimeoutError."""
+        if os.getpid() != self._process:
+            return
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if not self.is_me() and timeout != 0:
+            self._thread.join(timeout)
+        left: List[Entry] = []
+        if self.is_me() or self._thread.is_alive():
+            with self._changed:
+                left = [entry for entries in self._waiting.values() for entry in entries]
+                self._waiting = {}
+        for entry in left:
+            entry.future.failure(KafkaTimeoutError("the producer was closed before it was sent"))
+
+    def _due(self) -> Optional[float]:
+        """Seconds until what waits is to be sent; None when nothing waits."""
+        if not self._waiting:
+            return None
+        full = self._bytes >= min(self._batch_size, self._buffer_memory)
+        if self._closing or self._flushers or full or not self._linger:
+            return 0
+        return max(0.0, self._oldest + self._linger - time.monotonic())
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while True:
+                    due = self._due()
+                    if due == 0:
+                        break
+                    if due is None and self._closing:
+                        return
+                    self._changed.wait(due)
+                taken, self._waiting = self._waiting, {}
+            for topic, entries in taken.items():
+                try:
+                    self._send(topic, entries)
+                except BaseException as error:  # no record may be left without an outcome
+                    log.exception("a batch could not be sent")
+                    for entry in entries:
+                        if not entry.future.is_done:
+                            entry.future.failure(error)
+                with self._changed:
+                    self._bytes -= sum(map(entry_size, entries))
+                    self._finished += len(entries)
+                    self._changed.notify_all()
+
+    def _send(self, topic: str, entries: List[Entry]) -> None:
+        """All by one call; if that is refused, each by its own, so that only the bad ones fail."""
+        try:
+            self._ensure_topic(topic)
+            sent = self._producer.send_entries(topic, entries)
+        except KafkaError as error:
+            for entry in entries:
+                self._send_alone(topic, entry, error if len(entries) == 1 else None)
+            return
+        for entry, (partition, offset) in zip(entries, sent):
+            if offset == PENDING:
+                self._send_alone(topic, entry, None)
+            else:
+                self._tell(topic, entry, partition, offset)
+
+    def _send_alone(self, topic: str, entry: Entry, error: Optional[KafkaError]) -> None:
+        if error is None:
+            try:
+                partition, offset = self._producer.send_entries(topic, [entry])[0]
+                self._tell(topic, entry, partition, offset)
+                return
+            except KafkaError as found:
+                error = found
+        entry.future.failure(error)
+
+    def _tell(self, topic: str, entry: Entry, partition: int, offset: int) -> None:
+        place = TopicPartition(topic, partition)
+        entry.future.success(
+            make_metadata(
+                (topic, partition, place, offset, entry.timestamp, -1, None, *entry.sizes)
+            )
+        )

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+"""Serializers and deserializers, under kafka-python's names."""
+from .abstract import Deserializer, Serializer
+
+__all__ = ["Deserializer", "Serializer"]

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""Signals, forks, ends of interpreters, objects that die in any order."""
+import gc
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import kafkalite
+from kafkalite import errors
+
+# A program that waits for ever in a call, and tells how long after the signal it was let go.
+WAITING = """
+import os, signal, sys, threading, time
+import kafkalite
+log = kafkalite.open(sys.argv[1])
+log.create_topic("t", exist_ok=True)
+told = []
+
+def shoot():
+    time.sleep(0.3)
+    told.append(time.perf_counter())
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=shoot).start()
+try:
+    {call}
+except KeyboardInterrupt:
+    print((time.perf_counter() - told[0]) * 1000)
+"""
+
+CALLS = {
+    "poll": "log.consumer('t').poll()",
+    "poll with a timeout": "log.consumer('t').poll(60)",
+    "iteration": "list(log.consumer('t'))",
+    "batches": "list(log.consumer('t').batches())",
+    "KafkaConsumer": "list(kafkalite.KafkaConsumer('t', bootstrap_servers='file:' + sys.argv[1]))",
+    "KafkaConsumer.poll": "kafkalite.KafkaConsumer('t', bootstrap_servers='file:' + sys.argv[1]).poll(60_000)",
+    "KafkaConsumer in a group": "list(kafkalite.KafkaConsumer('t', group_id='g', bootstrap_servers='file:' + sys.argv[1]))",
+    "future.get": "(p := kafkalite.KafkaProducer(linger_ms=60_000, bootstrap_servers='file:' + sys.argv[1])).send('t', b'').get()",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_control_c_ends_a_wait(run_python, directory, call):
+    done = run_python(WAITING.replace("{call}", CALLS[call]), directory)
+    assert float(done.stdout) <= 50, "ms until KeyboardInterrupt"
+
+
+@pytest.mark.parametrize("call", ["poll", "KafkaConsumer"])
+def test_a_handler_that_raises_nothing_lets_the_wait_go_on(run_python, directory, call):
+    program = WAITING.replace("{call}", {
+        "poll": "print(log.consumer('t').poll(0.6))",
+        "KafkaConsumer": "print(list(kafkalite.KafkaConsumer('t', consumer_timeout_ms=600,"
+                         " bootstrap_servers='file:' + sys.argv[1])))",
+    }[call])
+    program = program.replace("told = []", "told = []\nsignal.signal(signal.SIGINT, lambda *a: told.append(0))")
+    done = run_python(program + "\nassert len(told) == 2", directory)
+    assert done.stdout.strip() in ("None", "[]")
+
+
+FORKING = """
+import multiprocessing, sys
+import kafkalite
+from kafkalite import errors
+
+def child(queue, directory, inherited):
+    met = []
+    for use in inherited or ():
+        try:
+            use()
+            met.append("no error")
+        except BaseException as error:
+            met.append(type(error).__name__)
+    with kafkalite.open(directory) as log:
+        log.producer().send("t", b"child")
+        met.append(len(list(log.topic("t").read())))
+    queue.put(met)
+
+if __name__ == "__main__":
+    directory = sys.argv[1]
+    method = sys.argv[2]
+    log = kafkalite.open(directory)
+    log.create_topic("t")
+    producer = log.producer()
+    producer.send("t", b"before")
+    consumer = log.consumer("t")
+    batch = log.consumer("t", zero_copy=True).poll(0)
+    servers = "file:" + directory
+    facade = kafkalite.KafkaProducer(bootstrap_servers=servers)
+    gathering = kafkalite.KafkaProducer(bootstrap_servers=servers, linger_ms=5)
+    gathering.send("t", b"gathered").get(10)
+    reader = kafkalite.KafkaConsumer("t", bootstrap_servers=servers)
+    uses = [
+        lambda: log.topic_names(), lambda: producer.send("t", b"x"), lambda: producer.flush(),
+        lambda: consumer.poll(0), lambda: log.verify(), lambda: log.producer(),
+        lambda: facade.send("t", b"x"), lambda: gathering.send("t", b"x"), lambda: reader.poll(0),
+    ] if method == "fork" else None
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue, directory, uses))
+    process.start()
+    met = queue.get(timeout=30)
+    process.join(30)
+    assert process.exitcode == 0
+    assert bytes(batch[0].value) == b"before"
+    producer.send("t", b"after")
+    gathering.send("t", b"after").get(10)
+    assert consumer.poll(0) is not None
+    found = log.verify()
+    assert found, found
+    print(*met)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_opens_anew_and_its_parent_goes_on(run_python, directory, tmp_path, method):
+    program = tmp_path / "forking.py"
+    program.write_text(FORKING)
+    done = subprocess.run([sys.executable, program, directory, method], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    assert words[-1] == "3"
+    assert words[:-1] == (["ForkedError"] * 9 if method == "fork" else [])
+
+
+def test_a_child_may_end_in_any_way(directory):
+    log = kafkalite.open(directory)
+    log.create_topic("t")
+    producer = kafkalite.KafkaProducer(bootstrap_servers="file:" + directory, linger_ms=1)
+    for end in ("exit", "collect", "close"):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                if end == "close":
+                    producer.close(timeout=1)
+                    log.close()
+                elif end == "collect":
+                    del producer, log
+                    gc.collect()
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        assert status == 0, end
+    producer.send("t", b"x").get(10)
+    producer.close()
+    assert log.verify() and len(list(log.topic("t").read())) == 1
+    log.close()
+
+
+def test_objects_die_in_any_order(tmp_path):
+    for number, order in enumerate(itertools.permutations(range(5))):
+        if number % 10:
+            continue
+        log = kafkalite.open(tmp_path / str(number))
+        log.create_topic("t")
+        producer = log.producer()
+        producer.send("t", b"value")
+        consumer = log.consumer("t", zero_copy=True)
+        batch = consumer.poll(0)
+        things = [log, producer, consumer, batch, batch[0].value]
+        del log, producer, consumer, batch
+        for place in order:
+            things[place] = None
+            gc.collect()
+
+
+ENDING = """
+import sys, threading
+import kafkalite
+servers = "file:" + sys.argv[1]
+log = kafkalite.open(sys.argv[1])
+log.create_topic("t")
+producer = kafkalite.KafkaProducer(bootstrap_servers=servers, linger_ms=60_000)
+future = producer.send("t", b"at the end")
+native = log.producer(linger_ms=60_000)
+native.send("t", b"native")
+consumer = log.consumer("t")
+views = log.consumer("t", zero_copy=True)
+reader = kafkalite.KafkaConsumer("t", bootstrap_servers=servers)
+cycle = [log, producer, consumer]
+cycle.append(cycle)
+threading.Thread(target=lambda: list(reader), daemon=True).start()
+
+def wait():
+    try:
+        consumer.poll()
+    except kafkalite.errors.ClosedError:
+        pass
+
+threading.Thread(target=wait, daemon=True).start()
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", "sys.exit(0)", "raise SystemExit", "del log, producer, consumer, native"])
+def test_an_interpreter_ends_with_all_open(run_python, directory, end):
+    done = run_python(ENDING.replace("{end}", end), directory)
+    assert done.stderr == ""
+    with kafkalite.open(directory) as log:
+        assert sorted(r.value for r in log.topic("t").read()) == [b"at the end", b"native"]
+        assert [e.kind for e in log.history()] == ["open", "close", "open"]
+        assert log.verify()
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(directory):
+    program = (
+        "import sys, kafkalite\n"
+        "producer = kafkalite.KafkaProducer(bootstrap_servers='file:' + sys.argv[1])\n"
+        "n = 0\n"
+        "while True:\n"
+        "    producer.send('t', b'%d' % n).get(10); print(n, flush=True); n += 1\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, directory], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if int(line) >= 500:
+            process.send_signal(signal.SIGKILL)
+            break
+    told = 500 + len(process.stdout.read().split())
+    process.wait(10)
+    with kafkalite.open(directory) as log:
+        values = [int(r.value) for r in log.topic("t").read()]
+        assert values == list(range(len(values))) and len(values) >= told
+        assert log.verify()
+
+
+def resident():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_opening_and_closing_leaks_nothing(directory):
+    log = kafkalite.open(directory)
+    log.create_topic("t")
+    log.producer().send_many("t", [(b"key", b"value")] * 10)
+
+    def cycle(count):
+        for _ in range(count):
+            log.producer().close()
+            with log.consumer("t", zero_copy=True) as consumer:
+                consumer.poll(0).records()
+            list(log.topic("t").read())
+            log.topic("t").config
+            log.verify(quick=True)
+            with kafkalite.open(directory) as again:
+                again.stats()
+
+    rounds = int(os.environ.get("KFL_LEAK_ROUNDS", "1000"))
+    cycle(200)
+    gc.collect()
+    before = resident()
+    files = len(os.listdir("/proc/self/fd"))
+    cycle(rounds)
+    gc.collect()
+    assert resident() - before < 2 << 20, f"{resident() - before} bytes in {rounds} rounds"
+    assert len(os.listdir("/proc/self/fd")) == files
+    log.close()
+
+
+def test_a_full_disk_is_an_error_that_says_so(log):
+    error = errors.NoSpaceError("full")
+    assert isinstance(error, OSError) and isinstance(error, errors.KafkaStorageError) and error.errno == 28
+
+
+def test_waiting_takes_no_processor(log):
+    log.create_topic("t")
+    consumer = log.consumer("t")
+    began = time.process_time()
+    assert consumer.poll(1.0) is None
+    assert time.process_time() - began < 0.1
