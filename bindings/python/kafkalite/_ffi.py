@@ -14,7 +14,7 @@ import ctypes
 import os
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
 
-from ._abi import CODE, FUNCTIONS, I64, SIZE, STRUCTURES, Header, PartitionOffset
+from ._abi import CODE, FUNCTIONS, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
 from ._errors.base import KafkaError
 from ._errors.store import make
 
@@ -157,7 +157,7 @@ class Handle(ctypes.c_void_p):
     closed, when somebody has put a list there, gets the error that the close met, if any.
     """
 
-    closer: Callable[["Handle"], Optional[int]]
+    closer: Callable[[], Optional[int]]
     closed: Optional[List[KafkaError]] = None
 
     def __del__(self) -> None:
@@ -232,14 +232,13 @@ def fields(kind: Type[ctypes.Structure], address: int) -> Tuple[Any, ...]:
 
 def headers_of(headers: Sequence[Tuple[str, Optional[bytes]]]) -> Any:
     """An array of kfl_header, which keeps the bytes that it points to."""
-    return (Header * len(headers))(
-        *[(k.encode(), v, 0 if v is None else len(v)) for k, v in headers]
-    )
+    rows: Any = [(k.encode(), v, 0 if v is None else len(v)) for k, v in headers]
+    return (Header * len(headers))(*rows)
 
 
 def offsets_array(places: Sequence[Tuple[str, int, int, Optional[bytes]]]) -> Any:
     """An array of kfl_partition_offset from (topic, partition, offset, metadata)."""
-    array = (PartitionOffset * len(places))()
+    array: Any = (PartitionOffset * len(places))()
     kept = []
     for row, (topic, partition, offset, metadata) in zip(array, places):
         row.topic = topic.encode()
@@ -254,7 +253,7 @@ def offsets_array(places: Sequence[Tuple[str, int, int, Optional[bytes]]]) -> An
     return array
 
 
-def offsets_of(handle: Handle) -> List[Tuple[str, int, int, Optional[bytes]]]:
+def offsets_of(handle: Any) -> List[Tuple[str, int, int, Optional[bytes]]]:
     """(topic, partition, offset, metadata) of each row that the library lists."""
     rows = []
     for index in range(lib.offsets_count(handle)):
@@ -325,7 +324,8 @@ def places(records: Handle, count: int) -> Tuple[List[str], List[int], List[int]
 def record_rows(records: Handle, count: int) -> List[Tuple[int, int, int, int, int, int]]:
     """(key, size, value, size, headers, size) of each record: where they lie, 0 when missing."""
     words, stride = _record_words(records, count, "Q")
-    return list(zip(*(words[n::stride].tolist() for n in range(4, 10))))
+    columns = [words[n::stride].tolist() for n in range(4, 10)]
+    return list(zip(*columns))  # type: ignore[arg-type]
 
 
 def timestamp_types(records: Handle, count: int) -> List[int]:
@@ -387,7 +387,8 @@ def strings(texts: Sequence[bytes]) -> Any:
 def members_array(rows: Sequence[Tuple[str, str, int]]) -> Any:
     """An array of kfl_member_partition from (member, topic, partition)."""
     kind = STRUCTURES["kfl_member_partition"]
-    return (kind * len(rows))(*[(member.encode(), topic.encode(), n, 0) for member, topic, n in rows])
+    values: Any = [(member.encode(), topic.encode(), n, 0) for member, topic, n in rows]
+    return (kind * len(rows))(*values)
 
 
 def member_of(consumer: Handle) -> Tuple[str, int]:

@@ -14,30 +14,29 @@ def _three(method: Callable[..., Any]) -> bool:
         return False
 
 
-def serializer(given: Any) -> Optional[Callable[[str, Any], Any]]:
+Convert = Callable[[str, Any], Any]
+
+
+def _convert(given: Any, name: str) -> Optional[Convert]:
+    if not given:
+        return None
+    if not hasattr(given, name):
+        return lambda topic, value: given(value)
+    method: Convert = getattr(given, name)
+    if _three(method):
+        longer: Callable[..., Any] = method
+        return lambda topic, value: longer(topic, None, value)
+    return method
+
+
+def serializer(given: Any) -> Optional[Convert]:
     """f(topic, object) -> bytes, or None when there is nothing to do."""
-    if not given:
-        return None
-    method = getattr(given, "serialize", None)
-    if method is None:
-        return lambda topic, value: given(value)
-    if _three(method):
-        return lambda topic, value: method(topic, None, value)
-    chosen: Callable[[str, Any], Any] = method
-    return chosen
+    return _convert(given, "serialize")
 
 
-def deserializer(given: Any) -> Optional[Callable[[str, Any], Any]]:
+def deserializer(given: Any) -> Optional[Convert]:
     """f(topic, bytes) -> object, or None when there is nothing to do."""
-    if not given:
-        return None
-    method = getattr(given, "deserialize", None)
-    if method is None:
-        return lambda topic, value: given(value)
-    if _three(method):
-        return lambda topic, value: method(topic, None, value)
-    chosen: Callable[[str, Any], Any] = method
-    return chosen
+    return _convert(given, "deserialize")
 
 
 def close(given: Any) -> None:

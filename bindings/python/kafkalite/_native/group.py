@@ -23,9 +23,8 @@ def commits_of(offsets: Mapping[Any, Any]) -> List[Commit]:
         offset, metadata = what[:2] if isinstance(what, OffsetAndMetadata) else (what, None)
         if isinstance(offset, bool) or not isinstance(offset, int):
             raise ArgumentTypeError(f"an offset is an int, not {type(offset).__name__}")
-        if isinstance(metadata, str):
-            metadata = metadata.encode("utf-8", "surrogateescape")
-        rows.append((topic, partition, offset, metadata or None))
+        data = metadata.encode("utf-8", "surrogateescape") if metadata else None
+        rows.append((topic, partition, offset, data))
     return rows
 
 

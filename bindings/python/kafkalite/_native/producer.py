@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from functools import partial
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .. import _ffi
 from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
@@ -26,7 +26,7 @@ class Offset(NamedTuple):
     offset: Optional[int]
 
 
-_make_offset = partial(tuple.__new__, Offset)
+_make_offset: Callable[[Any], Offset] = partial(tuple.__new__, Offset)  # type: ignore[assignment]
 _by_size, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.NO_HEADERS, _ffi.NOW
 _send = _ffi.declare_quick("producer_send")
 _send_packed = _ffi.declare("producer_send_packed")

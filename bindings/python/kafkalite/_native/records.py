@@ -32,7 +32,7 @@ class Record(NamedTuple):
     headers: Headers = ()
 
 
-_make_record = partial(tuple.__new__, Record)
+_make_record: Any = partial(tuple.__new__, Record)
 _header_head = struct.Struct("<Ii")
 
 

@@ -8,7 +8,7 @@ from .. import _ffi
 from .._errors.broker import InvalidTopicError
 from ..structs import OffsetAndTimestamp, TopicPartition
 from . import times, waiting
-from .config import config_of, merged, property_names
+from .config import config_of, property_names
 from .records import Record
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from .. import _ffi
 
@@ -28,14 +28,14 @@ def piece() -> int:
     return PIECE_MS if threading.current_thread() is threading.main_thread() else LONG_MS
 
 
-def until(call: Callable[[int], int], timeout_ms: int, nothing: int = TIMED_OUT) -> int:
+def until(call: Callable[[int], Any], timeout_ms: int, nothing: int = TIMED_OUT) -> int:
     """call(ms) again and again until it answers other than `nothing`, or time is up.
 
     Answers the last result; the caller raises when that is an error.
     """
     longest = piece()
     if 0 <= timeout_ms <= longest:
-        result = call(timeout_ms)
+        result: int = call(timeout_ms)
         if result != INTERRUPTED:
             return result
     deadline = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
@@ -50,7 +50,7 @@ def until(call: Callable[[int], int], timeout_ms: int, nothing: int = TIMED_OUT)
             return result
 
 
-def checked(call: Callable[[int], int], timeout_ms: int) -> int:
+def checked(call: Callable[[int], Any], timeout_ms: int) -> int:
     result = until(call, timeout_ms)
     if result < 0:
         raise _ffi.last_error(result)

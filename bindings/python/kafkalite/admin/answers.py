@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from ..errors import BrokerResponseError, KafkaError
+from ..errors import BrokerResponseError
 
 Outcome = Tuple[str, Optional[BaseException]]
+
+
+class Row(Dict[str, Any]):
+    """row["error_code"], row.error_code, and row[1]: 2.x has tuples."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return list(self.values())[key] if isinstance(key, int) else super().__getitem__(key)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
 
 
 class Answer(Dict[str, Any]):
@@ -38,7 +51,7 @@ def topics_answer(outcomes: Iterable[Outcome], with_message: bool) -> Answer:
         for name, error in every
     ]
     rows = [
-        {"name": name, "error_code": number_of(error), "error_message": text_of(error)}
+        Row(name=name, error_code=number_of(error), error_message=text_of(error))
         for name, error in every
     ]
     return Answer(
@@ -55,4 +68,4 @@ def first_error(outcomes: Iterable[Outcome]) -> Optional[BaseException]:
     return next((error for _, error in outcomes if error is not None), None)
 
 
-__all__ = ["Answer", "KafkaError", "Outcome", "first_error", "number_of", "text_of", "topics_answer"]
+__all__ = ["Answer", "Outcome", "Row", "first_error", "number_of", "text_of", "topics_answer"]

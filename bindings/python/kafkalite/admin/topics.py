@@ -17,7 +17,7 @@ from ..errors import (
     UnknownTopicOrPartitionError,
 )
 from ..structs import TopicPartition
-from .answers import Answer, Outcome, first_error, number_of, text_of, topics_answer
+from .answers import Answer, Outcome, Row, first_error, number_of, text_of, topics_answer
 from .config_resource import ConfigResource, ConfigResourceType
 from .new_partitions import NewPartitions
 from .new_topic import NewTopic
@@ -197,45 +197,46 @@ class Topics:
     def describe_configs(
         self, config_resources: Iterable[ConfigResource], include_synonyms: bool = False
     ) -> List[Answer]:
-        """One answer, whose resources are (code, message, type, name, entries); an entry is
-        (name, value, read_only, source, is_sensitive, synonyms), source 1 when it was set."""
-        self._check_open()
-        rows = [self._config_row(resource) for resource in config_resources]
-        results = [
-            {
-                "error_code": row[0],
-                "error_message": row[1],
-                "resource_type": row[2],
-                "resource_name": row[3],
-                "configs": [
-                    dict(
-                        zip(
-                            ("name", "value", "read_only", "config_source", "is_sensitive"),
-                            entry,
-                        )
-                    )
-                    for entry in row[4]
-                ],
-            }
-            for row in rows
-        ]
-        return [Answer(throttle_time_ms=0, resources=rows, results=results)]
+        """One answer for all topics, and one for each broker, which is the store.
 
-    def _config_row(self, resource: ConfigResource) -> Any:
-        if resource.resource_type != ConfigResourceType.TOPIC:
-            return (0, None, int(resource.resource_type), resource.name, [])
+        A resource is (code, message, type, name, entries), and an entry (name, value, read_only,
+        source, is_sensitive, synonyms) with source 1 when it was set.
+        """
+        self._check_open()
+        topics: List[Row] = []
+        brokers: List[List[Row]] = []
+        for resource in config_resources:
+            if resource.resource_type == ConfigResourceType.TOPIC:
+                topics.append(self._topic_row(resource))
+            else:
+                brokers.append([self._store_row(resource)])
+        return [
+            Answer(throttle_time_ms=0, resources=rows, results=rows)
+            for rows in ([topics] if topics else []) + brokers
+        ]
+
+    def _topic_row(self, resource: ConfigResource) -> Row:
+        entries: List[Row] = []
+        error: Optional[BaseException] = None
         try:
             topic = Topic(self._store, resource.name)
-            values, were_set = topic.config, topic.config_set()
-        except KafkaError as error:
-            return (number_of(error), text_of(error), 2, resource.name, [])
-        wanted = resource.configs
-        entries = [
-            (name, value, False, 1 if were_set[name] else 5, False, [])
-            for name, value in values.items()
-            if not wanted or name in wanted
-        ]
-        return (0, None, 2, resource.name, entries)
+            were_set = topic.config_set()
+            entries = [
+                _entry(name, value, 1 if were_set[name] else 5)
+                for name, value in topic.config.items()
+                if not resource.configs or name in resource.configs
+            ]
+        except KafkaError as found:
+            error = found
+        return _config_row(error, resource, entries)
+
+    def _store_row(self, resource: ConfigResource) -> Row:
+        try:
+            int(resource.name)
+        except ValueError:
+            raise ValueError(f"a broker's name is a number, not {resource.name!r}") from None
+        entries = [_entry(name, value, 5) for name, value in property_names("store").items()]
+        return _config_row(None, resource, entries)
 
     def alter_configs(self, config_resources: Iterable[ConfigResource]) -> Answer:
         """Set these properties of topics; the others stay."""
@@ -254,5 +255,28 @@ class Topics:
                 Topic(self._store, resource.name).alter(wanted)
             except KafkaError as found:
                 error = found
-            rows.append((number_of(error), text_of(error), 2, resource.name))
+            rows.append(_config_row(error, resource, []))
         return Answer(throttle_time_ms=0, resources=rows, responses=rows)
+
+
+def _entry(name: str, value: str, source: int) -> Row:
+    return Row(
+        name=name,
+        value=value,
+        read_only=False,
+        config_source=source,
+        is_sensitive=False,
+        synonyms=[],
+    )
+
+
+def _config_row(
+    error: Optional[BaseException], resource: ConfigResource, entries: List[Row]
+) -> Row:
+    return Row(
+        error_code=number_of(error),
+        error_message=text_of(error),
+        resource_type=int(resource.resource_type),
+        resource_name=str(resource.name),
+        configs=entries,
+    )

@@ -29,7 +29,7 @@ class ConsumerRecord(NamedTuple):
     serialized_header_size: int
 
 
-_make = partial(tuple.__new__, ConsumerRecord)
+_make: Any = partial(tuple.__new__, ConsumerRecord)
 Deserialize = Optional[Callable[[str, Any], Any]]
 
 

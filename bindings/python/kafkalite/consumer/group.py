@@ -174,6 +174,10 @@ class KafkaConsumer(Commits, Partitions):
         """True while it is open."""
         return not self._closed
 
+    def bootstrap(self, timeout_ms: Optional[int] = None, refresh: bool = False) -> bool:
+        """There is nothing to connect to."""
+        return not self._closed
+
     def close(self, autocommit: bool = True, timeout_ms: Optional[int] = None) -> None:
         """Commit, if commits are automatic, leave the group, and close. Twice is fine."""
         if self._closed:

@@ -25,7 +25,7 @@ class RecordMetadata(NamedTuple):
     serialized_header_size: int
 
 
-make_metadata = partial(tuple.__new__, RecordMetadata)
+make_metadata: Any = partial(tuple.__new__, RecordMetadata)
 
 
 class FutureProduceResult(Future):

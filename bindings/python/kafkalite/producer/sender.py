@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .._native.producer import PENDING, Producer
 from ..errors import ClosedError, ForkedError, KafkaError, KafkaTimeoutError
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     headers: Any
     partition: int
     timestamp: int
-    sizes: Any  # serialized: key, value, headers; -1 for what is missing
+    sizes: Tuple[int, int, int]  # serialized: key, value, headers; -1 for what is missing
     future: FutureRecordMetadata
 
 
@@ -59,7 +59,7 @@ class Sender:
         self._bytes = 0
         self._added = 0
         self._finished = 0
-        self._flushers = 0
+        self._pressed = 0
         self._closing = False
         self._thread = threading.Thread(
             target=self._run, name="kafkalite-producer", daemon=True
@@ -75,17 +75,8 @@ class Sender:
             raise ForkedError("the producer is from before fork(): make a new one in the child")
         size = entry_size(entry)
         with self._changed:
-            if self._bytes and self._bytes + size > self._buffer_memory and not self.is_me():
-                roomy = self._changed.wait_for(
-                    lambda: self._closing or self._bytes + size <= self._buffer_memory
-                    or not self._bytes,
-                    max_block_s,
-                )
-                if not roomy:
-                    raise KafkaTimeoutError(
-                        f"buffer_memory ({self._buffer_memory} bytes) stayed full for"
-                        f" {max_block_s} secs."
-                    )
+            if not self._roomy(size) and not self.is_me():
+                self._wait_for_room(size, max_block_s)
             if self._closing:
                 raise ClosedError("the producer is closed")
             if not self._waiting:
@@ -95,18 +86,35 @@ class Sender:
             self._added += 1
             self._changed.notify_all()
 
+    def _roomy(self, size: int) -> bool:
+        return not self._bytes or self._bytes + size <= self._buffer_memory
+
+    def _wait_for_room(self, size: int, max_block_s: float) -> None:
+        self._pressed += 1  # what lingers has to go now
+        self._changed.notify_all()
+        try:
+            roomy = self._changed.wait_for(
+                lambda: self._closing or self._roomy(size), max_block_s
+            )
+        finally:
+            self._pressed -= 1
+        if not roomy:
+            raise KafkaTimeoutError(
+                f"buffer_memory ({self._buffer_memory} bytes) stayed full for {max_block_s} secs."
+            )
+
     def flush(self, timeout: Optional[float]) -> None:
         """Until all that was taken before is stored, or has failed."""
         if self.is_me():
             return  # a callback: what it waits for is done by this very thread
         with self._changed:
             until = self._added
-            self._flushers += 1
+            self._pressed += 1
             self._changed.notify_all()
             try:
                 done = self._changed.wait_for(lambda: self._finished >= until, timeout)
             finally:
-                self._flushers -= 1
+                self._pressed -= 1
         if not done:
             raise KafkaTimeoutError(f"Failed to flush buffered records within {timeout} secs.")
 
@@ -132,7 +140,7 @@ class Sender:
         if not self._waiting:
             return None
         full = self._bytes >= min(self._batch_size, self._buffer_memory)
-        if self._closing or self._flushers or full or not self._linger:
+        if self._closing or self._pressed or full or not self._linger:
             return 0
         return max(0.0, self._oldest + self._linger - time.monotonic())
 

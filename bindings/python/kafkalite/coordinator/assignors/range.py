@@ -15,7 +15,7 @@ class RangePartitionAssignor(AbstractPartitionAssignor):
     version = 0
 
     @classmethod
-    def assign(cls, cluster: Any, member_metadata: Dict[str, Any]) -> Dict[str, Any]:  # type: ignore[override]
+    def assign(cls, cluster: Any, member_metadata: Dict[str, Any]) -> Dict[str, Any]:
         takers: Dict[str, List[str]] = {}
         for member in sorted(member_metadata):
             for topic in member_metadata[member].subscription:
@@ -33,9 +33,9 @@ class RangePartitionAssignor(AbstractPartitionAssignor):
         return {member: member_assignment(share) for member, share in shares.items()}
 
     @classmethod
-    def metadata(cls, topics: Any) -> Any:  # type: ignore[override]
+    def metadata(cls, topics: Any) -> Any:
         return member_metadata(topics)
 
     @classmethod
-    def on_assignment(cls, assignment: Any) -> None:  # type: ignore[override]
+    def on_assignment(cls, assignment: Any) -> None:
         pass

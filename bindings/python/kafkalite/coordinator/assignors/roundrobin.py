@@ -16,7 +16,7 @@ class RoundRobinPartitionAssignor(AbstractPartitionAssignor):
     version = 0
 
     @classmethod
-    def assign(cls, cluster: Any, member_metadata: Dict[str, Any]) -> Dict[str, Any]:  # type: ignore[override]
+    def assign(cls, cluster: Any, member_metadata: Dict[str, Any]) -> Dict[str, Any]:
         topics = {
             topic for metadata in member_metadata.values() for topic in metadata.subscription
         }
@@ -31,9 +31,9 @@ class RoundRobinPartitionAssignor(AbstractPartitionAssignor):
         return {member: member_assignment(share) for member, share in shares.items()}
 
     @classmethod
-    def metadata(cls, topics: Any) -> Any:  # type: ignore[override]
+    def metadata(cls, topics: Any) -> Any:
         return member_metadata(topics)
 
     @classmethod
-    def on_assignment(cls, assignment: Any) -> None:  # type: ignore[override]
+    def on_assignment(cls, assignment: Any) -> None:
         pass
