@@ -264,14 +264,29 @@ KFL_API int kfl_store_set_clock(kfl_store *store, int64_t wall_ms);
  */
 KFL_API int kfl_store_sync(kfl_store *store, int32_t timeout_ms);
 
+/* What maintenance has done. Filled by the call; the caller's memory. */
+typedef struct kfl_progress {
+    int64_t deleted_segments; /* by retention, in this call */
+    int64_t deleted_bytes;    /* in them */
+    int32_t partitions_left;  /* of this round over all partitions */
+    int32_t reserved;
+    int64_t reserved_too[12];
+} kfl_progress;
+
 /*
- * Do what the background helper would do now: sync what is older than flush.ms, prepare segments,
- * note durable places in the catalog, append lingering batches whose time has come. A store opened
- * with background.threads=0 leaves all of it to this call.
+ * Do what the background would do now: sync what is older than flush.ms, prepare segments, note
+ * durable places in the catalog, append lingering batches whose time has come; then delete what
+ * retention lets go, of every topic. A store opened with background.threads=0 leaves all of it to
+ * this call. In the background one process of all that have the store open does the deleting; this
+ * call does it whoever that is.
  *
- * Returns 1 while there is more to do after budget_ms, else 0.
+ *   budget_ms     stop after about this long; -1: when all is done
+ *   out_progress  what was done; NULL: not wanted
+ *
+ * Returns 1 while there is more to do after budget_ms (call again; to stop calling loses nothing), 0,
+ * or the first error that a partition met: the others were maintained all the same.
  */
-KFL_API int kfl_store_maintain(kfl_store *store, int32_t budget_ms);
+KFL_API int kfl_store_maintain(kfl_store *store, int32_t budget_ms, kfl_progress *out_progress);
 
 /* ----------------------------------------------------------------------------------------------
  * Topics

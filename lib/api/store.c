@@ -21,6 +21,7 @@
 #include "catalog/history.h"
 #include "engine/clean.h"
 #include "engine/janitor.h"
+#include "engine/maintain.h"
 #include "engine/notify.h"
 #include "engine/touch.h"
 
@@ -350,14 +351,21 @@ int kfl_store_sync(kfl_store *store, int32_t timeout_ms)
     return r;
 }
 
-int kfl_store_maintain(kfl_store *store, int32_t budget_ms)
+int kfl_store_maintain(kfl_store *store, int32_t budget_ms, kfl_progress *out_progress)
 {
+    int64_t deadline = budget_ms < 0 ? -1 : kfl__clock_deadline_ns(budget_ms);
+    kfl_progress progress = {0};
     int r = kfl__store_check_writable(store);
     if (r == 0)
         r = kfl__core_enter(store->core);
     if (r < 0)
         return r;
-    r = kfl__janitor_run(store->core, budget_ms);
+    int more = kfl__janitor_run(store->core, budget_ms);
+    r = kfl__maintain_run(store->core, deadline, &progress);
     kfl__core_leave(store->core);
+    if (r >= 0)
+        r = r > 0 || more > 0;
+    if (r >= 0 && out_progress != NULL)
+        *out_progress = progress;
     return r;
 }

@@ -38,6 +38,12 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
       "Sync a partition after this many records, whatever acks says.") \
     X(cleanup_policy, "cleanup.policy", KFL_SCOPE_TOPIC, LIST, "delete", 0, 0, "delete|compact", \
       "What may remove records. With compact every record needs a key; without delete, records cannot be deleted by request.") \
+    X(retention_ms, "retention.ms", KFL_SCOPE_TOPIC, INT64, "-1", -1, INT64_MAX, NULL, \
+      "A segment goes once its newest record is older than this; -1: never. Only with delete in cleanup.policy.") \
+    X(retention_bytes, "retention.bytes", KFL_SCOPE_TOPIC, INT64, "-1", -1, INT64_MAX, NULL, \
+      "The oldest segment of a partition goes while this many bytes are left without it; -1: no limit. Only with delete in cleanup.policy.") \
+    X(log_retention_check_interval_ms, "log.retention.check.interval.ms", KFL_SCOPE_STORE, INT64, "300000", 1, INT64_MAX, NULL, \
+      "How often the helper looks for segments that may go.") \
     X(compression_type, "compression.type", KFL_SCOPE_TOPIC | KFL_SCOPE_PRODUCER, CHOICE, "producer", 0, 0, "producer|none|uncompressed|lz4|zstd", \
       "Codec of new batches. At a topic, producer keeps what the producer chose and uncompressed undoes it; at a producer, producer and none mean no compression. A codec that was not built in is refused.") \
     X(max_message_bytes, "max.message.bytes", KFL_SCOPE_TOPIC, INT64, "1048588", 0, 1073741824, NULL, \

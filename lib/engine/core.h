@@ -21,6 +21,7 @@
 #include "state/state.h"
 
 struct kfl__topic;
+struct maintain;
 struct touch;
 
 struct kfl__core {
@@ -58,6 +59,7 @@ struct kfl__core {
     pthread_t helper;
     bool helper_runs;
     void *janitor;
+    struct maintain *maintain; /* engine/maintain */
     _Atomic(struct touch *) touch; /* engine/touch */
 };
 

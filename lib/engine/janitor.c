@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/wait.h"
 #include "catalog/topics.h"
+#include "engine/maintain.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
@@ -244,6 +245,8 @@ static void *janitor_thread(void *context)
         uint32_t word = atomic_load(&janitor->word);
         struct janitor_round round = {.budget_ends_ns = -1};
         janitor_round(janitor, &round);
+        if (round.note)
+            kfl__maintain_look(janitor->core);
         int64_t rest = kfl__clock_steady_ns() + JANITOR_REST_NS;
         if (round.next_ns < rest)
             rest = round.next_ns;
@@ -268,8 +271,9 @@ int kfl__janitor_start(struct kfl__core *core)
     }
     janitor->core = core;
     core->janitor = janitor;
-    if (core->read_only || core->settings->background_threads == 0)
-        return 0;
+    r = kfl__maintain_create(core);
+    if (r < 0 || core->read_only || core->settings->background_threads == 0)
+        return r;
     /* The host's signals are none of the helper's business (R19). */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -290,6 +294,7 @@ void kfl__janitor_stop(struct kfl__core *core)
         pthread_join(core->helper, NULL);
         core->helper_runs = false;
     }
+    kfl__maintain_stop(core);
 }
 
 void kfl__janitor_destroy(struct kfl__core *core)
@@ -297,6 +302,7 @@ void kfl__janitor_destroy(struct kfl__core *core)
     struct janitor *janitor = core->janitor;
     if (janitor == NULL)
         return;
+    kfl__maintain_destroy(core);
     kfl__mutex_destroy(&janitor->lock);
     kfl__free(janitor->chores);
     kfl__free(janitor);

@@ -764,6 +764,50 @@ int kfl__partition_append(struct kfl__partition *partition, const struct kfl__pa
     return partition_append(partition, payload, how, NULL, out_base_offset);
 }
 
+/* Holding the lock. 0; with *out_need not 0 nothing has happened and that is missing; KFL_PARTITION_MOVED; an error. */
+static int partition_roll_locked(struct kfl__partition *partition, int64_t segment_id, int64_t end_offset, int *out_need)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t word = load_relaxed(&slot->published);
+    *out_need = 0;
+    if (load_relaxed(&slot->ready) != KFL_SLOT_READY)
+        *out_need = APPEND_NEEDS_FILL;
+    else if (load_relaxed(&slot->life) != load_relaxed(&partition->core->shared->life) || load_relaxed(&slot->suspect) != 0)
+        *out_need = APPEND_NEEDS_MENDING;
+    else if (load_relaxed(&slot->failed) != 0)
+        return kfl__sync_fail_again(partition);
+    if (*out_need != 0)
+        return 0;
+    if (load_relaxed(&slot->active.id) != segment_id || load_relaxed(&slot->end_offset) != end_offset ||
+        kfl__word_place(word) == KFL_SEGMENT_FIRST_PLACE)
+        return KFL_PARTITION_MOVED;
+    int64_t next_id = load_relaxed(&slot->next.id);
+    if (partition->writing == NULL || partition->writing->id != segment_id)
+        *out_need = APPEND_NEEDS_FILE;
+    else if (next_id == 0 || load_relaxed(&slot->next.size) == 0 || partition->writing_next == NULL ||
+             partition->writing_next->id != next_id)
+        *out_need = APPEND_NEEDS_NEXT;
+    return *out_need != 0 ? 0 : partition_roll(partition, true);
+}
+
+int kfl__partition_roll(struct kfl__partition *partition, int64_t segment_id, int64_t end_offset)
+{
+    const struct kfl__append how = {.expected_offset = -1, .settings = kfl__topic_shape(partition->topic)->settings};
+    const struct kfl__payload nothing = {0};
+    for (;;) {
+        int need;
+        int r = kfl__partition_lock(partition, -1);
+        if (r < 0)
+            return r;
+        r = partition_roll_locked(partition, segment_id, end_offset, &need);
+        kfl__partition_unlock(partition);
+        if (r == 0 && need != 0)
+            r = partition_provide(partition, need, &nothing, &how, -1);
+        if (r != 0 || need == 0)
+            return r;
+    }
+}
+
 void kfl__partition_destroy(struct kfl__partition *partition)
 {
     if (partition == NULL)

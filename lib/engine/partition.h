@@ -100,6 +100,13 @@ void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, i
 /* The file that takes appends (0: none yet) and its base offset, of one moment, without a lock. */
 void kfl__partition_active(struct kfl__partition *partition, int64_t *out_id, int64_t *out_base_offset);
 
+/*
+ * The file that takes appends takes no more: an empty one is rolled in behind it. Only while it is still that one, and
+ * the partition still ends at end_offset.
+ */
+#define KFL_PARTITION_MOVED 1 /* it is not, or holds nothing */
+int kfl__partition_roll(struct kfl__partition *partition, int64_t segment_id, int64_t end_offset);
+
 /* Destroys what nobody uses any more. */
 void kfl__partition_destroy(struct kfl__partition *partition); /* takes NULL */
 
@@ -122,6 +129,11 @@ int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
 int kfl__partition_seal(struct kfl__partition *partition);
 /* Delete what lies below: catalog first (R8), then the slot, then files. */
 int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);
+/*
+ * Throw away the files that lie wholly below the start: of somebody who was killed when it had moved, or one that took appends
+ * when its records were deleted.
+ */
+int kfl__partition_drop_files(struct kfl__partition *partition);
 
 /* ---- engine/views: what readers hold ---- */
 

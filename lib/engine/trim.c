@@ -149,8 +149,7 @@ static int trim_delete(struct kfl__partition *partition, int64_t before_offset, 
     return trim_files_below(&delete);
 }
 
-/* Files below the start, of somebody who was killed when it had moved. */
-static int trim_leftovers(struct kfl__partition *partition)
+int kfl__partition_drop_files(struct kfl__partition *partition)
 {
     struct trim_delete delete = {.partition = partition,
                                  .start_offset = atomic_load(&partition->slot->start_offset)};
@@ -269,6 +268,11 @@ static int trim_row_of_walk(struct kfl__partition *partition, struct kfl__segmen
     return r;
 }
 
+int kfl__partition_measure(struct kfl__partition *partition, struct kfl__segment_row *row)
+{
+    return trim_row_of_roll(partition->slot, row) ? 1 : trim_row_of_walk(partition, row);
+}
+
 /* Blocks behind the end mark, which nothing will ever be laid into; best effort (R4). */
 static void trim_give_back(const struct trim_seal *seal)
 {
@@ -300,7 +304,7 @@ int kfl__partition_seal(struct kfl__partition *partition)
     /* The helper comes every second, and the list may be long. */
     if (atomic_load(&partition->sealed_below) == durable)
         return 0;
-    int r = trim_leftovers(partition);
+    int r = kfl__partition_drop_files(partition);
     if (r < 0)
         return r;
     kfl__partition_active(partition, &active, &base);
@@ -309,7 +313,7 @@ int kfl__partition_seal(struct kfl__partition *partition)
         struct kfl__segment_row row = rows[i];
         if (row.state != KFL_SEGMENT_ROW_LIVE || row.segment_id == active || (int32_t)(durable - (uint32_t)row.segment_id) <= 0)
             continue;
-        r = trim_row_of_roll(slot, &row) ? 1 : trim_row_of_walk(partition, &row);
+        r = kfl__partition_measure(partition, &row);
         if (r <= 0)
             continue;
         row.state = KFL_SEGMENT_ROW_SEALED;

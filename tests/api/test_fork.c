@@ -68,7 +68,7 @@ static int use_topics(void *context)
     EXPECT_FORKED(20, kfl_history_list(store, &history));
     EXPECT_FORKED(21, kfl_store_verify(store, NULL, 0, &findings));
     EXPECT_FORKED(22, kfl_store_sync(store, 0));
-    EXPECT_FORKED(23, kfl_store_maintain(store, 0));
+    EXPECT_FORKED(23, kfl_store_maintain(store, 0, NULL));
     EXPECT_FORKED(24, kfl_store_set_clock(store, 0));
     EXPECT_FORKED(25, kfl_topic_config(store, "t", &config));
     kfl_config_destroy(config);

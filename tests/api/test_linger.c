@@ -107,7 +107,7 @@ START_TEST(without_a_helper_maintain_appends_what_is_due)
     make_topic("t", 1, NULL);
     OK(try_send(producer, "t", 0, "k", "v", 1, NULL));
     while (end_of("t", 0) == 0)
-        OK(kfl_store_maintain(store, 100));
+        OK(kfl_store_maintain(store, 100, NULL));
     ck_assert_int_eq(end_of("t", 0), 1);
     OK(kfl_producer_close(producer));
     OK(kfl_store_close(store));

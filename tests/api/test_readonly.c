@@ -72,7 +72,7 @@ START_TEST(everything_that_writes_is_refused)
     FAILS(KFL_E_READ_ONLY, kfl_topic_delete_records(store, "t", 0, 1, NULL));
     FAILS(KFL_E_READ_ONLY, kfl_topic_wait_durable(store, "t", 0, 1, 0));
     FAILS(KFL_E_READ_ONLY, kfl_store_sync(store, 0));
-    FAILS(KFL_E_READ_ONLY, kfl_store_maintain(store, 0));
+    FAILS(KFL_E_READ_ONLY, kfl_store_maintain(store, 0, NULL));
     FAILS(KFL_E_READ_ONLY, kfl_producer_open(store, NULL, &producer));
     kfl_consumer *consumer = open_consumer(WITH("group.id", "g"));
     assign_at(consumer, "t", 0, 0);

@@ -80,7 +80,7 @@ START_TEST(a_segment_rolls_before_its_relative_offsets_are_used_up)
     make_topic("t", 1, NULL);
     /* More than half of the first file: the next one is made, and this one's row is complete. */
     send_many("t", 0, 300, 100);
-    OK(kfl_store_maintain(store, 1000));
+    OK(kfl_store_maintain(store, 1000, NULL));
     OK(kfl__store_partition(store, "t", 0, &topic, &partition));
     int64_t rolls = stat_of("segment_rolls_total", "t", 0);
     atomic_store(&partition->slot->active_base_offset, 300 + 1 - INT64_C(0x7fffffff));

@@ -50,12 +50,12 @@ START_TEST(at_any_time_the_files_are_one_chain)
     for (int i = 1; i <= 250; i++) {
         inspect_send("t", 0, 1, 1000);
         if (i % 40 == 0)
-            OK(kfl_store_maintain(store, 1000));
+            OK(kfl_store_maintain(store, 1000, NULL));
         check_chain("t", 0, i);
     }
     OK(kfl_store_sync(store, -1));
     check_chain("t", 0, 250);
-    OK(kfl_store_maintain(store, 1000));
+    OK(kfl_store_maintain(store, 1000, NULL));
     check_chain("t", 0, 250);
     inspect_reopen();
     check_chain("t", 0, 250);

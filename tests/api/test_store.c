@@ -138,7 +138,7 @@ START_TEST(maintain_flushes_what_is_older_than_flush_ms)
     make_topic("t", 1, WITH("flush.ms", "1"));
     send_many("t", 0, 5, 0);
     while (durable < 5) {
-        OK(kfl_store_maintain(store, 100));
+        OK(kfl_store_maintain(store, 100, NULL));
         OK(kfl_topic_durable_offset(store, "t", 0, &durable));
     }
     ck_assert_int_eq(durable, 5);
@@ -150,7 +150,7 @@ START_TEST(maintain_leaves_what_is_younger_than_flush_ms)
     int64_t durable = 0;
     make_topic("t", 1, WITH("flush.ms", "3600000"));
     send_many("t", 0, 5, 0);
-    ck_assert_int_eq(OK(kfl_store_maintain(store, 100)), 0);
+    ck_assert_int_eq(OK(kfl_store_maintain(store, 100, NULL)), 0);
     OK(kfl_topic_durable_offset(store, "t", 0, &durable));
     ck_assert_int_eq(durable, 0);
 }
@@ -269,7 +269,7 @@ START_TEST(no_handle_is_an_error_everywhere)
     OK(kfl_consumer_close(NULL));
     ck_assert_str_eq(kfl_store_path(NULL), "");
     FAILS(KFL_E_INVALID, kfl_store_sync(NULL, 0));
-    FAILS(KFL_E_INVALID, kfl_store_maintain(NULL, 0));
+    FAILS(KFL_E_INVALID, kfl_store_maintain(NULL, 0, NULL));
     FAILS(KFL_E_INVALID, kfl_store_set_clock(NULL, 0));
     FAILS(KFL_E_INVALID, kfl_topic_create(NULL, "t", 1, NULL));
     FAILS(KFL_E_INVALID, kfl_topic_delete(NULL, "t"));

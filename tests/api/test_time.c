@@ -186,7 +186,7 @@ START_TEST(times_out_of_order_across_segments)
         }
         start = round == 0 ? 1001 : 2750;
         OK(kfl_topic_delete_records(store, "t", 0, start, NULL));
-        OK(kfl_store_maintain(store, 1000));
+        OK(kfl_store_maintain(store, 1000, NULL));
     }
     free(times);
 }

@@ -48,7 +48,7 @@ START_TEST(at_any_time_a_store_is_well)
     for (int i = 1; i <= 150; i++) {
         inspect_send("t", 0, 1, 1500);
         if (i % 29 == 0)
-            OK(kfl_store_maintain(store, 1000));
+            OK(kfl_store_maintain(store, 1000, NULL));
         if (i % 37 == 0)
             inspect_reopen();
         expect_nothing();

@@ -60,7 +60,7 @@ static inline void fill(void)
     inspect_send("t", 1, RECORDS, 1000);
     inspect_send("t", 2, 5, 10);
     OK(kfl_store_sync(store, -1));
-    OK(kfl_store_maintain(store, 1000));
+    OK(kfl_store_maintain(store, 1000, NULL));
 }
 
 static inline kfl_segment file(int32_t index)

@@ -277,7 +277,7 @@ static int body(void *context)
     STEP(commit_one(consumer, 20));
     STEP(kfl_topic_wait_durable(store, "things", 0, KFL_OFFSET_END, 10000));
     STEP(commit_one(consumer, 30));
-    STEP(kfl_store_maintain(store, 1000));
+    STEP(kfl_store_maintain(store, 1000, NULL));
     STEP(list_all(store));
     STEP(verify_all(store));
     STEP(kfl_topic_offset_for_time(store, "things", 0, 1, &offset, &offset));

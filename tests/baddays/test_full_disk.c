@@ -239,7 +239,7 @@ static void work_until_full(struct full *full)
         else if (what < 98)
             stopped = check(full, kfl_store_sync(full->store, 10000), "a sync") != 0;
         else
-            stopped = check(full, kfl_store_maintain(full->store, 100), "maintenance") != 0;
+            stopped = check(full, kfl_store_maintain(full->store, 100, NULL), "maintenance") != 0;
     }
     if (!stopped)
         give_up(full, "the disk is never full");
@@ -254,7 +254,7 @@ static void try_everything(struct full *full)
         (void)commit(full, p);
     }
     (void)create(full);
-    (void)check(full, kfl_store_maintain(full->store, 100), "maintenance");
+    (void)check(full, kfl_store_maintain(full->store, 100, NULL), "maintenance");
 }
 
 static void reopen_while_full(struct full *full)

@@ -103,7 +103,7 @@ static int run_with_little(void *context)
     r = kfl_store_sync(own, 5000);
     if (!is_want(r))
         return told("sync", r);
-    r = kfl_store_maintain(own, 100);
+    r = kfl_store_maintain(own, 100, NULL);
     if (!is_want(r))
         return told("maintain", r);
     setrlimit((__rlimit_resource_t)limit->resource, &before);

@@ -139,7 +139,7 @@ START_TEST(offsets_do_not_care_for_the_clock)
             ck_assert_int_eq(offset, before + 1);
             before = offset;
         }
-        ok(kfl_store_maintain(store, 100));
+        ok(kfl_store_maintain(store, 100, NULL));
     }
     ok(kfl_store_set_clock(store, -1));
     ck_assert_int_eq(count(store, 0), before + 1);
@@ -352,7 +352,7 @@ static int use_inherited(void *context)
         kfl_topic_end_offset(handles->store, "orders", 0, &offset),
         kfl_topic_wait_durable(handles->store, "orders", 0, 1, 0),
         kfl_store_sync(handles->store, 100),
-        kfl_store_maintain(handles->store, 100),
+        kfl_store_maintain(handles->store, 100, NULL),
         kfl_stats_open(handles->store, &stats),
         kfl_group_list(handles->store, &names),
     };

@@ -195,7 +195,7 @@ static int load_step(struct load_thread *thread)
         return thread->sender % THREADS_MAX == 0 ? load_commit(thread) : load_durable(thread);
     if (dice < 94)
         return load_delete(thread);
-    if (kfl_store_maintain(thread->store, -1) < 0)
+    if (kfl_store_maintain(thread->store, -1, NULL) < 0)
         return load_fail(thread, "maintain");
     return 0;
 }
