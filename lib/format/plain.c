@@ -89,7 +89,8 @@ static inline bool plain_stands(struct plain_kind *kind, const uint8_t *at, cons
     uint64_t sizes = kfl__load64(at);
     if (sizes != kind->sizes)
         *kind = plain_kind_of(sizes);
-    return kfl__load64(at + offsetof(struct kfl__record_head, offset_delta)) == delta &&
+    /* A delta that was asked for never has the bit of headers. */
+    return kfl__load32(at + offsetof(struct kfl__record_head, offset_delta)) == delta &&
            kind->step <= (size_t)(end - at);
 }
 

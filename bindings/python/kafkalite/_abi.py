@@ -49,7 +49,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "store_path": (STR, PTR),
     "store_set_clock": (CODE, PTR, I64),
     "store_sync": (CODE, PTR, I32),
-    "store_maintain": (CODE, PTR, I32),
+    "store_maintain": (CODE, PTR, I32, PTR),
     "topic_create": (CODE, PTR, STR, I32, PTR),
     "topic_delete": (CODE, PTR, STR),
     "topic_add_partitions": (CODE, PTR, STR, I32),

@@ -204,7 +204,7 @@ class Store:
 
     def maintain(self, budget: float = 0.1) -> bool:
         """What the background helper would do now; True while there is more. Seconds."""
-        return bool(_ffi.lib.store_maintain(self.handle, waiting.milliseconds(budget)))
+        return bool(_ffi.lib.store_maintain(self.handle, waiting.milliseconds(budget), None))
 
     def set_clock(self, timestamp: Optional[int]) -> None:
         """Stop the store's wall clock at a time in milliseconds, for tests; None: it runs."""
