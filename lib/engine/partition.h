@@ -142,6 +142,8 @@ int kfl__partition_view(struct kfl__partition *partition, struct kfl__view **out
 /* A share of the segment behind an entry of a view, opened if need be. counted. KFL_FILE_MISSING, KFL_E_CORRUPT … */
 int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *view, int32_t entry,
                            struct kfl__segment **out_segment);
+/* The same of one that is open already, or NULL. */
+struct kfl__segment *kfl__partition_opened(struct kfl__partition *partition, struct kfl__view *view, int32_t entry);
 /* About how many files a process keeps open that it only reads: more are given back, the longest unused first. */
 #define KFL_SEGMENTS_OPEN 512
 /* Close files that nobody reads and that were asked for last before this count of view_uses: how many. */

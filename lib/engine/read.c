@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "engine/topics.h"
+#include "log/lookup.h"
 #include "log/walk.h"
 
 #define READ_TOUCH (UINT64_C(256) << 10)
@@ -33,27 +34,6 @@ static void cursor_drop(struct kfl__cursor *cursor)
     cursor->touched = cursor->limit = cursor->place = 0;
 }
 
-/* Is the offset in the file that the cursor stands in, as far as its view tells? */
-static bool cursor_stays(const struct kfl__cursor *cursor, int64_t offset)
-{
-    const struct kfl__view *view = cursor->view;
-    return cursor->segment != NULL && offset >= view->entries[cursor->entry].base_offset &&
-           (cursor->entry + 1 == view->entry_count || offset < view->entries[cursor->entry + 1].base_offset);
-}
-
-void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
-{
-    if (cursor->offset == offset)
-        return;
-    cursor->offset = offset;
-    if (!cursor_stays(cursor, offset)) {
-        cursor_drop(cursor);
-        return;
-    }
-    cursor->verified = false;
-    cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
-}
-
 void kfl__cursor_close(struct kfl__cursor *cursor)
 {
     cursor_drop(cursor);
@@ -64,6 +44,43 @@ void kfl__cursor_close(struct kfl__cursor *cursor)
 static uint64_t cursor_version(const struct kfl__cursor *cursor)
 {
     return atomic_load_explicit(&cursor->partition->slot->manifest_version, memory_order_acquire);
+}
+
+/* Is the offset in the file that the cursor stands in, as far as its view tells? */
+static bool cursor_stays(const struct kfl__cursor *cursor, int64_t offset)
+{
+    const struct kfl__view *view = cursor->view;
+    return cursor->segment != NULL && offset >= view->entries[cursor->entry].base_offset &&
+           (cursor->entry + 1 == view->entry_count || offset < view->entries[cursor->entry + 1].base_offset);
+}
+
+/* Stand in another file of the view, if the view is still true and the file open; else nowhere. */
+static void cursor_change_file(struct kfl__cursor *cursor, int64_t offset)
+{
+    struct kfl__segment *segment = NULL;
+    int32_t entry = -1;
+    if (cursor->view != NULL && cursor_version(cursor) == cursor->view->manifest_version)
+        entry = kfl__view_find(cursor->view, offset);
+    if (entry >= 0)
+        segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
+    cursor_drop(cursor);
+    cursor->segment = segment;
+    cursor->entry = entry;
+}
+
+void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
+{
+    if (cursor->offset == offset)
+        return;
+    cursor->offset = offset;
+    if (cursor->verified && cursor->header.base_offset <= offset && offset < kfl__batch_end_offset(&cursor->header))
+        return;
+    if (!cursor_stays(cursor, offset))
+        cursor_change_file(cursor, offset);
+    cursor->verified = false;
+    cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
+    if (cursor->segment != NULL)
+        kfl__lookup_fetch(cursor->segment, (uint64_t)(offset - cursor->view->entries[cursor->entry].base_offset), cursor->stride);
 }
 
 /* What exists for this reader: the word, and the offset that ends it. */
@@ -130,13 +147,20 @@ static void cursor_place(struct kfl__cursor *cursor, int64_t end)
     const struct kfl__view_entry *entry = &cursor->view->entries[cursor->entry];
     struct kfl__slot *slot = cursor->partition->slot;
     uint32_t batches = entry->segment_id == atomic_load(&slot->active.id) ? atomic_load(&slot->active_batch_count) : 0;
+    struct kfl__lookup known = {
+        .base_offset = entry->base_offset,
+        .end_offset = cursor_entry_end(cursor, end),
+        .limit = cursor->limit,
+        .batch_count = batches,
+        .stride = cursor->stride,
+    };
     cursor->place = KFL_SEGMENT_FIRST_PLACE;
     cursor->verified = false;
     cursor->touched = 0;
-    if (kfl__segment_find(cursor->segment, entry->base_offset, cursor_entry_end(cursor, end), cursor->limit, batches,
-                          cursor->offset, &cursor->header, &cursor->place) == 0) {
+    if (kfl__lookup_offset(cursor->segment, &known, cursor->offset, &cursor->header, &cursor->place) == 0) {
         cursor->verified = (cursor->header.flags & KFL_BATCH_FLAG_END) == 0;
         cursor->touched = cursor->place + cursor->header.size;
+        cursor->stride = kfl__lookup_stride(entry->base_offset, &cursor->header, cursor->place);
     }
 }
 

@@ -21,6 +21,7 @@ struct kfl__cursor {
     /* the batch that stands at `place` was verified: no need to hash it again */
     bool verified;
     struct kfl__batch_header header;
+    uint64_t stride; /* as for kfl__lookup_offset */
     /* what could not be read: told with KFL_CURSOR_HOLE, until the next call */
     int64_t hole_from, hole_to;
     char hole_text[200];

@@ -11,6 +11,7 @@
 #include "engine/read.h"
 #include "engine/topics.h"
 #include "format/codec.h"
+#include "log/lookup.h"
 
 /* The first record of a verified batch with a late enough time. 1, 0, or an error. */
 static int times_search_batch(const struct kfl__segment *segment, uint64_t place, const struct kfl__batch_header *header,
@@ -78,7 +79,7 @@ static int times_begin(struct kfl__partition *partition, struct kfl__view *view,
             continue; /* a lost file: the walk passes over it too */
         if (r < 0)
             return r;
-        uint64_t place = kfl__segment_find_time(segment, segment->size, timestamp_ms);
+        uint64_t place = kfl__lookup_time(segment, segment->size, timestamp_ms);
         if (entry->base_offset > *io_offset)
             *io_offset = entry->base_offset;
         if (place != KFL_SEGMENT_FIRST_PLACE && kfl__batch_peek(segment->bytes, place, segment->size, &header) == 0 &&

@@ -160,8 +160,7 @@ int kfl__partition_view(struct kfl__partition *partition, struct kfl__view **out
 
 /* ---- the open files ---- */
 
-/* A share of what is open at the entry; NULL: nothing is. */
-static struct kfl__segment *segments_opened(struct kfl__partition *partition, struct kfl__view *view, int32_t entry)
+struct kfl__segment *kfl__partition_opened(struct kfl__partition *partition, struct kfl__view *view, int32_t entry)
 {
     kfl__mutex_lock(&partition->view_lock);
     struct kfl__segment *segment = view->entries[entry].segment;
@@ -220,7 +219,7 @@ static void segments_limit(struct kfl__partition *partition, uint64_t uses)
 int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *view, int32_t entry,
                            struct kfl__segment **out_segment)
 {
-    struct kfl__segment *segment = segments_opened(partition, view, entry);
+    struct kfl__segment *segment = kfl__partition_opened(partition, view, entry);
     if (segment != NULL) {
         *out_segment = segment;
         return 0;

@@ -19,7 +19,6 @@
 #include "base/memory.h"
 #include "format/names.h"
 
-#define SEGMENT_WINDOW 65536u
 #define SEGMENT_WINDOWS_AHEAD 16u
 /* A batch of one small record takes about this: how many signposts a segment gets room for. */
 #define SEGMENT_SMALL_BATCH 96u
@@ -66,7 +65,7 @@ static int segment_write_header(int fd, const struct kfl__segment_plan *plan)
 static int segment_make(int64_t id, uint64_t size, uint64_t seed, struct kfl__segment **out_segment)
 {
     struct kfl__segment *segment = kfl__alloc(sizeof *segment);
-    uint64_t windows = (size + SEGMENT_WINDOW - 1) / SEGMENT_WINDOW;
+    uint64_t windows = (size + KFL_SEGMENT_WINDOW - 1) / KFL_SEGMENT_WINDOW;
     if (segment != NULL)
         segment->readable = kfl__alloc_array((windows + 63) / 64, sizeof(uint64_t));
     if (segment == NULL || segment->readable == NULL) {
@@ -277,12 +276,6 @@ int kfl__segment_discard(int directory, int64_t segment_id)
     return first;
 }
 
-static bool segment_window_known(struct kfl__segment *segment, uint64_t window)
-{
-    uint64_t word = atomic_load_explicit(&segment->readable[window / 64], memory_order_relaxed);
-    return (word >> (window % 64) & 1) != 0;
-}
-
 static void segment_windows_learn(struct kfl__segment *segment, uint64_t first, uint64_t behind)
 {
     for (uint64_t window = first; window < behind; window++)
@@ -314,20 +307,19 @@ static int segment_find_bad(struct kfl__segment *segment, uint64_t place, uint64
     return KFL_SEGMENT_UNREADABLE;
 }
 
-int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
-                       uint64_t *out_bad_to)
+int kfl__segment_touch_windows(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
+                               uint64_t *out_bad_to)
 {
-    assert(place <= end && end <= segment->size);
-    uint64_t window = place / SEGMENT_WINDOW;
-    uint64_t behind = (end + SEGMENT_WINDOW - 1) / SEGMENT_WINDOW;
-    while (window < behind && segment_window_known(segment, window))
+    uint64_t window = place / KFL_SEGMENT_WINDOW;
+    uint64_t behind = (end + KFL_SEGMENT_WINDOW - 1) / KFL_SEGMENT_WINDOW;
+    while (window < behind && kfl__segment_knows_window(segment, window))
         window++;
     while (window < behind) {
         uint64_t upto = window + 1;
-        while (upto < behind && upto - window < SEGMENT_WINDOWS_AHEAD && !segment_window_known(segment, upto))
+        while (upto < behind && upto - window < SEGMENT_WINDOWS_AHEAD && !kfl__segment_knows_window(segment, upto))
             upto++;
-        uint64_t from = window * SEGMENT_WINDOW;
-        uint64_t to = upto * SEGMENT_WINDOW < segment->size ? upto * SEGMENT_WINDOW : segment->size;
+        uint64_t from = window * KFL_SEGMENT_WINDOW;
+        uint64_t to = upto * KFL_SEGMENT_WINDOW < segment->size ? upto * KFL_SEGMENT_WINDOW : segment->size;
         int r = kfl__map_populate_read(segment->bytes + from, to - from);
         if (r < 0)
             return r;
@@ -339,7 +331,7 @@ int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t en
             segment_windows_learn(segment, window, upto);
         }
         window = upto;
-        while (window < behind && segment_window_known(segment, window))
+        while (window < behind && kfl__segment_knows_window(segment, window))
             window++;
     }
     return 0;
@@ -397,109 +389,4 @@ int kfl__segment_sync(struct kfl__segment *segment)
 void kfl__segment_close_descriptor(struct kfl__segment *segment)
 {
     kfl__file_close(atomic_exchange(&segment->fd, -1));
-}
-
-/* The base offset of the batch that signpost n names; -1 when it names none. */
-static int64_t segment_signpost_base(struct kfl__segment *segment, uint64_t limit, uint32_t n, uint64_t *out_place)
-{
-    struct kfl__batch_header header;
-    uint64_t bad_from, bad_to;
-    uint64_t place = kfl__index_place(&segment->offsets, n);
-    if (place < KFL_SEGMENT_FIRST_PLACE || place + sizeof header > limit)
-        return -1;
-    if (kfl__segment_touch(segment, place, place + sizeof header, &bad_from, &bad_to) != 0)
-        return -1;
-    if (kfl__batch_peek(segment->bytes, place, limit, &header) != 0)
-        return -1;
-    *out_place = place;
-    return header.base_offset;
-}
-
-static uint32_t segment_count_batches(struct kfl__segment *segment, uint64_t limit, uint32_t hint)
-{
-    uint32_t count = hint;
-    uint32_t capacity = segment->offsets.bytes == NULL ? 0 : kfl__index_offsets_capacity(&segment->offsets);
-    if (count == 0)
-        count = atomic_load_explicit(&segment->offsets_count, memory_order_relaxed);
-    if (count == 0 && capacity > 0)
-        count = kfl__index_count_places(&segment->offsets);
-    if (count > capacity)
-        count = capacity;
-    /* A hint may run ahead of what `limit` takes in. */
-    while (count > 0 && kfl__index_place(&segment->offsets, count - 1) >= limit)
-        count--;
-    if (hint == 0)
-        atomic_store_explicit(&segment->offsets_count, count, memory_order_relaxed);
-    return count;
-}
-
-/* Bisects the signposts; 0 when none of them is of use. */
-static uint64_t segment_search(struct kfl__segment *segment, uint64_t limit, uint32_t count, uint32_t guess, int64_t offset)
-{
-    uint32_t low = 0, high = count; /* the batch of `low` begins at or below offset, that of `high` above */
-    uint32_t n = guess;
-    uint64_t place, found = 0;
-    for (int round = 0; high - low > 1; round++) {
-        if (n <= low || n >= high || round > 1)
-            n = low + (high - low) / 2;
-        int64_t base = segment_signpost_base(segment, limit, n, &place);
-        if (base < 0)
-            return 0;
-        if (base <= offset) {
-            low = n;
-            found = place;
-            if (base == offset)
-                break;
-            n++; /* a good guess is often one off */
-        } else {
-            high = n;
-            n--;
-        }
-    }
-    return found;
-}
-
-int kfl__segment_find(struct kfl__segment *segment, int64_t base_offset, int64_t end_offset, uint64_t limit,
-                      uint32_t batch_count, int64_t offset, struct kfl__batch_header *out_header, uint64_t *out_place)
-{
-    uint64_t bad_from, bad_to;
-    int64_t span = end_offset - base_offset;
-    if (span <= 0 || offset <= base_offset)
-        return KFL_INDEX_USELESS;
-    uint32_t count = segment_count_batches(segment, limit, batch_count);
-    if (count == 0)
-        return KFL_INDEX_USELESS;
-    /* Batches are mostly of one size: with one record each, the guess is right. */
-    uint64_t guess = span == count ? (uint64_t)(offset - base_offset)
-                                   : (uint64_t)((double)(offset - base_offset) * count / (double)span);
-    uint64_t place = segment_search(segment, limit, count, guess < count ? (uint32_t)guess : count - 1, offset);
-    if (place == 0 || kfl__segment_touch(segment, place, place + sizeof *out_header, &bad_from, &bad_to) != 0)
-        return KFL_INDEX_USELESS;
-    if (kfl__batch_peek(segment->bytes, place, limit, out_header) != 0 ||
-        kfl__segment_touch(segment, place, place + out_header->size, &bad_from, &bad_to) != 0)
-        return KFL_INDEX_USELESS;
-    if (kfl__batch_verify(segment->bytes, place, limit, segment->seed, out_header) != 0 || out_header->base_offset > offset)
-        return KFL_INDEX_USELESS;
-    *out_place = place;
-    return 0;
-}
-
-uint64_t kfl__segment_find_time(struct kfl__segment *segment, uint64_t limit, int64_t timestamp_ms)
-{
-    struct kfl__time_signpost signpost;
-    struct kfl__batch_header header;
-    uint64_t bad_from, bad_to;
-    if (segment->times.bytes == NULL ||
-        !kfl__index_find_time(&segment->times, kfl__index_count_times(&segment->times), timestamp_ms, segment->seed,
-                              &signpost))
-        return KFL_SEGMENT_FIRST_PLACE;
-    uint64_t place = (uint64_t)signpost.place_eighth * 8;
-    if (place < KFL_SEGMENT_FIRST_PLACE || place + sizeof header > limit)
-        return KFL_SEGMENT_FIRST_PLACE;
-    if (kfl__segment_touch(segment, place, place + sizeof header, &bad_from, &bad_to) != 0 ||
-        kfl__batch_peek(segment->bytes, place, limit, &header) != 0 ||
-        kfl__segment_touch(segment, place, place + header.size, &bad_from, &bad_to) != 0 ||
-        kfl__batch_verify(segment->bytes, place, limit, segment->seed, &header) != 0)
-        return KFL_SEGMENT_FIRST_PLACE;
-    return place;
 }

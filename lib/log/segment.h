@@ -92,8 +92,23 @@ int kfl__segment_discard(int directory, int64_t segment_id);
  * looked at before. KFL_SEGMENT_UNREADABLE: the device refuses a part, or the file was cut; *out_bad_from and *out_bad_to tell which pages.
  */
 #define KFL_SEGMENT_UNREADABLE 1
-int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
-                       uint64_t *out_bad_to);
+#define KFL_SEGMENT_WINDOW 65536u
+int kfl__segment_touch_windows(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
+                               uint64_t *out_bad_to);
+static inline bool kfl__segment_knows_window(struct kfl__segment *segment, uint64_t window)
+{
+    uint64_t word = atomic_load_explicit(&segment->readable[window / 64], memory_order_relaxed);
+    return (word >> (window % 64) & 1) != 0;
+}
+static inline int kfl__segment_touch(struct kfl__segment *segment, uint64_t place, uint64_t end, uint64_t *out_bad_from,
+                                     uint64_t *out_bad_to)
+{
+    uint64_t window = place / KFL_SEGMENT_WINDOW;
+    assert(place <= end && end <= segment->size);
+    if (end <= (window + 1) * KFL_SEGMENT_WINDOW && place < segment->size && kfl__segment_knows_window(segment, window))
+        return 0;
+    return kfl__segment_touch_windows(segment, place, end, out_bad_from, out_bad_to);
+}
 
 /* Let the next `size` bytes of the writable map have their pages. false: there are no more, or somebody else is at it. */
 bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size);
@@ -112,20 +127,5 @@ int kfl__segment_clear(struct kfl__segment *segment, uint64_t from, uint64_t to)
 int kfl__segment_sync(struct kfl__segment *segment);
 /* Its bytes are durable and no more will come from this process: the descriptor can go. */
 void kfl__segment_close_descriptor(struct kfl__segment *segment);
-
-/*
- * The batch that holds `offset`, or one before it, by the signposts: verified.
- *
- *   base_offset, end_offset  what the segment spans up to `limit`
- *   limit                    bytes that count
- *   batch_count              a hint; 0: not known
- * KFL_INDEX_USELESS: the signposts do not help; walk from the first place.
- */
-#define KFL_INDEX_USELESS 1
-int kfl__segment_find(struct kfl__segment *segment, int64_t base_offset, int64_t end_offset, uint64_t limit,
-                      uint32_t batch_count, int64_t offset, struct kfl__batch_header *out_header, uint64_t *out_place);
-
-/* A place at or before the first record whose timestamp is `timestamp_ms` or later, by the time signposts. */
-uint64_t kfl__segment_find_time(struct kfl__segment *segment, uint64_t limit, int64_t timestamp_ms);
 
 #endif

@@ -93,37 +93,6 @@ START_TEST(clearing_by_file_reaches_all_bytes)
 }
 END_TEST
 
-START_TEST(a_batch_is_found_by_its_signpost)
-{
-    struct kfl__batch_header header;
-    uint64_t found;
-    uint64_t places[1000];
-    for (uint32_t i = 0; i < 1000; i++) {
-        places[i] = place;
-        kfl__index_note(&segment->offsets, i, place);
-        lay_batch(100 + (int64_t)i * 3, 3, 1, -1);
-    }
-    /* The first batch needs none: it stands in front. */
-    ck_assert_int_eq(kfl__segment_find(segment, 100, 3100, place, 0, 102, &header, &found), KFL_INDEX_USELESS);
-    for (int64_t offset = 103; offset < 3100; offset++) {
-        assert_ok(kfl__segment_find(segment, 100, 3100, place, 0, offset, &header, &found));
-        ck_assert_uint_eq(found, places[(offset - 100) / 3]);
-    }
-    /* Of what is not published yet, or not there, nothing is told. */
-    for (int64_t offset = 101; offset < 3100; offset += 37) {
-        int r = kfl__segment_find(segment, 100, 3100, places[500], 1000, offset, &header, &found);
-        ck_assert(r == KFL_INDEX_USELESS || found < places[500]);
-    }
-    /* A signpost that leads nowhere is no harm. */
-    for (uint32_t i = 300; i < 700; i++)
-        kfl__index_note(&segment->offsets, i, 8 * (i + 1000));
-    for (int64_t offset = 101; offset < 3100; offset += 7) {
-        int r = kfl__segment_find(segment, 100, 3100, place, 1000, offset, &header, &found);
-        ck_assert(r == KFL_INDEX_USELESS || header.base_offset <= offset);
-    }
-}
-END_TEST
-
 START_TEST(only_files_opened_to_be_read_are_counted)
 {
     struct kfl__segment_expect expect = {plan.store_id, 7, 2};
@@ -211,7 +180,6 @@ Suite *kfl_suite(void)
     tcase_add_test(files, a_cut_file_is_opened_for_reading_only);
     tcase_add_test(files, bytes_by_file_and_by_map_are_the_same);
     tcase_add_test(files, clearing_by_file_reaches_all_bytes);
-    tcase_add_test(files, a_batch_is_found_by_its_signpost);
     tcase_add_test(files, only_files_opened_to_be_read_are_counted);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(files, a_page_that_the_device_refuses_is_named);
