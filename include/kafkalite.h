@@ -104,6 +104,7 @@ KFL_API int kfl_format_version(void);
     X(-12,   OFFSET_METADATA_TOO_LARGE,  "the metadata of a commit is larger than 4096 bytes") \
     X(-17,   INVALID_TOPIC,              "not a topic name") \
     X(-22,   ILLEGAL_GENERATION,         "the group has moved on to another generation") \
+    X(-23,   INCONSISTENT_GROUP_PROTOCOL, "no assignor that all members of the group list") \
     X(-24,   INVALID_GROUP_ID,           "not a group name") \
     X(-25,   UNKNOWN_MEMBER_ID,          "not a member of the group") \
     X(-27,   REBALANCE_IN_PROGRESS,      "the group is rebalancing") \
@@ -114,6 +115,8 @@ KFL_API int kfl_format_version(void);
     X(-44,   POLICY_VIOLATION,           "the topic's cleanup.policy does not allow it") \
     X(-68,   NON_EMPTY_GROUP,            "the group has members") \
     X(-69,   GROUP_ID_NOT_FOUND,         "no such group") \
+    X(-82,   FENCED_INSTANCE_ID,         "another consumer has joined with this group.instance.id") \
+    X(-86,   GROUP_SUBSCRIBED_TO_TOPIC,  "a member of the group is subscribed to the topic") \
     X(-87,   INVALID_RECORD,             "the topic does not accept such a record") \
     X(-1000, INVALID,                    "an argument that cannot be") \
     X(-1001, NOT_FOUND,                  "not there") \
@@ -528,26 +531,82 @@ typedef struct kfl_consumer kfl_consumer;
 typedef struct kfl_records kfl_records;
 typedef struct kfl_event kfl_event;
 typedef struct kfl_offsets kfl_offsets;
+typedef struct kfl_group kfl_group;
 
 /*
  * Properties: group.id, auto.offset.reset, max.poll.records, read.durable, … Owned:
- * kfl_consumer_close().
+ * kfl_consumer_close(). KFL_E_INVALID_CONFIG: properties that need group.id or group.instance.id,
+ * and it is not set.
  */
 KFL_API int kfl_consumer_open(kfl_store *store, const kfl_config *config,
                               kfl_consumer **out_consumer);
-/* Commits nothing. Records stay valid. Takes NULL. */
+/*
+ * Waits for asynchronous commits, commits the positions if enable.auto.commit=true (the default is
+ * false), and leaves the group: its partitions are free when this returns. A member with a
+ * group.instance.id does not leave: its partitions wait session.timeout.ms for its return. Events
+ * that nobody has taken are dropped. Frees in any case; the result tells what the commits met.
+ * Records stay valid. Takes NULL.
+ */
 KFL_API int kfl_consumer_close(kfl_consumer *consumer);
 
 /*
  * Read these partitions from now on, and no others. `offset` of each is where to begin: an offset,
  * KFL_OFFSET_BEGINNING, KFL_OFFSET_END, or KFL_OFFSET_STORED: the group's committed offset, else
  * auto.offset.reset. A partition that was assigned before and is given KFL_OFFSET_STORED keeps its
- * position. count 0 assigns nothing.
+ * position. count 0 assigns nothing. Of a consumer that is subscribed: KFL_E_INVALID.
  */
 KFL_API int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *partitions,
                                 size_t count);
 /* What is assigned, with positions. Owned: kfl_offsets_release(). */
 KFL_API int kfl_consumer_assignment(kfl_consumer *consumer, kfl_offsets **out_offsets);
+
+/*
+ * Subscribe: be a member of the group `group.id` and read the partitions that it gives us.
+ *
+ * The partitions of all topics that members subscribe to are shared out among those members by
+ * partition.assignment.strategy. There is no coordinator and there are no heartbeats: a member whose
+ * process ends, however it ends, is replaced at once. The next poll joins; every later poll follows
+ * what the group has become, and tells of it by events (see kfl_consumer_next_event()). A partition
+ * belongs to at most one member at any moment: who has to give it up is told first (REVOKED), keeps
+ * it until the poll after that event was taken, and only then does another one get it (ASSIGNED).
+ *
+ * A member that does not poll for max.poll.interval.ms loses its place: the others share its
+ * partitions, its commits are refused, and its next poll tells LOST and joins anew.
+ *
+ *   topics       names; such as do not exist yet are read once they do
+ *   topic_count  1 or more
+ *
+ * Replaces the subscription there was. Returns 0, KFL_E_INVALID_GROUP_ID (no group.id),
+ * KFL_E_INVALID_TOPIC, or KFL_E_INVALID (partitions are assigned by kfl_consumer_assign(): assign
+ * none first). What the join meets is told by the poll: KFL_E_INCONSISTENT_GROUP_PROTOCOL,
+ * KFL_E_BUSY (1,024 members live in the store), KFL_E_READ_ONLY.
+ */
+KFL_API int kfl_consumer_subscribe(kfl_consumer *consumer, const char *const *topics,
+                                   size_t topic_count);
+/*
+ * The same for all topics whose whole name matches a POSIX extended regular expression, now or
+ * later. Names that begin with two underscores are internal, and match only with
+ * exclude.internal.topics=false. KFL_E_BAD_VALUE: no regular expression.
+ */
+KFL_API int kfl_consumer_subscribe_pattern(kfl_consumer *consumer, const char *pattern);
+/*
+ * Leave the group as kfl_consumer_close() does, and have nothing assigned. Without events: who must
+ * do something with the partitions asks kfl_consumer_assignment() before. Nothing happens to a
+ * consumer that is not subscribed.
+ */
+KFL_API int kfl_consumer_unsubscribe(kfl_consumer *consumer);
+/*
+ * The topics subscribed to: the names given, or those that the pattern matches now. Empty when not
+ * subscribed. Owned: kfl_names_release().
+ */
+KFL_API int kfl_consumer_subscription(kfl_consumer *consumer, kfl_names **out_names);
+/*
+ * Who this consumer is in its group: its member id, borrowed until the close of the consumer, and
+ * the generation whose assignment it has taken. Both may be NULL. KFL_E_UNKNOWN_MEMBER_ID: it is no
+ * member (it has not polled yet, or has lost its place).
+ */
+KFL_API int kfl_consumer_member(kfl_consumer *consumer, const char **out_member_id,
+                                int32_t *out_generation);
 
 /*
  * The next poll begins there; nothing is committed. `offset` may be KFL_OFFSET_BEGINNING or _END.
@@ -566,7 +625,9 @@ KFL_API int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32
  * Hand out the next records of this consumer's partitions.
  *
  * Returns as soon as one record is there. Positions move past what is handed out; nothing is
- * committed.
+ * committed, unless enable.auto.commit=true: then a poll also begins, every
+ * auto.commit.interval.ms, an asynchronous commit of what earlier polls have handed out. A consumer
+ * that is subscribed joins its group here, and follows it.
  *
  *   timeout_ms   longest wait; 0 looks once, -1 waits for ever
  *   max_records  1 .. 65536, or 0: max.poll.records
@@ -579,8 +640,10 @@ KFL_API int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32
  *           KFL_E_WOKEN   kfl_consumer_wakeup() was called; KFL_E_INTR: a signal arrived
  *           KFL_E_OFFSET_OUT_OF_RANGE   a position is outside its partition and
  *                                       auto.offset.reset=none
- *           KFL_E_CLOSED, KFL_E_FORKED, KFL_E_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile),
- *           KFL_E_NOMEM, KFL_E_IO
+ *           KFL_E_CLOSED, KFL_E_FORKED, KFL_E_UNKNOWN_TOPIC_OR_PARTITION (an assigned one was deleted
+ *           meanwhile), KFL_E_NOMEM, KFL_E_IO
+ *           KFL_E_FENCED_INSTANCE_ID   a newer consumer has this group.instance.id: close this one
+ *           or what joining the group meets: see kfl_consumer_subscribe()
  * Threads   any; polls of one consumer take turns
  * Lifetime  the bytes stay valid until the release, whatever is polled, deleted or closed meanwhile
  * Cost      copies no key and no value; allocates nothing once warm
@@ -594,23 +657,75 @@ KFL_API int kfl_consumer_wakeup(kfl_consumer *consumer);
 
 /*
  * The oldest event not yet handed out. Returns 1 and an owned event (kfl_event_release()), or 0.
+ * Which parts an event has:
  *
- * KFL_EVENT_HOLE     the records [offset, end_offset) cannot be read: the bytes are damaged; the
- * text says
- *                    where. Reading goes on behind it
- * KFL_EVENT_LAPPED   the records [offset, end_offset) were deleted before this consumer read them,
- * and
- *                    auto.offset.reset moved it
+ * KFL_EVENT_HOLE           topic, partition, offset, end_offset, text: the records [offset,
+ *                          end_offset) cannot be read, the bytes are damaged. Reading goes on behind
+ *                          it
+ * KFL_EVENT_LAPPED         the same parts: the records were deleted before this consumer read them,
+ *                          and auto.offset.reset moved it
+ * KFL_EVENT_ASSIGNED       offsets, generation: these partitions are ours from now on, with the
+ *                          positions at which reading begins. Told once for each generation that is
+ *                          taken over, also when nothing is new; a partition that another member has
+ *                          to give up first comes in a further event
+ * KFL_EVENT_REVOKED        offsets, generation: these partitions go to other members. They give no
+ *                          more records, stay ours until the next poll after this event was taken,
+ *                          and may be committed until then. Never empty. With enable.auto.commit the
+ *                          positions are committed already
+ * KFL_EVENT_LOST           offsets, text: these partitions are not ours any more, commits for them
+ *                          are refused, and others may read them. Never empty
+ * KFL_EVENT_ASSIGN_NEEDED  group, generation: this member shares out the partitions, because the
+ *                          assignor is a "user:" one: kfl_consumer_assign_answer()
+ * KFL_EVENT_COMMITTED      code, ticket, offsets, text: what became of kfl_consumer_commit_async()
  */
-enum { KFL_EVENT_HOLE = 1, KFL_EVENT_LAPPED = 2 };
+enum {
+    KFL_EVENT_HOLE = 1,
+    KFL_EVENT_LAPPED = 2,
+    KFL_EVENT_ASSIGNED = 3,
+    KFL_EVENT_REVOKED = 4,
+    KFL_EVENT_LOST = 5,
+    KFL_EVENT_ASSIGN_NEEDED = 6,
+    KFL_EVENT_COMMITTED = 7
+};
 KFL_API int kfl_consumer_next_event(kfl_consumer *consumer, kfl_event **out_event);
+/* Parts that an event does not have are "", -1, 0 and NULL. */
 KFL_API int32_t kfl_event_kind(const kfl_event *event);
 KFL_API const char *kfl_event_topic(const kfl_event *event);
 KFL_API int32_t kfl_event_partition(const kfl_event *event);
 KFL_API int64_t kfl_event_offset(const kfl_event *event);
 KFL_API int64_t kfl_event_end_offset(const kfl_event *event);
 KFL_API const char *kfl_event_text(const kfl_event *event); /* borrowed until the release */
-KFL_API void kfl_event_release(kfl_event *event);           /* takes NULL */
+/* Of a group: its generation; -1. */
+KFL_API int32_t kfl_event_generation(const kfl_event *event);
+/* Of COMMITTED: 0 or an error, and the newest ticket that this is the outcome of. */
+KFL_API int kfl_event_code(const kfl_event *event);
+KFL_API int64_t kfl_event_ticket(const kfl_event *event);
+/* Borrowed until the release; NULL where there are none. */
+KFL_API const kfl_offsets *kfl_event_offsets(const kfl_event *event);
+/* Of ASSIGN_NEEDED: all members. Borrowed until the release. */
+KFL_API const kfl_group *kfl_event_group(const kfl_event *event);
+KFL_API void kfl_event_release(kfl_event *event); /* takes NULL */
+
+/* One partition for one member. Filled by the caller. */
+typedef struct kfl_member_partition {
+    const char *member_id;
+    const char *topic;
+    int32_t partition;
+    int32_t reserved; /* 0 */
+} kfl_member_partition;
+
+/*
+ * The answer to KFL_EVENT_ASSIGN_NEEDED: who is to own what. Partitions that are not named belong to
+ * nobody. The members take over at their next polls, as with any other assignor.
+ *
+ * Returns 0, or KFL_E_ILLEGAL_GENERATION (the group has moved on: another ASSIGN_NEEDED goes to whom
+ * it concerns), KFL_E_UNKNOWN_MEMBER_ID, KFL_E_UNKNOWN_TOPIC_OR_PARTITION, KFL_E_INVALID (a partition
+ * twice; a topic that its member does not subscribe to). After an error nothing has changed and
+ * another answer may be given. A member that neither answers nor polls is replaced after
+ * max.poll.interval.ms.
+ */
+KFL_API int kfl_consumer_assign_answer(kfl_consumer *consumer, int32_t generation,
+                                       const kfl_member_partition *partitions, size_t count);
 
 /* What a poll handed out. */
 KFL_API int32_t kfl_records_count(const kfl_records *records);
@@ -649,8 +764,19 @@ KFL_API const char *kfl_records_topic(const kfl_records *records, int32_t topic_
 /*
  * Commit for the consumer's group. records NULL: the positions of all assigned partitions, that is
  * everything polled so far; else what lies behind the last record of each partition in `records`.
- * No group.id: KFL_E_INVALID_GROUP_ID. A topic of `records` was deleted, whether or not there is a
- * new one of its name: KFL_E_UNKNOWN_TOPIC_OR_PARTITION, and nothing is committed.
+ *
+ * A member of the group commits only what it owns. Returns 0, or
+ *           KFL_E_INVALID_GROUP_ID        no group.id
+ *           KFL_E_ILLEGAL_GENERATION      another member owns one of the partitions by now, or owned
+ *                                         it in between
+ *           KFL_E_UNKNOWN_MEMBER_ID       this consumer has lost its place in the group; or it never
+ *                                         had one (kfl_consumer_assign()), and the group has members
+ *           KFL_E_FENCED_INSTANCE_ID      a newer consumer has this group.instance.id
+ *           KFL_E_UNKNOWN_TOPIC_OR_PARTITION   a topic of `records` was deleted, whether or not there
+ *                                         is a new one of its name
+ *           KFL_E_REBALANCE_IN_PROGRESS   this member waits for its first assignment
+ *           KFL_E_FAILED, KFL_E_NO_SPACE, KFL_E_IO, KFL_E_READ_ONLY, …
+ * After an error nothing is committed.
  */
 KFL_API int kfl_consumer_commit(kfl_consumer *consumer, const kfl_records *records);
 /*
@@ -659,6 +785,22 @@ KFL_API int kfl_consumer_commit(kfl_consumer *consumer, const kfl_records *recor
  */
 KFL_API int kfl_consumer_commit_offsets(kfl_consumer *consumer, const kfl_partition_offset *offsets,
                                         size_t count);
+/*
+ * The same without waiting for the disk: kfl_consumer_commit_offsets(), or with offsets NULL and
+ * count 0 kfl_consumer_commit() of all positions.
+ *
+ * Commits of one consumer that come while one is under way are joined, the newest offset of each
+ * partition counts. A later poll tells the outcome by KFL_EVENT_COMMITTED, of this commit and all
+ * earlier ones that were not told yet. What is committed before a revocation, by
+ * kfl_consumer_commit() or at the close comes after it. A store without its helper thread
+ * (background.threads=0) commits at the next poll, at kfl_store_maintain() or at the close.
+ *
+ *   out_ticket  rises from 1; NULL: only a failure is told
+ *
+ * Returns 0 once it is noted, or what can be said without a look at the group.
+ */
+KFL_API int kfl_consumer_commit_async(kfl_consumer *consumer, const kfl_partition_offset *offsets,
+                                      size_t count, int64_t *out_ticket);
 /*
  * What is committed for these partitions; offset -1 where nothing is. Owned: kfl_offsets_release().
  */
@@ -669,11 +811,73 @@ KFL_API int32_t kfl_offsets_count(const kfl_offsets *offsets);
 KFL_API const kfl_partition_offset *kfl_offsets_get(const kfl_offsets *offsets, int32_t index);
 KFL_API void kfl_offsets_release(kfl_offsets *offsets); /* takes NULL */
 
-/*
- * The names of all groups that have committed offsets, sorted; and what one has committed. Owned.
- */
+/* ----------------------------------------------------------------------------------------------
+ * Groups by name
+ *
+ * A group exists while it has members or committed offsets. The offsets of a group that has had
+ * members go offsets.retention.minutes after the last one left; those of a group that never had any,
+ * and of topics that a group with members no longer subscribes to, so long after their commit.
+ * ---------------------------------------------------------------------------------------------- */
+
+/* The names of all groups, sorted. Owned: kfl_names_release(). */
 KFL_API int kfl_group_list(kfl_store *store, kfl_names **out_names);
+/* What it has committed. Owned. A group without any: KFL_E_GROUP_ID_NOT_FOUND. */
 KFL_API int kfl_group_offsets(kfl_store *store, const char *group, kfl_offsets **out_offsets);
+
+/* One member, as it was when the group was described. */
+typedef struct kfl_member {
+    const char *member_id;
+    const char *instance_id; /* group.instance.id, "" for a dynamic member */
+    const char *client_id;   /* client.id, "" */
+    const char *program;     /* of its process, at most 15 bytes */
+    const char *pattern;     /* its subscription as a pattern, "" */
+    const kfl_names *topics; /* its subscription: names given, or matched */
+    const kfl_offsets
+        *owned; /* what it may read and commit, with the committed offsets (-1: none) */
+    const kfl_offsets
+        *target; /* what it is to own once others have given it up; the same offsets */
+    int64_t process_id;
+    int32_t is_away;    /* 1: its process is gone, and its partitions wait for its instance id */
+    int32_t generation; /* whose assignment it has taken over; -1: none yet */
+} kfl_member;
+
+/*
+ * PREPARING: members have partitions to give up. COMPLETING: an assignor is to answer, or members
+ * have yet to take over what they were given.
+ */
+enum {
+    KFL_GROUP_EMPTY = 1,
+    KFL_GROUP_PREPARING_REBALANCE = 2,
+    KFL_GROUP_COMPLETING_REBALANCE = 3,
+    KFL_GROUP_STABLE = 4
+};
+
+/* The group as it is now. Owned: kfl_group_release(). KFL_E_GROUP_ID_NOT_FOUND. */
+KFL_API int kfl_group_describe(kfl_store *store, const char *group, kfl_group **out_group);
+KFL_API int32_t kfl_group_state(const kfl_group *group);
+/* "range", …; "" while there are no members. */
+KFL_API const char *kfl_group_assignor(const kfl_group *group);
+KFL_API int32_t kfl_group_generation(const kfl_group *group); /* rises by one a rebalance */
+/* Sorted by member id. Borrowed until the release; NULL for a bad index. */
+KFL_API int32_t kfl_group_member_count(const kfl_group *group);
+KFL_API const kfl_member *kfl_group_member(const kfl_group *group, int32_t index);
+KFL_API void kfl_group_release(kfl_group *group); /* takes NULL */
+
+/*
+ * Commit for a group without members: what resets, imports and tools are made of. As
+ * kfl_consumer_commit_offsets(); makes the group. KFL_E_UNKNOWN_MEMBER_ID: it has members.
+ */
+KFL_API int kfl_group_commit_offsets(kfl_store *store, const char *group,
+                                     const kfl_partition_offset *offsets, size_t count);
+/*
+ * Forget what is committed for these partitions (their offsets do not matter); others stay. Nothing
+ * committed there is no error. KFL_E_GROUP_SUBSCRIBED_TO_TOPIC: a member reads one of the topics;
+ * KFL_E_GROUP_ID_NOT_FOUND.
+ */
+KFL_API int kfl_group_delete_offsets(kfl_store *store, const char *group,
+                                     const kfl_partition_offset *partitions, size_t count);
+/* With all that it has committed. KFL_E_NON_EMPTY_GROUP: it has members; KFL_E_GROUP_ID_NOT_FOUND. */
+KFL_API int kfl_group_delete(kfl_store *store, const char *group);
 
 /* ----------------------------------------------------------------------------------------------
  * Looking inside: segments, batches, checks, history

@@ -32,6 +32,8 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
       "0: no helper thread; the program calls kfl_store_maintain() itself.") \
     X(history_retention_entries, "history.retention.entries", KFL_SCOPE_STORE, INT64, "1000", 1, 1000000, NULL, \
       "How many entries of the store's history are kept.") \
+    X(offsets_retention_minutes, "offsets.retention.minutes", KFL_SCOPE_STORE, INT64, "10080", 1, 2147483647, NULL, \
+      "How long committed offsets outlive the last member of their group; without members ever, their commit.") \
     X(flush_ms, "flush.ms", KFL_SCOPE_STORE | KFL_SCOPE_TOPIC, INT64, "1000", 1, INT64_MAX, NULL, \
       "A power cut takes at most what was appended with acks=0 or 1 in this many milliseconds. A topic without a value of its own uses the store's.") \
     X(flush_messages, "flush.messages", KFL_SCOPE_TOPIC, INT64, "9223372036854775807", 1, INT64_MAX, NULL, \
@@ -83,7 +85,23 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
     X(fetch_max_bytes, "fetch.max.bytes", KFL_SCOPE_CONSUMER, INT64, "52428800", 1, 2147483647, NULL, \
       "A poll stops after a batch that brings it to this many bytes; the first batch is always handed out.") \
     X(read_durable, "read.durable", KFL_SCOPE_CONSUMER, BOOLEAN, "false", 0, 1, NULL, \
-      "Hand out only what survives a power cut.")
+      "Hand out only what survives a power cut.") \
+    X(enable_auto_commit, "enable.auto.commit", KFL_SCOPE_CONSUMER, BOOLEAN, "false", 0, 1, NULL, \
+      "Commit what earlier polls handed out: in a poll every auto.commit.interval.ms, before partitions are given up, and at the close.") \
+    X(auto_commit_interval_ms, "auto.commit.interval.ms", KFL_SCOPE_CONSUMER, INT64, "5000", 0, 2147483647, NULL, \
+      "How long positions may run ahead of the commits that enable.auto.commit makes.") \
+    X(partition_assignment_strategy, "partition.assignment.strategy", KFL_SCOPE_CONSUMER, STRING, "range,cooperative-sticky", 1, 1000, NULL, \
+      "Assignors that this member can work with, the one it likes best first: range, roundrobin, sticky, cooperative-sticky, or user:NAME, whose partitions the program shares out itself. A group uses one that all its members list.") \
+    X(group_instance_id, "group.instance.id", KFL_SCOPE_CONSUMER, STRING, "", 0, 249, NULL, \
+      "Makes a static member: its partitions wait for it when it is gone for less than session.timeout.ms.") \
+    X(session_timeout_ms, "session.timeout.ms", KFL_SCOPE_CONSUMER, INT64, "45000", 1, 2147483647, NULL, \
+      "How long the partitions of a static member wait for its return. Of other members a death is known at once: it is refused without group.instance.id.") \
+    X(max_poll_interval_ms, "max.poll.interval.ms", KFL_SCOPE_CONSUMER, INT64, "300000", 1, 2147483647, NULL, \
+      "A member of a group that does not poll for so long loses its partitions to the others.") \
+    X(client_id, "client.id", KFL_SCOPE_CONSUMER, STRING, "", 0, 249, NULL, \
+      "A name for the consumer, shown when its group is described.") \
+    X(exclude_internal_topics, "exclude.internal.topics", KFL_SCOPE_CONSUMER, BOOLEAN, "true", 0, 1, NULL, \
+      "A subscribed pattern matches no topic whose name begins with two underscores.")
 /* clang-format on */
 
 #define KFL__FIELD_BOOLEAN int32_t
