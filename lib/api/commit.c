@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Committed offsets, as callers see them: by consumers, and by group name. */
+/* Committed offsets, as consumers see them. */
 #include <string.h>
 
 #include "api/consumer.h"
@@ -7,35 +7,38 @@
 #include "catalog/offsets.h"
 #include "engine/group.h"
 
-/* Partitions of one commit, with shares of their topics. */
-struct commit_list {
-    struct kfl__group_item *items;
-    struct kfl__topic **topics;
-    size_t count, room;
-};
-
-static int commit_list_create(size_t room, struct commit_list *list)
+int kfl__commit_list_create(size_t room, struct kfl__commit_list *list)
 {
-    *list = (struct commit_list){.room = room};
+    *list = (struct kfl__commit_list){.room = room};
     list->items = kfl__alloc_array(room == 0 ? 1 : room, sizeof *list->items);
     list->topics = kfl__alloc_array(room == 0 ? 1 : room, sizeof *list->topics);
     if (list->items != NULL && list->topics != NULL)
         return 0;
     kfl__free(list->items);
     kfl__free(list->topics);
-    *list = (struct commit_list){0};
+    *list = (struct kfl__commit_list){0};
     return kfl__fail(KFL_E_NOMEM, "a commit of %zu partitions: out of memory", room);
 }
 
-static void commit_list_release(struct commit_list *list)
+void kfl__commit_list_put(struct kfl__commit_list *list, struct kfl__topic *topic,
+                          const struct kfl__group_item *item)
+{
+    assert(list->count < list->room);
+    kfl__topic_acquire(topic);
+    list->topics[list->count] = topic;
+    list->items[list->count++] = *item;
+}
+
+void kfl__commit_list_release(struct kfl__commit_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         kfl__topic_release(list->topics[i]);
     kfl__free(list->items);
     kfl__free(list->topics);
+    *list = (struct kfl__commit_list){0};
 }
 
-static int commit_list_add(struct commit_list *list, struct kfl__core *core, const char *name, int32_t number)
+int kfl__commit_list_add(struct kfl__commit_list *list, struct kfl__core *core, const char *name, int32_t number)
 {
     struct kfl__topic *topic = NULL;
     struct kfl__group_item *item = &list->items[list->count];
@@ -63,25 +66,46 @@ static int commit_enter(kfl_consumer *consumer)
     return r < 0 ? r : kfl__core_enter(consumer->core);
 }
 
-static int commit_run(kfl_consumer *consumer, struct commit_list *list, int r)
+int kfl__consumer_commit_list(kfl_consumer *consumer, struct kfl__commit_list *list)
+{
+    const char *member_id = NULL, *instance_id = consumer->settings->group_instance_id;
+    bool subscribed, fenced;
+    kfl__mutex_lock(&consumer->lock);
+    struct kfl__membership *membership = consumer->membership;
+    subscribed = membership != NULL;
+    fenced = subscribed && membership->fenced;
+    if (subscribed && membership->joined)
+        member_id = membership->id;
+    kfl__mutex_unlock(&consumer->lock);
+    if (fenced)
+        return kfl__fail(KFL_E_FENCED_INSTANCE_ID, "another consumer has joined with group.instance.id=%s: close this one",
+                         instance_id);
+    if (subscribed && member_id == NULL)
+        return kfl__fail(KFL_E_UNKNOWN_MEMBER_ID, "this consumer has no place in group %s: the next poll joins",
+                         consumer->settings->group_id);
+    return kfl__group_commit(consumer->core, consumer->settings->group_id, member_id, instance_id, list->items, list->count);
+}
+
+static int commit_run(kfl_consumer *consumer, struct kfl__commit_list *list, int r)
 {
     if (r == 0)
-        r = kfl__group_commit(consumer->core, consumer->settings->group_id, list->items, list->count);
-    commit_list_release(list);
+        r = kfl__consumer_commit_list(consumer, list);
+    kfl__commit_list_release(list);
     kfl__core_leave(consumer->core);
     return r;
 }
 
 /* The positions of all that is assigned. */
-static int commit_positions(kfl_consumer *consumer, struct commit_list *list)
+static int commit_positions(kfl_consumer *consumer, struct kfl__commit_list *list)
 {
     kfl__mutex_lock(&consumer->lock);
-    int r = commit_list_create((size_t)consumer->assigned_count, list);
+    int r = kfl__commit_list_create((size_t)consumer->assigned_count, list);
     for (int32_t i = 0; i < consumer->assigned_count && r == 0; i++) {
         struct kfl__assigned *assigned = &consumer->assigned[i];
-        kfl__topic_acquire(assigned->topic);
-        list->topics[list->count] = assigned->topic;
-        list->items[list->count++] = (struct kfl__group_item){.partition = assigned->partition, .offset = assigned->cursor.offset};
+        struct kfl__group_item item = {.partition = assigned->partition, .offset = assigned->cursor.offset};
+        /* Without a position, by auto.offset.reset=none, there is nothing to commit. */
+        if (item.offset >= 0)
+            kfl__commit_list_put(list, assigned->topic, &item);
     }
     kfl__mutex_unlock(&consumer->lock);
     return r;
@@ -99,8 +123,26 @@ static int commit_check_topic(const kfl_records *records, const kfl_record *reco
     return kfl__fail_at(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, record->topic, record->partition, record->offset + 1);
 }
 
+/* Records of a partition that was another member's since they were polled must not take its group back. */
+static int commit_check_epoch(kfl_consumer *consumer, const kfl_records *records, const struct kfl__commit_list *list)
+{
+    int r = 0;
+    kfl__mutex_lock(&consumer->lock);
+    for (size_t i = 0; consumer->membership != NULL && i < list->count && r == 0; i++)
+        for (int32_t j = 0; j < consumer->assigned_count; j++) {
+            const struct kfl__assigned *assigned = &consumer->assigned[j];
+            if (assigned->partition != list->items[i].partition || assigned->epoch <= kfl__records_epoch(records))
+                continue;
+            kfl__fail(KFL_E_ILLEGAL_GENERATION, "partition %s/%d was another member's since these records were polled",
+                      assigned->topic->name, assigned->partition->number);
+            r = kfl__fail_at(KFL_E_ILLEGAL_GENERATION, assigned->topic->name, assigned->partition->number, -1);
+        }
+    kfl__mutex_unlock(&consumer->lock);
+    return r;
+}
+
 /* Behind the last record of each partition. Records of one partition come in order and mostly together. */
-static int commit_behind(kfl_consumer *consumer, const kfl_records *records, struct commit_list *list)
+static int commit_behind(kfl_consumer *consumer, const kfl_records *records, struct kfl__commit_list *list)
 {
     int32_t count = kfl_records_count(records);
     size_t partitions = 0;
@@ -109,13 +151,13 @@ static int commit_behind(kfl_consumer *consumer, const kfl_records *records, str
         const kfl_record *before = kfl_records_get(records, i - 1);
         partitions += before == NULL || before->partition != record->partition || before->topic != record->topic;
     }
-    int r = commit_list_create(partitions, list);
+    int r = kfl__commit_list_create(partitions, list);
     for (int32_t i = 0; i < count && r == 0; i++) {
         const kfl_record *record = kfl_records_get(records, i);
         const kfl_record *next = kfl_records_get(records, i + 1);
         if (next != NULL && next->partition == record->partition && next->topic == record->topic)
             continue;
-        r = commit_list_add(list, consumer->core, record->topic, record->partition);
+        r = kfl__commit_list_add(list, consumer->core, record->topic, record->partition);
         if (r == 0)
             r = commit_check_topic(records, record, list->topics[list->count - 1]);
         if (r == 0)
@@ -126,40 +168,71 @@ static int commit_behind(kfl_consumer *consumer, const kfl_records *records, str
 
 int kfl_consumer_commit(kfl_consumer *consumer, const kfl_records *records)
 {
-    struct commit_list list = {0};
+    struct kfl__commit_list list = {0};
     int r = commit_enter(consumer);
     if (r < 0)
         return r;
     r = records == NULL ? commit_positions(consumer, &list) : commit_behind(consumer, records, &list);
+    if (r == 0 && records != NULL)
+        r = commit_check_epoch(consumer, records, &list);
     return commit_run(consumer, &list, r);
+}
+
+/* What the caller says, with shares of the topics; metadata are borrowed. */
+static int commit_said(struct kfl__core *core, const kfl_partition_offset *offsets, size_t count,
+                       struct kfl__commit_list *list)
+{
+    int r = kfl__commit_list_create(count, list);
+    for (size_t i = 0; i < count && r == 0; i++) {
+        if (offsets[i].metadata == NULL && offsets[i].metadata_size > 0)
+            r = kfl__fail(KFL_E_INVALID, "a commit: a metadata size without bytes");
+        else
+            r = kfl__commit_list_add(list, core, offsets[i].topic, offsets[i].partition);
+        if (r == 0) {
+            list->items[i].offset = offsets[i].offset;
+            list->items[i].metadata = offsets[i].metadata;
+            list->items[i].metadata_size = offsets[i].metadata_size;
+        }
+    }
+    return r;
 }
 
 int kfl_consumer_commit_offsets(kfl_consumer *consumer, const kfl_partition_offset *offsets, size_t count)
 {
-    struct commit_list list = {0};
+    struct kfl__commit_list list = {0};
     if (offsets == NULL && count > 0)
         return kfl__fail(KFL_E_INVALID, "kfl_consumer_commit_offsets: offsets is NULL");
     int r = commit_enter(consumer);
     if (r < 0)
         return r;
-    r = commit_list_create(count, &list);
-    for (size_t i = 0; i < count && r == 0; i++) {
-        if (offsets[i].metadata == NULL && offsets[i].metadata_size > 0)
-            r = kfl__fail(KFL_E_INVALID, "kfl_consumer_commit_offsets: a metadata size without bytes");
-        else
-            r = commit_list_add(&list, consumer->core, offsets[i].topic, offsets[i].partition);
-        if (r == 0) {
-            list.items[i].offset = offsets[i].offset;
-            list.items[i].metadata = offsets[i].metadata;
-            list.items[i].metadata_size = offsets[i].metadata_size;
-        }
-    }
+    r = commit_said(consumer->core, offsets, count, &list);
     return commit_run(consumer, &list, r);
+}
+
+int kfl_consumer_commit_async(kfl_consumer *consumer, const kfl_partition_offset *offsets, size_t count,
+                              int64_t *out_ticket)
+{
+    struct kfl__commit_list list = {0};
+    int64_t ticket = 0;
+    if ((offsets == NULL) != (count == 0))
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_commit_async: offsets and count do not go together");
+    int r = commit_enter(consumer);
+    if (r < 0)
+        return r;
+    if (offsets != NULL)
+        r = commit_said(consumer->core, offsets, count, &list);
+    if (r == 0)
+        r = kfl__async_add(consumer, offsets == NULL ? NULL : &list, out_ticket == NULL ? NULL : &ticket);
+    kfl__commit_list_release(&list);
+    kfl__core_leave(consumer->core);
+    if (r == 0 && out_ticket != NULL)
+        *out_ticket = ticket;
+    return r;
 }
 
 int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *partitions, size_t count, kfl_offsets **out_offsets)
 {
-    struct commit_list list = {0};
+    struct kfl__commit_list list = {0};
     kfl_offsets *offsets = NULL;
     if (out_offsets == NULL || (partitions == NULL && count > 0))
         return kfl__fail(KFL_E_INVALID, "kfl_consumer_committed: an argument is NULL");
@@ -170,9 +243,9 @@ int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *p
         r = kfl__core_enter(consumer->core);
     if (r < 0)
         return r;
-    r = commit_list_create(count, &list);
+    r = kfl__commit_list_create(count, &list);
     for (size_t i = 0; i < count && r == 0; i++)
-        r = commit_list_add(&list, consumer->core, partitions[i].topic, partitions[i].partition);
+        r = kfl__commit_list_add(&list, consumer->core, partitions[i].topic, partitions[i].partition);
     if (r == 0)
         r = kfl__group_committed(consumer->core, consumer->settings->group_id, list.items, list.count);
     bool looked = r == 0;
@@ -190,7 +263,7 @@ int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *p
     }
     for (size_t i = 0; looked && i < list.count; i++)
         kfl__free((void *)(uintptr_t)list.items[i].metadata);
-    commit_list_release(&list);
+    kfl__commit_list_release(&list);
     kfl__core_leave(consumer->core);
     if (r < 0) {
         kfl_offsets_release(offsets);
@@ -200,95 +273,22 @@ int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *p
     return 0;
 }
 
-/* ---- groups by name ---- */
-
-static int commit_add_group(const char *group, void *context)
+int kfl_group_commit_offsets(kfl_store *store, const char *group, const kfl_partition_offset *offsets, size_t count)
 {
-    return kfl__names_add(context, group);
-}
-
-static int commit_list_groups(struct kfl__catalog_txn *txn, void *context)
-{
-    return kfl__offsets_visit_groups(txn, commit_add_group, context);
-}
-
-int kfl_group_list(kfl_store *store, kfl_names **out_names)
-{
-    kfl_names *names = NULL;
-    int r = kfl__store_check(store);
-    if (r == 0 && out_names == NULL)
-        r = kfl__fail(KFL_E_INVALID, "kfl_group_list: out_names is NULL");
-    if (r == 0)
-        r = kfl__core_enter(store->core);
-    if (r < 0)
-        return r;
-    r = kfl__names_create(&names);
-    if (r == 0)
-        r = kfl__catalog_look(store->core->catalog, commit_list_groups, names);
-    kfl__core_leave(store->core);
-    if (r < 0) {
-        kfl_names_release(names);
-        return r;
-    }
-    kfl__names_sort(names);
-    *out_names = names;
-    return 0;
-}
-
-struct commit_group_look {
-    struct kfl__catalog_txn *txn;
-    const char *group;
-    kfl_offsets *offsets;
-};
-
-static int commit_add_offset(uint64_t topic_id, int32_t partition, const struct kfl__offset_row *row, void *context)
-{
-    struct commit_group_look *look = context;
-    struct kfl__topic_row topic;
-    int r = kfl__topics_get(look->txn, topic_id, &topic);
-    if (r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
-        return 0;
-    if (r < 0)
-        return r;
-    kfl_partition_offset offset = {
-        .topic = topic.name,
-        .partition = partition,
-        .offset = row->offset,
-        .metadata = row->metadata,
-        .metadata_size = row->metadata_size,
-    };
-    return kfl__offsets_add(look->offsets, &offset);
-}
-
-static int commit_look_group(struct kfl__catalog_txn *txn, void *context)
-{
-    struct commit_group_look *look = context;
-    look->txn = txn;
-    return kfl__offsets_visit_group(txn, look->group, commit_add_offset, look);
-}
-
-int kfl_group_offsets(kfl_store *store, const char *group, kfl_offsets **out_offsets)
-{
-    struct commit_group_look look = {.group = group};
-    int r = kfl__store_check(store);
-    if (r == 0 && out_offsets == NULL)
-        r = kfl__fail(KFL_E_INVALID, "kfl_group_offsets: out_offsets is NULL");
+    struct kfl__commit_list list = {0};
+    int r = kfl__store_check_writable(store);
+    if (r == 0 && offsets == NULL && count > 0)
+        r = kfl__fail(KFL_E_INVALID, "kfl_group_commit_offsets: offsets is NULL");
     if (r == 0)
         r = kfl__group_name_check(group);
     if (r == 0)
         r = kfl__core_enter(store->core);
     if (r < 0)
         return r;
-    r = kfl__offsets_create(&look.offsets);
+    r = commit_said(store->core, offsets, count, &list);
     if (r == 0)
-        r = kfl__catalog_look(store->core->catalog, commit_look_group, &look);
+        r = kfl__group_commit(store->core, group, NULL, "", list.items, list.count);
+    kfl__commit_list_release(&list);
     kfl__core_leave(store->core);
-    if (r == 0 && kfl_offsets_count(look.offsets) == 0)
-        r = kfl__fail(KFL_E_GROUP_ID_NOT_FOUND, "group %s has committed nothing", group);
-    if (r < 0) {
-        kfl_offsets_release(look.offsets);
-        return r;
-    }
-    *out_offsets = look.offsets;
-    return 0;
+    return r;
 }

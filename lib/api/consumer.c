@@ -8,6 +8,7 @@
 #include "base/wait.h"
 #include "engine/group.h"
 #include "engine/notify.h"
+#include "engine/rebalance.h"
 
 KFL_UNCHECKED int kfl__consumer_enter(kfl_consumer *consumer)
 {
@@ -27,22 +28,43 @@ KFL_UNCHECKED int kfl__consumer_leave(kfl_consumer *consumer, int r)
     return r;
 }
 
+void kfl__assigned_release(struct kfl__assigned *assigned)
+{
+    kfl__cursor_close(&assigned->cursor);
+    kfl__topic_release(assigned->topic);
+}
+
 static void consumer_drop_assigned(struct kfl__assigned *assigned, int32_t count)
 {
-    for (int32_t i = 0; i < count; i++) {
-        kfl__cursor_close(&assigned[i].cursor);
-        kfl__topic_release(assigned[i].topic);
-    }
+    for (int32_t i = 0; i < count; i++)
+        kfl__assigned_release(&assigned[i]);
     kfl__free(assigned);
+}
+
+/* Properties that say nothing without another one are refused, not ignored. */
+static int consumer_check_config(const kfl_config *config)
+{
+    const struct kfl__settings *settings = kfl__config_settings(config);
+    const char *group = settings->group_id, *instance = settings->group_instance_id;
+    if (settings->enable_auto_commit != 0 && group[0] == '\0')
+        return kfl__fail(KFL_E_INVALID_CONFIG, "enable.auto.commit=true needs group.id: set it too");
+    if (instance[0] != '\0' && group[0] == '\0')
+        return kfl__fail(KFL_E_INVALID_CONFIG, "group.instance.id needs group.id: set it too");
+    if (config != NULL && kfl_config_is_set(config, "session.timeout.ms") && instance[0] == '\0')
+        return kfl__fail(KFL_E_INVALID_CONFIG,
+                         "session.timeout.ms needs group.instance.id: the death of any other member is known at once");
+    return kfl__assignors_check(settings->partition_assignment_strategy);
 }
 
 static void consumer_free(kfl_consumer *consumer)
 {
     consumer_drop_assigned(consumer->assigned, consumer->assigned_count);
-    while (consumer->events != NULL) {
-        kfl_event *next = consumer->events->next;
-        kfl_event_release(consumer->events);
-        consumer->events = next;
+    kfl__events_drop(consumer);
+    kfl__async_destroy(consumer);
+    while (consumer->ids != NULL) {
+        struct kfl__consumer_id *next = consumer->ids->next;
+        kfl__free(consumer->ids);
+        consumer->ids = next;
     }
     kfl__records_pool_release(consumer->pool);
     kfl_config_destroy(consumer->config);
@@ -59,6 +81,8 @@ int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer *
         r = kfl__fail(KFL_E_INVALID, "kfl_consumer_open: out_consumer is NULL");
     if (r == 0)
         r = kfl__config_check(config, KFL_SCOPE_CONSUMER, true, true);
+    if (r == 0)
+        r = consumer_check_config(config);
     if (r < 0)
         return r;
     kfl_consumer *consumer = kfl__alloc(sizeof *consumer);
@@ -85,6 +109,8 @@ int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer *
         return r;
     }
     consumer->settings = kfl__config_settings(consumer->config);
+    consumer->follows = consumer->settings->enable_auto_commit != 0;
+    kfl__async_init(consumer);
     *out_consumer = consumer;
     return 0;
 }
@@ -95,8 +121,18 @@ int kfl_consumer_close(kfl_consumer *consumer)
         return 0;
     if (consumer->core->fork_page[0] == 0)
         return kfl__fail(KFL_E_FORKED, "the consumer was opened before fork(): the parent closes it");
+    int r = 0;
+    if (consumer->follows && kfl__core_enter(consumer->core) == 0) {
+        kfl__mutex_lock(&consumer->lock);
+        r = kfl__consumer_leave_group(consumer);
+        kfl__mutex_unlock(&consumer->lock);
+        kfl__core_leave(consumer->core);
+    }
+    struct kfl__words words;
+    kfl__error_save(&words);
     consumer_free(consumer);
-    return 0;
+    kfl__error_restore(&words);
+    return r;
 }
 
 /* ---- where to begin ---- */
@@ -194,7 +230,9 @@ static int consumer_assign_one(kfl_consumer *consumer, const kfl_partition_offse
     if (r < 0)
         return r;
     kfl__cursor_init(&assigned->cursor, assigned->partition, offset, consumer->settings->read_durable != 0);
-    assigned->paused = before != NULL && before->paused;
+    assigned->paused = before != NULL ? before->paused : 0;
+    assigned->epoch = before != NULL ? before->epoch : consumer->epoch;
+    assigned->auto_committed = -1;
     return 0;
 }
 
@@ -213,6 +251,9 @@ int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *part
     int r = kfl__consumer_enter(consumer);
     if (r < 0)
         return r;
+    if (consumer->membership != NULL)
+        return kfl__consumer_leave(
+            consumer, kfl__fail(KFL_E_INVALID, "the consumer is subscribed: kfl_consumer_unsubscribe() first"));
     struct kfl__assigned *assigned = kfl__alloc_array(count == 0 ? 1 : count, sizeof *assigned);
     if (assigned == NULL)
         return kfl__consumer_leave(consumer, kfl__fail(KFL_E_NOMEM, "%zu partitions: out of memory", count));
@@ -298,7 +339,7 @@ static int consumer_set_paused(kfl_consumer *consumer, const char *topic, int32_
         return r;
     r = kfl__consumer_find(consumer, topic, partition, &assigned);
     if (r == 0)
-        assigned->paused = paused;
+        assigned->paused = (uint8_t)((assigned->paused & ~KFL_PAUSED_BY_CALLER) | (paused ? KFL_PAUSED_BY_CALLER : 0));
     kfl__consumer_leave(consumer, 0);
     if (r == 0 && !paused)
         kfl__notify_wake_process(consumer->core); /* a poll that waits has more to look at now */
@@ -325,59 +366,4 @@ int kfl_consumer_wakeup(kfl_consumer *consumer)
     atomic_store(&consumer->woken, 1);
     kfl__notify_wake_process(consumer->core);
     return 0;
-}
-
-/* ---- events ---- */
-
-int kfl_consumer_next_event(kfl_consumer *consumer, kfl_event **out_event)
-{
-    if (out_event == NULL)
-        return kfl__fail(KFL_E_INVALID, "kfl_consumer_next_event: out_event is NULL");
-    int r = kfl__consumer_enter(consumer);
-    if (r < 0)
-        return r;
-    kfl_event *event = consumer->events;
-    if (event != NULL) {
-        consumer->events = event->next;
-        if (consumer->events == NULL)
-            consumer->last_event = &consumer->events;
-        event->next = NULL;
-        *out_event = event;
-    }
-    return kfl__consumer_leave(consumer, event != NULL);
-}
-
-int32_t kfl_event_kind(const kfl_event *event)
-{
-    return event == NULL ? 0 : event->kind;
-}
-
-const char *kfl_event_topic(const kfl_event *event)
-{
-    return event == NULL ? "" : event->topic;
-}
-
-int32_t kfl_event_partition(const kfl_event *event)
-{
-    return event == NULL ? -1 : event->partition;
-}
-
-int64_t kfl_event_offset(const kfl_event *event)
-{
-    return event == NULL ? -1 : event->offset;
-}
-
-int64_t kfl_event_end_offset(const kfl_event *event)
-{
-    return event == NULL ? -1 : event->end_offset;
-}
-
-const char *kfl_event_text(const kfl_event *event)
-{
-    return event == NULL ? "" : event->text;
-}
-
-void kfl_event_release(kfl_event *event)
-{
-    kfl__free(event);
 }

@@ -74,6 +74,33 @@ void kfl__names_sort(kfl_names *names)
         qsort(names->names, (size_t)names->count, sizeof *names->names, lists_compare_names);
 }
 
+int kfl__names_add_lines(kfl_names *names, const char *lines)
+{
+    char *copy = kfl__copy_string(lines), *rest = copy;
+    int r = copy == NULL ? kfl__fail(KFL_E_NOMEM, "a list of names: out of memory") : 0;
+    while (r == 0 && *rest != '\0') {
+        char *name = rest;
+        rest += strcspn(rest, "\n");
+        if (*rest != '\0')
+            *rest++ = '\0';
+        r = kfl__names_add(names, name);
+    }
+    kfl__free(copy);
+    return r;
+}
+
+void kfl__names_unique(kfl_names *names)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < names->count; i++) {
+        if (kept > 0 && strcmp(names->names[kept - 1], names->names[i]) == 0)
+            kfl__free(names->names[i]);
+        else
+            names->names[kept++] = names->names[i];
+    }
+    names->count = kept;
+}
+
 int32_t kfl_names_count(const kfl_names *names)
 {
     return names == NULL ? 0 : names->count;

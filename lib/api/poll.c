@@ -151,7 +151,7 @@ static KFL_UNCHECKED int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
     uint32_t value = atomic_load_explicit(word, memory_order_acquire);
     poll_register(consumer);
     int r = poll_check(consumer);
-    if (r < 0 || poll_anything(consumer))
+    if (r < 0 || poll_anything(consumer) || kfl__consumer_must_follow(consumer))
         return r;
     int64_t now = kfl__clock_steady_ns();
     if (deadline_ns >= 0 && now >= deadline_ns)
@@ -171,10 +171,14 @@ static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *re
         if (r < 0)
             return r;
         if (consumer->events != NULL)
-            return kfl__fail(KFL_E_EVENT, "something happened: ask kfl_consumer_next_event()");
-        r = poll_look(consumer, records);
+            return kfl__event_fail();
+        r = kfl__consumer_follow(consumer);
+        if (r == 0)
+            r = poll_look(consumer, records);
+        if (r < 0 && kfl__consumer_forgets(consumer, r))
+            continue;
         if (r != 0)
-            return r == KFL_E_EVENT ? kfl__fail(KFL_E_EVENT, "something happened: ask kfl_consumer_next_event()") : r;
+            return r == KFL_E_EVENT ? kfl__event_fail() : r;
         if (deadline_ns == 0)
             return 0;
         r = poll_wait(consumer, deadline_ns);
@@ -204,8 +208,9 @@ KFL_UNCHECKED int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, 
         if (r == 0)
             r = poll_run(consumer, deadline, records);
         consumer->polling = false;
-        kfl__condition_signal(&consumer->turn);
+        kfl__condition_broadcast(&consumer->turn);
         if (r > 0) {
+            kfl__records_set_epoch(records, consumer->epoch);
             *out_records = records;
             records = NULL;
         } else if (r == 0) {

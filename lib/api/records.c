@@ -37,6 +37,7 @@ struct kfl_records {
     struct kfl__records_pool *pool; /* a share, or NULL */
     int32_t count, room; /* rows that are filled, and that there are */
     int32_t limit;       /* rows that this poll may fill */
+    uint32_t epoch;      /* of the consumer's assignment, when they were polled */
     int64_t bytes;
     kfl_record *rows;
     struct kfl__segment **segments; /* shares */
@@ -332,6 +333,16 @@ uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic)
         if (name->name == topic)
             return name->topic_id;
     return 0;
+}
+
+void kfl__records_set_epoch(kfl_records *records, uint32_t epoch)
+{
+    records->epoch = epoch;
+}
+
+uint32_t kfl__records_epoch(const kfl_records *records)
+{
+    return records->epoch;
 }
 
 int64_t kfl__records_bytes(const kfl_records *records)

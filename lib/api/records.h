@@ -33,6 +33,10 @@ uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic);
 int64_t kfl__records_bytes(const kfl_records *records);
 int32_t kfl__records_room(const kfl_records *records);
 
+/* Under which of its consumer's assignments they were polled. */
+void kfl__records_set_epoch(kfl_records *records, uint32_t epoch);
+uint32_t kfl__records_epoch(const kfl_records *records);
+
 /* The records of one batch that is not a cursor's: `segment` is kept by a share, or is NULL and `bytes` stay by other means. */
 int kfl__records_take_batch(kfl_records *records, struct kfl__segment *segment, const uint8_t *batch,
                             const struct kfl__batch_header *header, const char *topic, int32_t partition);

@@ -20,8 +20,11 @@
 #include "base/wait.h"
 #include "catalog/history.h"
 #include "engine/clean.h"
+#include "engine/committer.h"
 #include "engine/janitor.h"
+#include "engine/lookout.h"
 #include "engine/maintain.h"
+#include "engine/members.h"
 #include "engine/notify.h"
 #include "engine/touch.h"
 
@@ -74,6 +77,8 @@ void kfl__core_release(struct kfl__core *core)
         return;
     kfl__topics_close(core);
     kfl__touch_destroy(core);
+    kfl__lookout_destroy(core);
+    kfl__committer_destroy(core);
     kfl__janitor_destroy(core);
     kfl__state_detach(core->state);
     kfl_config_destroy(core->config);
@@ -184,6 +189,8 @@ static int core_open(const char *path, const kfl_config *config, struct kfl__cor
     r = kfl__join(core, create);
     if (r == 0)
         r = kfl__janitor_start(core);
+    if (r == 0)
+        r = kfl__committer_start(core);
     if (r < 0)
         goto fail;
     *out_core = core;
@@ -260,6 +267,13 @@ static int store_put_leave(struct kfl__catalog_txn *txn, void *context)
     return kfl__history_add(txn, &row);
 }
 
+/* Consumers that are still open: what they have committed by now is committed, and their places are free. */
+static int core_leave_groups(struct kfl__core *core)
+{
+    kfl__committer_run(core);
+    return kfl__members_sweep(core, true);
+}
+
 /* The last handle of this process. What the syncs meet is the close's answer. */
 static int core_shut(struct kfl__core *core)
 {
@@ -267,10 +281,13 @@ static int core_shut(struct kfl__core *core)
     int r = 0;
     atomic_store(&core->closing, 1);
     core_wait_outside(core);
+    kfl__lookout_stop(core);
     kfl__janitor_stop(core);
     kfl__touch_stop(core);
     if (!core->read_only) {
-        r = kfl__clean_sync(core);
+        r = core_leave_groups(core);
+        int synced = kfl__clean_sync(core);
+        r = r < 0 ? r : synced;
         int alone = kfl__presence_reenter(&core->presence);
         if (alone >= 0)
             alone = kfl__presence_others(&core->presence, kfl__state_entries(core->state), &others);

@@ -30,7 +30,9 @@ int kfl__store_partition(const kfl_store *store, const char *topic_name, int32_t
 /* Lists that are owned by callers: kfl_names, kfl_offsets. */
 int kfl__names_create(kfl_names **out_names);
 int kfl__names_add(kfl_names *names, const char *name);
+int kfl__names_add_lines(kfl_names *names, const char *lines); /* separated by newlines */
 void kfl__names_sort(kfl_names *names);
+void kfl__names_unique(kfl_names *names); /* of sorted ones: each once */
 int kfl__offsets_create(kfl_offsets **out_offsets);
 /* Copies topic and metadata. */
 int kfl__offsets_add(kfl_offsets *offsets, const kfl_partition_offset *offset);

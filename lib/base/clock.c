@@ -37,6 +37,13 @@ int64_t kfl__clock_steady_ns(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t kfl__clock_coarse_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 int64_t kfl__clock_deadline_ns(int64_t timeout_ms)
 {
     assert(timeout_ms >= -1);

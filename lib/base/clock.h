@@ -22,6 +22,8 @@ void kfl__clock_set(struct kfl__clock *clock, int64_t wall_ms);
 int64_t kfl__clock_wall_ms(const struct kfl__clock *clock);
 
 int64_t kfl__clock_steady_ns(void);
+/* The same, up to a few milliseconds late, for a quarter of the time. */
+int64_t kfl__clock_coarse_ns(void);
 /* timeout_ms -1 (for ever) gives -1. */
 int64_t kfl__clock_deadline_ns(int64_t timeout_ms);
 

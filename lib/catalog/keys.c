@@ -23,6 +23,8 @@ static const char *const table_names[] = {
     [KFL_TABLE_OFFSET] = "offset",
     [KFL_TABLE_OFFSET_OF] = "offset-of",
     [KFL_TABLE_HISTORY] = "history",
+    [KFL_TABLE_GROUP] = "group",
+    [KFL_TABLE_MEMBER] = "member",
 };
 
 void kfl__key_begin(struct kfl__key *key, enum kfl__table table)

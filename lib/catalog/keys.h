@@ -26,10 +26,12 @@ enum kfl__table {
     KFL_TABLE_OFFSET = 12,      /* group, topic id, partition -> committed offset */
     KFL_TABLE_OFFSET_OF = 13,   /* topic id, partition, group -> () */
     KFL_TABLE_HISTORY = 14,     /* number -> history entry */
+    KFL_TABLE_GROUP = 15,       /* group -> group */
+    KFL_TABLE_MEMBER = 16,      /* group, member id -> member */
 };
 
-/* A table, the longest name with its NUL, and three numbers of 8 bytes. */
-#define KFL_KEY_MAX 288
+/* A table, the longest name with its NUL, and a member id or three numbers of 8 bytes. */
+#define KFL_KEY_MAX 320
 
 struct kfl__key {
     size_t size;

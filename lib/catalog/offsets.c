@@ -228,6 +228,23 @@ int kfl__offsets_highest(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_
     return r;
 }
 
+static int remove_of_group(struct kfl__catalog_txn *txn, const struct kfl__row *row, void *context)
+{
+    const char *group = context;
+    if (row->key_size != strlen(group) + OFFSET_KEY_MORE)
+        return kfl__row_fail(txn, row, "is no committed offset");
+    return kfl__offsets_remove(txn, group, kfl__key_load64(row->key + row->key_size - 12),
+                               (int32_t)kfl__key_load32(row->key + row->key_size - 4));
+}
+
+int kfl__offsets_remove_group(struct kfl__catalog_txn *txn, const char *group)
+{
+    struct kfl__key prefix;
+    kfl__key_begin(&prefix, KFL_TABLE_OFFSET);
+    kfl__key_add_name_and_end(&prefix, group);
+    return kfl__rows_visit(txn, &prefix, remove_of_group, (void *)(uintptr_t)group);
+}
+
 static int remove_offset_of(struct kfl__catalog_txn *txn, const struct kfl__row *row, void *context)
 {
     (void)context;

@@ -37,6 +37,8 @@ int kfl__offsets_visit_groups(struct kfl__catalog_txn *txn,
  * offset below it is given again. */
 int kfl__offsets_highest(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t partition,
                          int64_t *out_offset);
+/* All that a group has committed. */
+int kfl__offsets_remove_group(struct kfl__catalog_txn *txn, const char *group);
 int kfl__offsets_remove_topic(struct kfl__catalog_txn *txn, uint64_t topic_id);
 
 #endif

@@ -55,6 +55,12 @@ struct kfl__core {
     _Atomic int topics_synced; /* the name of the folder of topics is durable */
     _Atomic int32_t inside; /* calls that use the catalog or wait; the close waits for them */
 
+    _Atomic int members_away; /* some group may have a static member that is away: its session runs out */
+    _Atomic int32_t member_count; /* of this process, in all groups */
+
+    void *lookout;   /* engine/lookout */
+    void *committer; /* engine/committer */
+
     /* the helper: engine/janitor */
     pthread_t helper;
     bool helper_runs;

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "engine/members.h"
 #include "engine/notify.h"
 #include "engine/topics.h"
 #include "format/codec.h"
@@ -141,6 +142,7 @@ static int changes_run(struct kfl__core *core, kfl__catalog_change *change, void
 {
     int r = kfl__catalog_change_run(core->catalog, change, context);
     changes_settle(core);
+    kfl__members_wake_all(core, false);
     return r;
 }
 

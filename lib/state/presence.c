@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/random.h"
 
 #define LOCK_NAME "LOCK"
 #define BYTE_JOINING 0
@@ -173,6 +174,8 @@ int kfl__presence_join(struct kfl__presence *presence, struct kfl__presence_entr
     atomic_store_explicit(&entry->start, presence->start, memory_order_relaxed);
     atomic_store_explicit(&entry->namespace, presence->namespace, memory_order_relaxed);
     atomic_store_explicit(&entry->sleeping, 0, memory_order_relaxed);
+    presence->session = kfl__random64() | 1;
+    atomic_store_explicit(&entry->session, presence->session, memory_order_relaxed);
     _Static_assert(sizeof entry->program == KFL_PROCESS_NAME_SIZE, "the name fits");
     kfl__process_name(presence->pid, entry->program);
     atomic_store_explicit(&entry->pid, presence->pid, memory_order_release);
@@ -202,6 +205,20 @@ bool kfl__presence_lives(struct kfl__presence *presence, const struct kfl__prese
     return lives && atomic_load_explicit(&entries[entry].start, memory_order_acquire) == start;
 }
 
+bool kfl__presence_stands(struct kfl__presence *presence, const struct kfl__presence_entry *entries,
+                          uint32_t entry, uint64_t session)
+{
+    if (entry >= KFL_PRESENCE_MAX || session == 0)
+        return false;
+    if (session == presence->session)
+        return true;
+    if (atomic_load_explicit(&entries[entry].session, memory_order_acquire) != session)
+        return false;
+    uint64_t start = atomic_load_explicit(&entries[entry].start, memory_order_acquire);
+    return kfl__presence_lives(presence, entries, entry, start) &&
+           atomic_load_explicit(&entries[entry].session, memory_order_acquire) == session;
+}
+
 bool kfl__presence_maintain(struct kfl__presence *presence)
 {
     return !presence->shared && presence_lock(presence, BYTE_MAINTAINS, false) == 0;
@@ -218,6 +235,7 @@ void kfl__presence_leave(struct kfl__presence *presence, struct kfl__presence_en
     kfl__file_close(presence->lock_fd);
     presence->lock_fd = -1;
     presence->entry = -1;
+    presence->session = 0;
 }
 
 void kfl__presence_forked(struct kfl__presence *presence)
@@ -226,6 +244,7 @@ void kfl__presence_forked(struct kfl__presence *presence)
     kfl__file_close(presence->lock_fd);
     presence->lock_fd = -1;
     presence->entry = -1;
+    presence->session = 0;
 }
 
 void kfl__presence_describe(int32_t thread_id, char *out_text, int32_t text_size)

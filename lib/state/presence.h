@@ -19,10 +19,11 @@ struct kfl__presence_entry {
     _Atomic uint64_t start;     /* of the process, in kernel ticks since boot: /proc/pid/stat field 22 */
     _Atomic uint64_t namespace; /* inode of its pid namespace */
     char program[16];
+    _Atomic uint64_t session; /* random: no two openings, of whatever process or boot, have the same */
     /* A word of its own for whoever waits for records of several partitions (R5). */
     _Atomic uint32_t wake_word;
     _Atomic uint32_t sleeping;
-    char padding[16];
+    char padding[8];
 };
 _Static_assert(sizeof(struct kfl__presence_entry) == 64, "in the state file");
 
@@ -33,6 +34,7 @@ struct kfl__presence {
     int32_t pid;
     uint64_t start;     /* of this process; 0: unknown */
     uint64_t namespace; /* of this process */
+    uint64_t session;   /* of this opening; 0 while not joined */
 };
 
 /*
@@ -51,6 +53,8 @@ int kfl__presence_settle(struct kfl__presence *presence);
 int kfl__presence_reenter(struct kfl__presence *presence);
 /* Is the process that this entry described with this start still alive? From any time. */
 bool kfl__presence_lives(struct kfl__presence *presence, const struct kfl__presence_entry *entries, uint32_t entry, uint64_t start);
+/* Does the opening with this session, which had that entry, still stand? From any time and boot. */
+bool kfl__presence_stands(struct kfl__presence *presence, const struct kfl__presence_entry *entries, uint32_t entry, uint64_t session);
 /* Try to become (or stay) the one who maintains. */
 bool kfl__presence_maintain(struct kfl__presence *presence);
 /* Under byte 0 (or in a dying process: not needed). Frees entry, byte and descriptor. Takes a half-entered one. */

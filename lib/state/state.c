@@ -2,7 +2,7 @@
 /*
  * The state file: what is true now, mapped by every process of a store.
  *
- * One file: the header, the presence entries, then chunks of slots, of 64 slots first and doubling
+ * One file: the header, the presence entries, the seats of group members, then chunks of slots, of 64 slots first and doubling
  * up to 8192. Each chunk is reserved before anybody maps it for writing, since a store into a hole of
  * a full disk is a signal and not an error; its slots are initialised before slot_count tells of
  * them. A chunk is mapped in a process at its first use there, and stays where it is until detaching,
@@ -30,8 +30,9 @@
 
 #define STATE_NAME "state"
 #define STATE_MAGIC "KFLSTATE"
-#define STATE_FORMAT 1
+#define STATE_FORMAT 2
 #define ENTRIES_PLACE 4096
+#define SEATS_PLACE (ENTRIES_PLACE + KFL_PRESENCE_MAX * sizeof(struct kfl__presence_entry))
 #define FIRST_CHUNK_SLOTS 64
 #define DOUBLING_CHUNKS 8 /* 64, 128, … 8192 slots; each further chunk as the last of these */
 #define LARGEST_CHUNK_SLOTS (FIRST_CHUNK_SLOTS << (DOUBLING_CHUNKS - 1))
@@ -81,7 +82,7 @@ static size_t chunk_size(uint32_t chunk)
 
 static int64_t chunk_place(uint32_t chunk)
 {
-    uint64_t head = ENTRIES_PLACE + KFL_PRESENCE_MAX * sizeof(struct kfl__presence_entry);
+    uint64_t head = SEATS_PLACE + KFL_SEATS_MAX * sizeof(struct kfl__seat);
     uint64_t place = kfl__align_up(head, kfl__map_page_size());
     for (uint32_t before = 0; before < chunk; before++)
         place += chunk_size(before);
@@ -300,6 +301,11 @@ struct kfl__state_header *kfl__state_header(struct kfl__state *state)
 struct kfl__presence_entry *kfl__state_entries(struct kfl__state *state)
 {
     return (struct kfl__presence_entry *)(void *)((char *)state->header + ENTRIES_PLACE);
+}
+
+struct kfl__seat *kfl__state_seats(struct kfl__state *state)
+{
+    return (struct kfl__seat *)(void *)((char *)state->header + SEATS_PLACE);
 }
 
 void kfl__state_condemn(struct kfl__state *state)

@@ -12,9 +12,10 @@
 #include <stdint.h>
 
 #include "state/presence.h"
+#include "state/seat.h"
 #include "state/slot.h"
 
-/* First chunk: this header, then presence entries; each further chunk: slots. */
+/* First chunk: this header, then presence entries, then seats; each further chunk: slots. */
 struct kfl__state_header {
     char magic[8];
     uint32_t format;
@@ -65,6 +66,7 @@ void kfl__state_detach(struct kfl__state *state); /* takes NULL */
 
 struct kfl__state_header *kfl__state_header(struct kfl__state *state);
 struct kfl__presence_entry *kfl__state_entries(struct kfl__state *state);
+struct kfl__seat *kfl__state_seats(struct kfl__state *state); /* KFL_SEATS_MAX of them */
 #define KFL_STATE_SLOTS_MAX 2047936
 /*
  * The slot with this number, mapped for good; grows the file when nobody has used it yet. Fast path:

@@ -36,10 +36,10 @@ START_TEST(a_commit_makes_durable_what_it_covers)
 {
     core_append_run(partition, 0, 10, 100);
     struct kfl__group_item item = {.partition = partition, .offset = 7, .metadata = "m", .metadata_size = 1};
-    assert_ok(kfl__group_commit(core, "g", &item, 1));
+    assert_ok(kfl__group_commit(core, "g", NULL, "", &item, 1));
     ck_assert_int_ge(durable(), 7);
     item.offset = 11;
-    assert_code(kfl__group_commit(core, "g", &item, 1), KFL_E_OFFSET_OUT_OF_RANGE);
+    assert_code(kfl__group_commit(core, "g", NULL, "", &item, 1), KFL_E_OFFSET_OUT_OF_RANGE);
     assert_ok(kfl__group_committed(core, "g", &item, 1));
     ck_assert_int_eq(item.offset, 7);
     ck_assert_uint_eq(item.metadata_size, 1);
@@ -54,9 +54,9 @@ START_TEST(without_a_sync_nothing_is_committed)
     core_append_run(partition, 0, 100, 3000);
     assert_ok(kfl__fault_arm("file.sync:*=EIO"));
     struct kfl__group_item item = {.partition = partition, .offset = 50};
-    ck_assert_int_lt(kfl__group_commit(core, "g", &item, 1), 0);
+    ck_assert_int_lt(kfl__group_commit(core, "g", NULL, "", &item, 1), 0);
     assert_ok(kfl__fault_arm(NULL));
-    assert_code(kfl__group_commit(core, "g", &item, 1), KFL_E_FAILED);
+    assert_code(kfl__group_commit(core, "g", NULL, "", &item, 1), KFL_E_FAILED);
     assert_ok(kfl__group_committed(core, "g", &item, 1));
     ck_assert_int_eq(item.offset, -1);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One list of clients with something to commit, one runner at a time: the helper, or a poll, a close
+ * or kfl_store_maintain() where there is none. While a transaction is under way others join the
+ * list, and what one client adds meanwhile is joined by the client itself.
+ */
+#include "engine/committer.h"
+
+#include "base/memory.h"
+#include "engine/janitor.h"
+
+#define COMMITTER_TOGETHER 64
+
+struct committer {
+    struct kfl__core *core;
+    struct kfl__mutex lock;
+    struct kfl__condition moved;
+    struct kfl__commit_client *first, **end;
+    bool running;
+};
+
+static int64_t committer_chore(void *context, int64_t now_ns)
+{
+    struct kfl__core *core = context;
+    (void)now_ns;
+    kfl__committer_run(core);
+    return -1;
+}
+
+int kfl__committer_start(struct kfl__core *core)
+{
+    if (core->committer != NULL)
+        return 0;
+    struct committer *committer = kfl__alloc(sizeof *committer);
+    if (committer == NULL)
+        return kfl__fail(KFL_E_NOMEM, "%s: out of memory", core->path);
+    committer->core = core;
+    committer->end = &committer->first;
+    int r = kfl__mutex_init(&committer->lock, KFL_RANK_LEAF);
+    if (r == 0) {
+        r = kfl__condition_init(&committer->moved);
+        if (r < 0)
+            kfl__mutex_destroy(&committer->lock);
+    }
+    if (r < 0) {
+        kfl__free(committer);
+        return r;
+    }
+    core->committer = committer;
+    return kfl__janitor_add(core, committer_chore, core);
+}
+
+void kfl__committer_destroy(struct kfl__core *core)
+{
+    struct committer *committer = core->committer;
+    if (committer == NULL)
+        return;
+    kfl__condition_destroy(&committer->moved);
+    kfl__mutex_destroy(&committer->lock);
+    kfl__free(committer);
+    core->committer = NULL;
+}
+
+void kfl__committer_add(struct kfl__core *core, struct kfl__commit_client *client)
+{
+    struct committer *committer = core->committer;
+    kfl__mutex_lock(&committer->lock);
+    bool listed = client->listed;
+    if (!listed) {
+        client->listed = true;
+        client->next = NULL;
+        *committer->end = client;
+        committer->end = &client->next;
+    }
+    kfl__mutex_unlock(&committer->lock);
+    if (!listed && core->helper_runs)
+        kfl__janitor_wake(core);
+}
+
+/* Takes some from the list. */
+static size_t committer_take(struct committer *committer, struct kfl__commit_client **clients)
+{
+    size_t count = 0;
+    kfl__mutex_lock(&committer->lock);
+    while (count < COMMITTER_TOGETHER && committer->first != NULL) {
+        clients[count] = committer->first;
+        committer->first = clients[count]->next;
+        clients[count++]->listed = false;
+    }
+    if (committer->first == NULL)
+        committer->end = &committer->first;
+    kfl__mutex_unlock(&committer->lock);
+    return count;
+}
+
+static void committer_commit(struct kfl__core *core, struct kfl__commit_client **clients,
+                             size_t count)
+{
+    struct kfl__group_commit *commits = kfl__alloc_array(count, sizeof *commits);
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kfl__group_commit one = {0}, *commit = commits == NULL ? &one : &commits[taken];
+        if (!clients[i]->take(clients[i], commit))
+            continue;
+        clients[taken++] = clients[i];
+        if (commits == NULL) {
+            /* Without memory to join them: one after the other. */
+            kfl__group_commit_all(core, commit, 1);
+            clients[taken - 1]->settle(clients[taken - 1], commit);
+        }
+    }
+    if (commits == NULL)
+        return;
+    kfl__group_commit_all(core, commits, taken);
+    for (size_t i = 0; i < taken; i++)
+        clients[i]->settle(clients[i], &commits[i]);
+    kfl__free(commits);
+}
+
+void kfl__committer_run(struct kfl__core *core)
+{
+    struct committer *committer = core->committer;
+    struct kfl__commit_client *clients[COMMITTER_TOGETHER];
+    size_t count;
+    if (committer == NULL)
+        return;
+    kfl__mutex_lock(&committer->lock);
+    while (committer->running)
+        kfl__condition_wait(&committer->moved, &committer->lock, -1);
+    committer->running = true;
+    kfl__mutex_unlock(&committer->lock);
+    while ((count = committer_take(committer, clients)) > 0)
+        committer_commit(core, clients, count);
+    kfl__mutex_lock(&committer->lock);
+    committer->running = false;
+    kfl__condition_broadcast(&committer->moved);
+    kfl__mutex_unlock(&committer->lock);
+}
