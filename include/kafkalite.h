@@ -977,10 +977,26 @@ KFL_API int kfl_store_verify(kfl_store *store, const char *topic, int quick,
                              kfl_findings **out_findings);
 KFL_API int32_t kfl_findings_count(const kfl_findings *findings);
 KFL_API const kfl_finding *kfl_findings_get(const kfl_findings *findings, int32_t index);
-/* What was read to find them. */
+/* What was read to find them; of a repair, what was copied. */
 KFL_API int64_t kfl_findings_checked_records(const kfl_findings *findings);
 KFL_API int64_t kfl_findings_checked_bytes(const kfl_findings *findings);
 KFL_API void kfl_findings_release(kfl_findings *findings);
+
+/*
+ * Salvage a store that does not open any more, because its catalog is damaged or gone, into a new one
+ * in `copy_path`, which is not there yet or is empty. Every batch that verifies is copied, at its
+ * offset and durable; the old store is only read. Nobody may have it open: KFL_E_BUSY.
+ *
+ * What stood in the catalog alone is lost: committed offsets, the properties of topics, topics and
+ * partitions without any record, and which records were deleted (they may come back). Where a
+ * topic was deleted or made anew and its files are there still, it comes back with its number
+ * behind its name. Each partition goes on at an offset well above its last record (2^32 above it),
+ * so that no offset that somebody may have seen is given twice.
+ *
+ * Returns the number of findings, which is 0 when every file was whole; they tell what could not be
+ * copied. Owned: kfl_findings_release(). On an error the copy is incomplete: remove it.
+ */
+KFL_API int kfl_store_repair(const char *path, const char *copy_path, kfl_findings **out_findings);
 
 /* Who opened the store, how it was closed, and what recovery did. Newest last. */
 typedef struct kfl_history_entry {

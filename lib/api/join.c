@@ -267,7 +267,7 @@ int kfl__join(struct kfl__core *core, bool create)
     /* The catalog was there before the first folder: a new one would give out the numbers of old files. */
     r = join_presence(core, create && !records);
     if (r == KFL_E_NOT_FOUND && records)
-        r = kfl__fail(KFL_E_CORRUPT, "%s holds records, but its %s is gone or empty: put it back, or move the folder away",
+        r = kfl__fail(KFL_E_CORRUPT, "%s holds records, but its %s is gone or empty: put it back, or salvage the records with kafkalite repair",
                       core->path, KFL_CATALOG_FILE);
     return r;
 }

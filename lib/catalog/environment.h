@@ -9,7 +9,7 @@
 
 /* The end of every story about a catalog that is damaged. */
 #define KFL_CATALOG_REMEDY \
-    "; remedy: a copy of the store, or kafkalite dump, which reads segment files without it"
+    "; remedy: a copy of the store, or kafkalite repair, which salvages the records into a new one"
 
 /* All processes of a store together. */
 #define KFL_READERS_MAX 1024

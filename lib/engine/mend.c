@@ -294,7 +294,7 @@ int kfl__mend_run(struct kfl__mend *mend, bool may_keep)
         return r;
     if (!nothing || !mend->keep_last) {
         mend_tell(mend, kfl__clock_steady_ns() - began, text, sizeof text);
-        mend->text = text;
+        mend->text = mend->story != NULL ? mend->story : text;
     }
     KFL_STEP("recover.before_commit");
     r = kfl__catalog_change_run(partition->core->catalog, mend_run_commit, mend);

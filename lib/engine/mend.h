@@ -28,7 +28,8 @@ struct kfl__mend {
     struct kfl__active active;
     int64_t end_offset; /* of the partition from now on */
     uint32_t epoch;
-    const char *text; /* for the history; NULL: nothing worth a line */
+    const char *story; /* for the history, instead of what befell a tail; NULL: that */
+    const char *text; /* while it is made true: what the history gets; NULL: nothing worth a line */
     int64_t *trash;   /* room for each row */
     int32_t trash_count;
 };

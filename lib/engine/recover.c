@@ -252,30 +252,37 @@ static void recover_keep_damage(struct kfl__mend *mend, uint64_t word, int64_t e
     }
 }
 
+/* What the slot knows of the tail: where it is durable, and where the file that takes appends begins. */
+static int recover_begin_mend(struct kfl__mend *mend, struct kfl__segment_row **out_rows)
+{
+    struct kfl__partition *partition = mend->partition;
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__partition_row row;
+    uint64_t durable;
+    kfl__slot_durable(slot, &durable, &mend->tail.durable_offset);
+    mend->tail.durable_place = kfl__word_place(durable);
+    mend->epoch = atomic_load(&slot->writer_epoch) + 1;
+    int r = recover_read_catalog(partition, &row, out_rows, &mend->row_count);
+    struct kfl__segment_row *rows = *out_rows;
+    for (int32_t i = 0; r == 0 && i < mend->row_count; i++) {
+        if ((uint32_t)rows[i].segment_id == kfl__word_ordinal(durable))
+            mend->tail.durable_segment = rows[i].segment_id;
+        if (rows[i].segment_id == atomic_load(&slot->active.id) && rows[i].base_offset < 0)
+            rows[i].base_offset = atomic_load(&slot->active_base_offset);
+    }
+    mend->rows = rows;
+    return r;
+}
+
 /* `leave`: the file that takes appends cannot be used any more, whatever can be read of it. */
 static int recover_replace(struct kfl__partition *partition, uint64_t word, int64_t end, bool leave)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__mend mend = {.partition = partition, .end_offset = end};
-    struct kfl__partition_row row;
     struct kfl__segment_row *rows = NULL;
-    int32_t count = 0;
-    uint64_t durable;
-
-    kfl__slot_durable(slot, &durable, &mend.tail.durable_offset);
-    mend.tail.durable_place = kfl__word_place(durable);
-    int r = recover_read_catalog(partition, &row, &rows, &count);
-    for (int32_t i = 0; r == 0 && i < count; i++) {
-        if ((uint32_t)rows[i].segment_id == kfl__word_ordinal(durable))
-            mend.tail.durable_segment = rows[i].segment_id;
-        if (rows[i].segment_id == atomic_load(&slot->active.id) && rows[i].base_offset < 0)
-            rows[i].base_offset = atomic_load(&slot->active_base_offset);
-    }
-    mend.rows = rows;
-    mend.row_count = count;
-    mend.epoch = atomic_load(&slot->writer_epoch) + 1;
+    int r = recover_begin_mend(&mend, &rows);
     if (r == 0)
-        r = kfl__tail_walk(partition, rows, count, word, &mend.tail);
+        r = kfl__tail_walk(partition, rows, mend.row_count, word, &mend.tail);
     if (r == 0 && (leave || mend.tail.damaged || mend.tail.end_offset != end))
         recover_keep_damage(&mend, word, end);
     if (r == 0)
@@ -364,6 +371,44 @@ int kfl__partition_leave_file(struct kfl__partition *partition, int64_t segment_
             r = recover_replace(partition, word, end, true);
         }
     }
+    kfl__partition_prepare_unlock(partition);
+    return r;
+}
+
+/* ---- pieces of another life ---- */
+
+/* Holding the prepare lock; nothing is appended meanwhile. */
+static int recover_adopt(struct kfl__partition *partition, struct kfl__tail *pieces, int64_t end_offset, const char *story)
+{
+    struct kfl__mend mend = {.partition = partition, .end_offset = end_offset, .story = story};
+    struct kfl__segment_row *rows = NULL;
+    int r = recover_begin_mend(&mend, &rows);
+    mend.tail.pieces = pieces->pieces;
+    mend.tail.piece_count = pieces->piece_count;
+    mend.tail.piece_room = pieces->piece_room;
+    mend.tail.bytes = pieces->bytes;
+    mend.tail.last_segment = mend.tail.durable_segment;
+    mend.tail.last_place = mend.tail.durable_place;
+    *pieces = (struct kfl__tail){0};
+    if (r == 0)
+        r = kfl__mend_run(&mend, false);
+    if (r == 0)
+        r = recover_install(partition, &mend.active, end_offset, kfl__mend_durable_word(&mend), end_offset, mend.epoch);
+    if (r == 0)
+        kfl__segments_discard(partition, mend.trash, mend.trash_count);
+    kfl__mend_release(&mend);
+    kfl__free(rows);
+    return r;
+}
+
+int kfl__partition_adopt(struct kfl__partition *partition, struct kfl__tail *pieces, int64_t end_offset, const char *story)
+{
+    int r = kfl__partition_recovered(partition);
+    if (r == 0)
+        r = kfl__partition_prepare_lock(partition, -1);
+    if (r < 0)
+        return r;
+    r = recover_adopt(partition, pieces, end_offset, story);
     kfl__partition_prepare_unlock(partition);
     return r;
 }

@@ -40,7 +40,15 @@ struct kfl__tail {
 /* Walk what lies behind the durable place; `rows` are those that may take part. limit_word: 0, or the publishing word that bounds it. */
 int kfl__tail_walk(struct kfl__partition *partition, const struct kfl__segment_row *rows, int32_t row_count,
                    uint64_t limit_word, struct kfl__tail *tail);
+/* The share goes over, whatever the answer. */
+int kfl__tail_add_piece(struct kfl__tail *tail, struct kfl__segment *segment, uint64_t from, uint64_t to);
 void kfl__tail_release(struct kfl__tail *tail); /* takes a zeroed one */
+/*
+ * Copy the pieces, whose offsets lie at or above the end and rise, behind what the partition has; from then on it ends at
+ * end_offset, durable. `story` is for the history.
+ */
+int kfl__partition_adopt(struct kfl__partition *partition, struct kfl__tail *pieces, int64_t end_offset,
+                         const char *story);
 /* Where a file's records begin, by the first batch in it that can be believed: 1; 0: there is none below `limit`, or no file. */
 int kfl__tail_find_base(struct kfl__partition *partition, int64_t segment_id, uint64_t limit, int64_t *out_base_offset);
 

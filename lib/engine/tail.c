@@ -35,8 +35,7 @@ static int tail_open(struct kfl__partition *partition, int64_t id, struct kfl__s
     return r == KFL_FILE_MISSING || r == KFL_E_CORRUPT ? 1 : r;
 }
 
-/* The share goes over. */
-static int tail_add_piece(struct kfl__tail *tail, struct kfl__segment *segment, uint64_t from, uint64_t to)
+int kfl__tail_add_piece(struct kfl__tail *tail, struct kfl__segment *segment, uint64_t from, uint64_t to)
 {
     if (from >= to) {
         kfl__segment_release(segment);
@@ -244,7 +243,7 @@ int kfl__tail_walk(struct kfl__partition *partition, const struct kfl__segment_r
         if (r < 0)
             break;
         kfl__segment_acquire(segment);
-        int added = tail_add_piece(tail, segment, from, walk.place);
+        int added = kfl__tail_add_piece(tail, segment, from, walk.place);
         if (added < 0) {
             r = added;
             break;

@@ -102,6 +102,28 @@ class Files(tool.ToolTest):
         self.assertEqual(self.run_tool("consume", "orders", "-e", status=tool.DAMAGE), b"one\nthree\n")
         self.assertIn("orders/0: records 1..1 cannot be read", self.errors)
 
+    def test_a_store_without_a_catalog_is_repaired(self):
+        for value in (b"one\n", b"two\n", b"three\n"):
+            self.produce("-p", "0", "--acks", "all", stdin=value)
+        batches = [row for row in self.json_lines("dump", "orders/0", "--batches") if row["type"] == "batch"]
+        place = batches[1]["place"] + batches[1]["size"] - 1
+        copy = os.path.join(self.folder, "copy")
+        path = self.segment()
+        os.remove(os.path.join(self.store, "catalog.mdb"))
+        self.run_tool("verify", status=tool.DAMAGE)
+        self.assertIn("kafkalite repair", self.errors)
+        report = self.json("repair", copy)
+        self.assertEqual((report["copied_records"], report["problems"]), (3, []))
+        self.assertIn("not in the copy", self.errors)
+        self.run_tool("repair", copy, status=tool.FAILED)
+        self.assertIn("is not empty", self.errors)
+        shutil.rmtree(copy)
+        self.flip(path, place)
+        self.run_tool("repair", copy, status=tool.DAMAGE)
+        self.assertIn("1 problem", self.errors)
+        self.store = copy
+        self.assertEqual(self.run_tool("consume", "orders", "-e"), b"one\nthree\n")
+
     def test_history_tells_who_was_here(self):
         rows = self.json("history")["history"]
         self.assertEqual([row["event"] for row in rows[:2]], ["open", "close"])

@@ -156,7 +156,7 @@ static int stands_in_store(void)
     return stat("catalog.mdb", &found) == 0 && stat("LOCK", &found) == 0;
 }
 
-static int find_directory(struct call *call)
+int call_directory(struct call *call)
 {
     const char *directory = call_option(call, "dir");
     if (directory == NULL)
@@ -173,7 +173,7 @@ static int find_directory(struct call *call)
 
 int call_open(struct call *call, int purpose)
 {
-    int status = find_directory(call);
+    int status = call_directory(call);
     if (status != STATUS_OK)
         return status;
     kfl_config *config = NULL;

@@ -80,6 +80,8 @@ int call_properties(const struct call *call, const char *name, kfl_config *confi
 /* One such pair; value_needed 0 takes a bare name as "back to its default". */
 int call_property(const char *pair, int value_needed, kfl_config *config);
 
+/* Finds out which directory this call is about, and says so when it cannot. call_open does it too. */
+int call_directory(struct call *call);
 /* Opens the store of this call, which main() closes. */
 enum { OPEN_TO_READ, OPEN_TO_WRITE, OPEN_TO_CREATE };
 int call_open(struct call *call, int purpose);
@@ -123,6 +125,7 @@ int run_offsets(struct call *call);
 int run_trim(struct call *call);
 int run_dump(struct call *call);
 int run_verify(struct call *call);
+int run_repair(struct call *call);
 int run_history(struct call *call);
 int run_groups_list(struct call *call);
 int run_groups_describe(struct call *call);

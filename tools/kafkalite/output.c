@@ -86,6 +86,11 @@ json_t *need_json(json_t *value)
     return need(value);
 }
 
+json_t *json_or_null(int64_t number)
+{
+    return number >= 0 ? json_integer(number) : json_null();
+}
+
 void output_add_bar(struct text *text, double share, int width)
 {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};

@@ -9,6 +9,7 @@
 #define KAFKALITE_OUTPUT_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "text.h"
 
@@ -60,5 +61,7 @@ int output_finish(int *out_broken);
 
 /* A new object or array from json_pack(), or the end of the program. */
 json_t *need_json(json_t *value);
+/* null below 0 */
+json_t *json_or_null(int64_t number);
 
 #endif

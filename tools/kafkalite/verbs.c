@@ -173,6 +173,13 @@ const struct verb verbs[] = {
     {"verify", NULL, NULL, "[TOPIC]", 0, 1, "read and check everything, change nothing",
      "kafkalite verify && echo all is well", "The status is 3 when something is wrong.",
      verify_options, run_verify},
+    {"repair", NULL, NULL, "COPY", 1, 1, "salvage a store that does not open into a new one",
+     "kafkalite -d ./data repair ./data.new",
+     "The old store is only read. Every record that verifies is copied at its offset;\n"
+     "committed offsets, properties and topics without records are lost with the\n"
+     "catalog, and deleted records may be back. Partitions go on 2^32 above their\n"
+     "last record. The status is 3 when something could not be copied.",
+     no_options, run_repair},
     {"history", NULL, NULL, "", 0, 0, "who opened the store, how it ended, what was mended",
      "kafkalite history", NULL, no_options, run_history},
     {"groups", "list", "ls", "", 0, 0, "the groups with committed offsets", "kafkalite groups list",

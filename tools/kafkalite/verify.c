@@ -6,38 +6,9 @@
 #include <string.h>
 
 #include "call.h"
+#include "findings.h"
 #include "moment.h"
 #include "output.h"
-
-static const char *kind_name(int32_t kind)
-{
-    static const char *const names[] = {"unknown", "damage", "missing-file",
-                                        "index",   "order",  "catalog"};
-    return kind > 0 && kind < 6 ? names[kind] : names[0];
-}
-
-static json_t *json_or_null(int64_t number)
-{
-    return number >= 0 ? json_integer(number) : json_null();
-}
-
-static json_t *rows_of_findings(const kfl_findings *findings)
-{
-    json_t *rows = need_json(json_array());
-    for (int32_t i = 0; i < kfl_findings_count(findings); i++) {
-        const kfl_finding *finding = kfl_findings_get(findings, i);
-        const char *path = finding->path != NULL ? finding->path : "";
-        json_array_append_new(
-            rows, need_json(json_pack(
-                      "{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", kind_name(finding->kind),
-                      "topic", finding->topic, "partition", json_or_null(finding->partition),
-                      "offset", json_or_null(finding->offset), "end_offset",
-                      json_or_null(finding->end_offset), "place", json_or_null(finding->place),
-                      "path", need_json(text_to_json(path, strlen(path))), "text",
-                      need_json(text_to_json(finding->text, strlen(finding->text))))));
-    }
-    return rows;
-}
 
 /* A row a partition: PASS or FAIL. */
 static int add_results(struct call *call, const char *topic, const kfl_findings *findings,
@@ -81,20 +52,11 @@ static void show_check(const kfl_findings *findings, double seconds, json_t *par
                                                    {"problems", "PROBLEMS", COLUMN_COUNT},
                                                    {"result", "RESULT", COLUMN_TEXT},
                                                    {NULL, NULL, 0}};
-    static const struct column finding_columns[] = {{"kind", "PROBLEM", COLUMN_TEXT},
-                                                    {"topic", "TOPIC", COLUMN_TEXT},
-                                                    {"partition", "PARTITION", COLUMN_NUMBER},
-                                                    {"offset", "OFFSET", COLUMN_COUNT},
-                                                    {"end_offset", "END", COLUMN_COUNT},
-                                                    {"place", "PLACE", COLUMN_NUMBER},
-                                                    {"path", "PATH", COLUMN_TEXT},
-                                                    {"text", "TEXT", COLUMN_TEXT},
-                                                    {NULL, NULL, 0}};
     char numbers[3][TEXT_NUMBER_SIZE];
     int64_t records = kfl_findings_checked_records(findings);
     int64_t bytes = kfl_findings_checked_bytes(findings);
     int32_t count = kfl_findings_count(findings);
-    json_t *problems = rows_of_findings(findings);
+    json_t *problems = findings_rows(findings);
     if (output_is_json()) {
         output_json(need_json(json_pack("{s:I, s:I, s:O, s:o}", "checked_records",
                                         (json_int_t)records, "checked_bytes", (json_int_t)bytes,
@@ -105,7 +67,7 @@ static void show_check(const kfl_findings *findings, double seconds, json_t *par
         output_rows("partitions", result_columns, json_incref(partitions));
     if (output_is_table() && count > 0)
         putchar('\n');
-    output_rows("problems", finding_columns, problems);
+    findings_show(problems);
     say("%s, %s records in %s, %" PRId32 " problem%s", text_of_bytes(bytes, numbers[0]),
         text_of_count(records, numbers[1]), text_of_seconds(seconds, numbers[2]), count,
         count == 1 ? "" : "s");
