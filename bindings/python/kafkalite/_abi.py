@@ -143,6 +143,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "walk_skip": (CODE, PTR, PTR),
     "walk_records": (CODE, PTR, PTR),
     "store_verify": (CODE, PTR, STR, I32, PTR),
+    "store_repair": (CODE, STR, STR, PTR),
     "findings_count": (I32, PTR),
     "findings_get": (PTR, PTR, I32),
     "findings_checked_records": (I64, PTR),
