@@ -167,7 +167,7 @@ static void open_and_compare(const void *bytes, size_t size)
 static void assert_damaged(int r)
 {
     ck_assert_int_eq(r, KFL_E_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(kfl_last_error(), "kafkalite dump"));
+    ck_assert_ptr_nonnull(strstr(kfl_last_error(), "kafkalite repair"));
 }
 
 /* ---- tests ---- */
