@@ -17,7 +17,12 @@ _Static_assert(sizeof(_Atomic uint32_t) == 4, "what the kernel compares");
 
 int kfl__wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
-    assert(deadline_ns >= -1);
+    return kfl__wait_for(word, expected, FUTEX_BITSET_MATCH_ANY, deadline_ns);
+}
+
+int kfl__wait_for(_Atomic uint32_t *word, uint32_t expected, uint32_t kinds, int64_t deadline_ns)
+{
+    assert(deadline_ns >= -1 && kinds != 0);
     /*
      * "For ever" is a deadline too, in some 292 years: only a wait with a deadline is interrupted
      * by a signal whose handler was installed with SA_RESTART.
@@ -27,8 +32,7 @@ int kfl__wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns)
     struct timespec deadline = {.tv_sec = deadline_ns / 1000000000,
                                 .tv_nsec = deadline_ns % 1000000000};
     /* Unlike FUTEX_WAIT, this one takes the deadline itself, on the steady clock. */
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL,
-                FUTEX_BITSET_MATCH_ANY) == 0)
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL, kinds) == 0)
         return 0;
     switch (errno) {
     case EAGAIN:
@@ -46,4 +50,10 @@ void kfl__wake(_Atomic uint32_t *word, int32_t count)
 {
     assert(count > 0);
     syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+}
+
+void kfl__wake_those(_Atomic uint32_t *word, uint32_t kinds, int32_t count)
+{
+    assert(count > 0 && kinds != 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_BITSET, count, NULL, NULL, kinds);
 }

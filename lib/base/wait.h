@@ -21,6 +21,13 @@ int kfl__wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
 /* Wake at most `count` sleepers; INT32_MAX for all. One system call, also when nobody sleeps. */
 void kfl__wake(_Atomic uint32_t *word, int32_t count);
 
+/*
+ * The same among sleepers of several kinds on one word, a bit each: who waits for any of `kinds` is
+ * woken by a wake that has one of them, or by a kfl__wake().
+ */
+int kfl__wait_for(_Atomic uint32_t *word, uint32_t expected, uint32_t kinds, int64_t deadline_ns);
+void kfl__wake_those(_Atomic uint32_t *word, uint32_t kinds, int32_t count);
+
 /* One turn of a spinning loop. */
 static inline void kfl__relax(void)
 {

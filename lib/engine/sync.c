@@ -3,8 +3,9 @@
  * Group sync.
  *
  * Leadership is the slot's second robust mutex, taken by trylock: whoever gets it notes what it is about to
- * bring down, syncs every file that holds bytes not yet durable, moves durable_offset and wakes all. The
- * others sleep on durable_seq, at most 20 ms at a time, and look again. A failed sync is final, since the
+ * bring down, syncs every file that holds bytes not yet durable, moves durable_offset and wakes those whom
+ * that serves, and one of the others to lead next: more would only find each other in the way. They sleep on
+ * durable_seq, each for the round that will serve it, at most 20 ms at a time, and look again. A failed sync is final, since the
  * kernel reports an error once and calls the pages clean: the partition is marked, and nothing in it is
  * acknowledged as durable any more. A leader that died in the middle leaves its note, and with it the doubt
  * whether an error was reported to it: the bytes are then copied into a new file instead.
@@ -32,12 +33,39 @@ int kfl__sync_fail_again(struct kfl__partition *partition)
                         atomic_load(&partition->slot->durable_offset));
 }
 
+/* Rounds are counted by durable_seq; who waits for one leaves its bit in durable_waiters. */
+static uint32_t sync_round(uint32_t seq)
+{
+    return UINT32_C(1) << seq % 32;
+}
+
+/* A round is over. */
 static void sync_tell(struct kfl__slot *slot)
 {
-    atomic_fetch_add_explicit(&slot->durable_seq, 1, memory_order_release);
+    uint32_t seq = atomic_fetch_add_explicit(&slot->durable_seq, 1, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_exchange_explicit(&slot->durable_waiters, 0, memory_order_acq_rel) != 0)
-        kfl__wake(&slot->durable_seq, INT32_MAX);
+    uint32_t waiters = atomic_fetch_and_explicit(&slot->durable_waiters, ~sync_round(seq), memory_order_acq_rel);
+    if ((waiters & sync_round(seq)) != 0)
+        kfl__wake_those(&slot->durable_seq, sync_round(seq), INT32_MAX);
+    if ((waiters & sync_round(seq + 1)) != 0)
+        kfl__wake_those(&slot->durable_seq, sync_round(seq + 1), 1);
+}
+
+/* There will be no more rounds, or not of this kind: all look for themselves. */
+static void sync_tell_all(struct kfl__slot *slot)
+{
+    atomic_fetch_add_explicit(&slot->durable_seq, 1, memory_order_release);
+    atomic_store(&slot->durable_waiters, 0);
+    kfl__wake(&slot->durable_seq, INT32_MAX);
+}
+
+/* In which rounds may `offset` become durable? The running one has noted how far it goes, or will do so yet. */
+static uint32_t sync_rounds(struct kfl__slot *slot, uint32_t seq, int64_t offset)
+{
+    int64_t target = atomic_load(&slot->sync_target);
+    if (target >= offset)
+        return sync_round(seq);
+    return target >= 0 ? sync_round(seq + 1) : sync_round(seq) | sync_round(seq + 1);
 }
 
 /* A file that others wrote, opened to be synced: *out_segment is borrowed, NULL when it was deleted meanwhile. */
@@ -157,7 +185,7 @@ static int sync_failed(struct kfl__partition *partition)
     struct kfl__words words;
     kfl__error_save(&words);
     atomic_store(&partition->slot->failed, 1);
-    sync_tell(partition->slot);
+    sync_tell_all(partition->slot);
     kfl__error_restore(&words);
     return kfl__fail_at(kfl_last_error_code(), partition->topic->name, partition->number,
                         atomic_load(&partition->slot->durable_offset));
@@ -280,8 +308,8 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
             return r;
         if (r != KFL_LOCK_BUSY)
             continue;
-        atomic_store_explicit(&slot->durable_waiters, 1, memory_order_relaxed);
-        atomic_thread_fence(memory_order_seq_cst);
+        uint32_t rounds = sync_rounds(slot, seq, offset);
+        atomic_fetch_or(&slot->durable_waiters, rounds);
         int64_t now = kfl__clock_steady_ns();
         if (deadline_ns >= 0 && now >= deadline_ns) {
             kfl__fail(KFL_E_TIMEOUT, "partition %s/%d is durable below offset %lld only, not below %lld",
@@ -290,7 +318,7 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
             return kfl__fail_at(KFL_E_TIMEOUT, partition->topic->name, partition->number, offset);
         }
         int64_t look = now + SYNC_LOOK_NS;
-        (void)kfl__wait(&slot->durable_seq, seq, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+        (void)kfl__wait_for(&slot->durable_seq, seq, rounds, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
     }
 }
 

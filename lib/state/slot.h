@@ -89,7 +89,7 @@ struct kfl__slot {
     _Atomic int64_t sync_target;      /* -1: nobody syncs; else the end that the leader is bringing down */
     _Atomic uint32_t failed;          /* 1: a sync failed; for ever (R7) */
     _Atomic uint32_t durable_seq;     /* changes when durable_offset or failed does: waiters sleep here */
-    _Atomic uint32_t durable_waiters; /* set by who sleeps */
+    _Atomic uint32_t durable_waiters; /* a bit for each round that somebody sleeps for (engine/sync) */
     _Atomic int64_t noted_offset;     /* durable_offset as the catalog has it (R24) */
     _Atomic int64_t unsynced_since_ns;/* steady time of the first append after the last sync, 0: none */
 

@@ -89,6 +89,38 @@ START_TEST(all_sleepers_are_woken_at_once)
 }
 END_TEST
 
+static void *sleep_for_a_kind(void *context)
+{
+    struct bed *bed = context;
+    bed->result = kfl__wait_for(&bed->word, 0, 2, kfl__clock_deadline_ns(bed->timeout_ms));
+    atomic_store(&bed->left, 1);
+    return NULL;
+}
+
+/* The word stays; a sleeper of the kind 2 is not woken by a wake of the kind 1. */
+START_TEST(only_sleepers_of_a_kind_are_woken)
+{
+    struct bed bed = {.timeout_ms = 50};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_a_kind, &bed), 0);
+    while (atomic_load(&bed.left) == 0) {
+        kfl__wake_those(&bed.word, 1, INT32_MAX);
+        sched_yield();
+    }
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(bed.result, KFL_WAIT_TIMEOUT);
+    bed.timeout_ms = -1;
+    atomic_store(&bed.left, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_for_a_kind, &bed), 0);
+    while (atomic_load(&bed.left) == 0) {
+        kfl__wake_those(&bed.word, 3, 1);
+        sched_yield();
+    }
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(bed.result, 0);
+}
+END_TEST
+
 START_TEST(waking_nobody_is_fine)
 {
     _Atomic uint32_t word = 0;
@@ -159,6 +191,7 @@ Suite *kfl_suite(void)
     tcase_add_test(sleep, the_deadline_ends_the_wait_and_not_before);
     tcase_add_test(sleep, a_sleeper_in_another_process_is_woken);
     tcase_add_test(sleep, all_sleepers_are_woken_at_once);
+    tcase_add_test(sleep, only_sleepers_of_a_kind_are_woken);
     tcase_add_test(sleep, waking_nobody_is_fine);
     tcase_add_test(sleep, a_signal_interrupts_with_and_without_a_deadline);
     tcase_add_test(sleep, a_word_that_is_not_there_is_an_error_and_no_endless_loop);

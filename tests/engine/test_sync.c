@@ -44,7 +44,8 @@ static void *wait_for_all(void *context)
 static void *wait_in_vain(void *context)
 {
     (void)context;
-    return kfl__sync_wait(partition, 8, kfl__clock_deadline_ns(10)) == KFL_E_TIMEOUT ? partition : NULL;
+    return kfl__sync_wait(partition, 8, kfl__clock_deadline_ns(10)) == KFL_E_TIMEOUT ? partition
+                                                                                     : NULL;
 }
 
 /* rule:R6 */
@@ -67,6 +68,38 @@ START_TEST(those_who_wait_at_the_same_time_share_a_sync)
     }
     ck_assert_uint_eq(atomic_load(&partition->slot->syncs), 1);
     ck_assert_int_eq(durable(), 8);
+}
+END_TEST
+
+static void *wait_until(void *context)
+{
+    return kfl__sync_wait(partition, *(const int64_t *)context, -1) == 0 ? partition : NULL;
+}
+
+/* rule:R6 A round wakes those whom it serves; one that has not said how far it goes may serve anybody. */
+START_TEST(each_waits_for_the_round_that_will_serve_it)
+{
+    struct kfl__slot *slot = partition->slot;
+    for (int64_t i = 0, end = 8; i < 3; i++, end += 8) {
+        pthread_t thread;
+        void *result;
+        core_append_run(partition, end - 8, end, 100);
+        ck_assert_int_eq(kfl__robust_lock(&slot->sync, KFL_RANK_SYNC, -1), 0);
+        uint32_t now = UINT32_C(1) << atomic_load(&slot->durable_seq) % 32, next = now << 1;
+        atomic_store(&slot->durable_waiters, 0);
+        atomic_store(&slot->sync_target, i == 0 ? end : i == 1 ? end - 1 : -1);
+        ck_assert_int_eq(pthread_create(&thread, NULL, wait_until, &end), 0);
+        while (atomic_load(&slot->durable_waiters) == 0)
+            sched_yield();
+        ck_assert_uint_eq(atomic_load(&slot->durable_waiters), i == 0   ? now
+                                                               : i == 1 ? next
+                                                                        : now | next);
+        atomic_store(&slot->sync_target, -1);
+        kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+        pthread_join(thread, &result);
+        ck_assert_ptr_nonnull(result);
+        ck_assert_int_eq(durable(), end);
+    }
 }
 END_TEST
 
@@ -164,6 +197,7 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(syncs, set_up, tear_down);
     tcase_set_timeout(syncs, 60);
     tcase_add_test(syncs, those_who_wait_at_the_same_time_share_a_sync);
+    tcase_add_test(syncs, each_waits_for_the_round_that_will_serve_it);
     tcase_add_test(syncs, a_wait_ends_at_its_deadline);
     tcase_add_test(syncs, bytes_of_a_dead_process_and_of_older_files_are_synced_too);
 #ifdef KFL_FAULT_POINTS
