@@ -301,21 +301,36 @@ int kfl_consumer_assignment(kfl_consumer *consumer, kfl_offsets **out_offsets)
     return kfl__consumer_leave(consumer, r);
 }
 
-int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
+/* Holding the lock. */
+static int consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
 {
     struct kfl__assigned *assigned = NULL;
-    int r = kfl__consumer_enter(consumer);
-    if (r < 0)
-        return r;
-    r = kfl__consumer_find(consumer, topic, partition, &assigned);
+    int r = kfl__consumer_find(consumer, topic, partition, &assigned);
     if (r == 0)
         r = kfl__consumer_resolve(consumer, assigned->partition, offset, &offset);
-    if (r == 0) {
-        kfl__cursor_seek(&assigned->cursor, offset);
-        if (consumer->polling)
-            kfl__notify_wake_process(consumer->core);
+    if (r < 0)
+        return r;
+    kfl__cursor_seek(&assigned->cursor, offset);
+    if (consumer->polling)
+        kfl__notify_wake_process(consumer->core);
+    return 0;
+}
+
+KFL_UNCHECKED int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
+{
+    int r;
+    if (consumer == NULL || offset < 0) {
+        r = kfl__consumer_enter(consumer);
+        return r < 0 ? r : kfl__consumer_leave(consumer, consumer_seek(consumer, topic, partition, offset));
     }
-    return kfl__consumer_leave(consumer, r);
+    /* An offset that is one needs neither the catalog nor a file that is not open: the close need not wait for this. */
+    r = kfl__core_check(consumer->core);
+    if (r < 0)
+        return r;
+    kfl__mutex_lock(&consumer->lock);
+    r = consumer_seek(consumer, topic, partition, offset);
+    kfl__mutex_unlock(&consumer->lock);
+    return r;
 }
 
 int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t *out_offset)

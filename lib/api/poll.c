@@ -72,6 +72,11 @@ static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned
 {
     struct kfl__cursor *cursor = &assigned->cursor;
     kfl__cursor_begin(cursor);
+    if (kfl__cursor_guess(cursor)) {
+        int r = kfl__records_take_guessed(records, cursor, assigned->topic->name, assigned->partition->number);
+        if (r < 0)
+            return r;
+    }
     while (kfl__records_room(records) > 0 &&
            (kfl__records_bytes(records) < consumer->settings->fetch_max_bytes || kfl_records_count(records) == 0)) {
         int r = kfl__cursor_batch(cursor);

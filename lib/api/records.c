@@ -318,6 +318,21 @@ int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, int64_t 
     return records->count - before;
 }
 
+int kfl__records_take_guessed(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition)
+{
+    int32_t before = records->count;
+    const kfl_record like = {
+        .topic = records_name(records, topic, cursor->partition->topic->id),
+        .partition = partition,
+    };
+    int r = like.topic == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
+    if (r == 0)
+        records_take_run(records, cursor, &like, INT64_MAX);
+    if (records->count == before)
+        cursor->place = cursor->touched = 0;
+    return r;
+}
+
 int kfl__records_take_batch(kfl_records *records, struct kfl__segment *segment, const uint8_t *batch,
                             const struct kfl__batch_header *header, const char *topic, int32_t partition)
 {

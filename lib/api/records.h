@@ -29,6 +29,9 @@ int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, int64_t 
 /* Of the topic that a record's `topic` names: 0 where it was read outside of a store. */
 uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic);
 
+/* After kfl__cursor_guess: the record at the cursor's offset, if it verifies there; else the guess is taken back. 0 or KFL_E_NOMEM. */
+int kfl__records_take_guessed(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition);
+
 /* Bytes of log taken so far, for fetch.max.bytes. */
 int64_t kfl__records_bytes(const kfl_records *records);
 int32_t kfl__records_room(const kfl_records *records);

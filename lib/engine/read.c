@@ -361,6 +361,34 @@ static int cursor_window(struct kfl__cursor *cursor)
     }
 }
 
+bool kfl__cursor_guess(struct kfl__cursor *cursor)
+{
+    struct kfl__partition *partition = cursor->partition;
+    uint64_t word, place, bad_from, bad_to;
+    int64_t end;
+    if (cursor->stride == 0 || cursor->segment == NULL || cursor->place != 0 || !kfl__partition_exists(partition))
+        return false;
+    /* As in cursor_window: what exists, from a list of files that stands before and after. */
+    int64_t start = atomic_load_explicit(&partition->slot->start_offset, memory_order_acquire);
+    cursor_tail(cursor, &word, &end);
+    if (cursor->offset < start || cursor->offset >= end || cursor_version(cursor) != cursor->view->manifest_version)
+        return false;
+    uint64_t limit = cursor_limit(cursor, word);
+    if (cursor_version(cursor) != cursor->view->manifest_version)
+        return false;
+    uint64_t distance = (uint64_t)(cursor->offset - cursor->view->entries[cursor->entry].base_offset);
+    if (__builtin_mul_overflow(distance, cursor->stride, &place) || place >= limit ||
+        place + KFL_SEGMENT_FIRST_PLACE + cursor->stride > limit)
+        return false;
+    place += KFL_SEGMENT_FIRST_PLACE;
+    if (kfl__segment_touch(cursor->segment, place, place + cursor->stride, &bad_from, &bad_to) != 0)
+        return false;
+    cursor->limit = limit;
+    cursor->place = place;
+    cursor->touched = place + cursor->stride;
+    return true;
+}
+
 int kfl__cursor_find_batch(struct kfl__cursor *cursor)
 {
     for (;;) {

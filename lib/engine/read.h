@@ -57,7 +57,14 @@ static inline void kfl__cursor_begin(struct kfl__cursor *cursor)
  */
 int kfl__cursor_find_batch(struct kfl__cursor *cursor);
 
-/* The same, where the common case is decided without a call. */
+/*
+ * Right after a seek, where batches of one record all took as many bytes: stands where the offset's record should be,
+ * at bytes that exist and can be read up to cursor->touched. Nothing is verified: who does not find just that record
+ * there sets `place` and `touched` back to 0, and the offset is looked up. false: there is nothing to guess from.
+ */
+bool kfl__cursor_guess(struct kfl__cursor *cursor);
+
+/* The same as kfl__cursor_find_batch, where the common case is decided without a call. */
 static inline int kfl__cursor_batch(struct kfl__cursor *cursor)
 {
     if (KFL_LIKELY(cursor->segment != NULL && cursor->place + sizeof cursor->header <= cursor->touched &&

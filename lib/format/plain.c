@@ -187,9 +187,11 @@ int32_t kfl__plain_take_run(struct kfl__plain_run *run, uint64_t until, const kf
         at.place = kfl__align_up(at.place + size, KFL_BATCH_ALIGNMENT);
         at.offset++;
         count++;
+        if (at.place >= at.limit)
+            break; /* padding may be cut */
         /* The processor foretells no further than a page, and starts each batch anew. */
-        for (ahead = ahead < at.place ? at.place : ahead; ahead < at.place + PLAIN_RUN_AHEAD;
-             ahead += PLAIN_LINE)
+        uint64_t to = at.limit - at.place < PLAIN_RUN_AHEAD ? at.limit : at.place + PLAIN_RUN_AHEAD;
+        for (ahead = ahead < at.place ? at.place : ahead; ahead < to; ahead += PLAIN_LINE)
             __builtin_prefetch(at.segment + ahead);
     }
     run->place = at.place;
