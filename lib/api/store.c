@@ -21,6 +21,7 @@
 #include "catalog/history.h"
 #include "engine/clean.h"
 #include "engine/committer.h"
+#include "engine/expiry.h"
 #include "engine/janitor.h"
 #include "engine/lookout.h"
 #include "engine/maintain.h"
@@ -191,6 +192,8 @@ static int core_open(const char *path, const kfl_config *config, struct kfl__cor
         r = kfl__janitor_start(core);
     if (r == 0)
         r = kfl__committer_start(core);
+    if (r == 0)
+        r = kfl__expiry_start(core);
     if (r < 0)
         goto fail;
     *out_core = core;
