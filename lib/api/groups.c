@@ -222,24 +222,13 @@ static int32_t groups_state(const kfl_group *described, const struct kfl__group 
                         : KFL_GROUP_STABLE;
 }
 
-static int groups_count_offset(uint64_t topic_id, int32_t partition,
-                               const struct kfl__offset_row *row, void *context)
-{
-    (void)topic_id;
-    (void)partition;
-    (void)row;
-    *(bool *)context = true;
-    return KFL_E_EXISTS; /* one is enough */
-}
-
 static int groups_exists(struct kfl__catalog_txn *txn, const struct kfl__group *group,
                          const char *name)
 {
-    bool any = group->exists;
-    int r = any ? 0 : kfl__offsets_visit_group(txn, name, groups_count_offset, &any);
-    if (r < 0 && r != KFL_E_EXISTS)
-        return r;
-    return any ? 0 : kfl__fail(KFL_E_GROUP_ID_NOT_FOUND, "there is no group %s", name);
+    int any = group->exists ? 1 : kfl__group_has_offsets(txn, name);
+    if (any < 0)
+        return any;
+    return any > 0 ? 0 : kfl__fail(KFL_E_GROUP_ID_NOT_FOUND, "there is no group %s", name);
 }
 
 static int groups_describe(struct kfl__catalog_txn *txn, void *context)

@@ -538,7 +538,10 @@ int kfl__group_save(struct kfl__catalog_txn *txn, struct kfl__group *group)
     if (r < 0)
         return r;
     group_key(&key, group->name);
-    return kfl__row_put(txn, &key, &head, sizeof head, tail, (size_t)(end - tail));
+    if (!group->over)
+        return kfl__row_put(txn, &key, &head, sizeof head, tail, (size_t)(end - tail));
+    r = kfl__row_remove(txn, &key);
+    return r < 0 ? r : 0;
 }
 
 int kfl__group_remove(struct kfl__catalog_txn *txn, const char *name)

@@ -72,6 +72,7 @@ struct kfl__group {
     /* not in the row: */
     struct kfl__member **gone; /* members to be removed */
     size_t gone_count;
+    bool over; /* its row is to be removed too */
 };
 
 #define KFL_ASSIGNOR_NAME_MAX 63
@@ -86,7 +87,7 @@ int kfl__group_has_members(struct kfl__catalog_txn *txn, const char *name);
 
 /* The whole; a group that is not there is one without members. Owned: kfl__group_destroy(). */
 int kfl__group_load(struct kfl__catalog_txn *txn, const char *name, struct kfl__group **out_group);
-/* The group's row, members that changed, and members that are gone. */
+/* The group's row (or its removal), members that changed, and members that are gone. */
 int kfl__group_save(struct kfl__catalog_txn *txn, struct kfl__group *group);
 /* The row, and whatever members there are. */
 int kfl__group_remove(struct kfl__catalog_txn *txn, const char *name);

@@ -202,13 +202,39 @@ static int members_clear(struct members_change *change)
     return found;
 }
 
-/* Who goes takes effect: the others share, or the group is empty from now on. */
+static int members_see_offset(uint64_t topic_id, int32_t partition,
+                              const struct kfl__offset_row *row, void *context)
+{
+    (void)topic_id;
+    (void)partition;
+    (void)row;
+    *(bool *)context = true;
+    return KFL_E_EXISTS; /* one is enough */
+}
+
+int kfl__group_has_offsets(struct kfl__catalog_txn *txn, const char *name)
+{
+    bool any = false;
+    int r = kfl__offsets_visit_group(txn, name, members_see_offset, &any);
+    return any ? 1 : r;
+}
+
+/*
+ * Who comes and goes takes effect: the members share, or the group is empty from now on. Without
+ * members and offsets it is no group any more.
+ */
 static int members_rebalance(struct kfl__catalog_txn *txn, struct members_change *change)
 {
     struct kfl__group *group = change->group;
     group->empty_since_ms = group->count == 0 ? change->now_ms : -1;
     int r = kfl__rebalance_resolve(txn, group);
-    return r < 0 ? r : kfl__rebalance_run(txn, group);
+    if (r >= 0)
+        r = kfl__rebalance_run(txn, group);
+    if (r < 0 || group->count > 0)
+        return r;
+    int any = kfl__group_has_offsets(txn, group->name);
+    group->over = any == 0;
+    return any < 0 ? any : 0;
 }
 
 static int members_step_sweep(struct kfl__catalog_txn *txn, struct members_change *change)

@@ -73,6 +73,9 @@ void kfl__members_wake_all(struct kfl__core *core, bool raise);
 int kfl__members_fence(struct kfl__catalog_txn *txn, const char *group, const char *member_id,
                        const char *instance_id, const struct kfl__group_item *items, size_t count);
 
+/* Has the group committed anything? 1 or 0. */
+int kfl__group_has_offsets(struct kfl__catalog_txn *txn, const char *name);
+
 /* Does the member's process stand? Its seat's deadline passed? What a look can say of a member. */
 bool kfl__member_is_here(struct kfl__core *core, const struct kfl__member *member);
 

@@ -11,6 +11,7 @@ START_TEST(the_first_member_owns_everything)
     ck_assert_str_eq(has(a), "t/0 t/1 t/2");
     ck_assert_int_eq(state_of("g"), KFL_GROUP_STABLE);
     ck_assert_str_eq(settle(a), "");
+    OK(kfl_consumer_commit(a, NULL));
     close_consumer(a);
     ck_assert_int_eq(state_of("g"), KFL_GROUP_EMPTY);
 }
@@ -64,6 +65,7 @@ START_TEST(each_rebalance_adds_one_to_the_generation)
             ck_assert_int_eq(taken, generation);
         }
     }
+    OK(kfl_consumer_commit(members[3], NULL));
     for (int i = 0; i < 4; i++) {
         close_consumer(members[i]);
         ck_assert_int_eq(generation_of("g"), ++generation);

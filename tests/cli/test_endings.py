@@ -24,7 +24,8 @@ class Endings(tool.ToolTest):
             process.send_signal(number)
             output, errors = process.communicate(timeout=60)
             self.assertEqual((process.returncode, output, errors), (-number, b"", b""))
-        self.assertEqual(self.json("groups", "list"), {"groups": [{"group": "billing", "partitions": 1, "lag": 0}]})
+        self.assertEqual(self.json("groups", "list"), {"groups": [
+            {"group": "billing", "state": "Empty", "members": 0, "partitions": 1, "lag": 0}]})
         self.assertNotIn("killed", [row["event"] for row in self.json("history")["history"]])
 
     def test_a_signal_ends_a_read_from_a_terminal_or_pipe(self):

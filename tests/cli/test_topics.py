@@ -116,11 +116,13 @@ class Topics(tool.ToolTest):
         self.produce("-p", "0", stdin=b"0\n1\n2\n")
         self.produce("-p", "1", stdin=b"a\n")
         self.run_tool("consume", "orders", "-g", "billing", "-p", "0", "-n", "2")
-        self.assertEqual(self.table("groups", "list"), [["GROUP", "PARTITIONS", "LAG"], ["billing", "1", "1"]])
+        self.assertEqual(self.table("groups", "list"), [["GROUP", "STATE", "MEMBERS", "PARTITIONS", "LAG"],
+                                                        ["billing", "Empty", "0", "1", "1"]])
         self.assertEqual(self.table("groups", "describe", "billing"),
-                         [["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"],
-                          ["billing", "orders", "0", "2", "3", "1"]])
-        self.assertEqual(self.json("groups", "list"), {"groups": [{"group": "billing", "partitions": 1, "lag": 1}]})
+                         [["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID"],
+                          ["billing", "orders", "0", "2", "3", "1", "-"]])
+        self.assertEqual(self.json("groups", "list"), {"groups": [
+            {"group": "billing", "state": "Empty", "members": 0, "partitions": 1, "lag": 1}]})
         self.run_tool("groups", "describe", "biling", status=tool.MISSING)
         self.assertIn('did you mean "billing"', self.errors)
 

@@ -30,7 +30,9 @@ struct consuming {
     struct format *format;
     int as_json;
     int as_lines;
+    const char *group; /* NULL: none */
     int commits;
+    int is_member; /* of the group: it says which partitions are ours */
     int is_bounded;
     int64_t shown;
     int64_t most;
@@ -39,12 +41,29 @@ struct consuming {
     int timed_out;
 };
 
-static size_t find_target(const struct consuming *c, const char *topic, int32_t partition)
+/* A partition that came after the beginning has no stop. */
+static size_t add_target(struct consuming *c, const char *topic, int32_t partition)
 {
-    size_t i = 0;
-    while (c->targets[i].partition != partition || strcmp(c->targets[i].topic, topic) != 0)
-        i++;
+    size_t i = c->target_count++;
+    int named = 0;
+    while (strcmp(c->call->arguments[named], topic) != 0)
+        named++;
+    c->targets = need(reallocarray(c->targets, i + 1, sizeof *c->targets));
+    c->stops = need(reallocarray(c->stops, i + 1, sizeof *c->stops));
+    c->nexts = need(reallocarray(c->nexts, i + 1, sizeof *c->nexts));
+    c->targets[i] = (struct target){.topic = c->call->arguments[named], .partition = partition};
+    c->stops[i] = INT64_MAX;
+    c->nexts[i] = -1;
+    c->open_count++;
     return i;
+}
+
+static size_t find_target(struct consuming *c, const char *topic, int32_t partition)
+{
+    for (size_t i = 0; i < c->target_count; i++)
+        if (c->targets[i].partition == partition && strcmp(c->targets[i].topic, topic) == 0)
+            return i;
+    return add_target(c, topic, partition);
 }
 
 static void show_record(const struct consuming *c, const kfl_record *record, struct text *text)
@@ -97,23 +116,6 @@ static int show_records(struct consuming *c, const kfl_records *records)
     return output_flush() ? status : STATUS_FAILED;
 }
 
-/* Tells holes and what was deleted before it could be read; the records around it are shown. */
-static int tell_events(struct consuming *c)
-{
-    kfl_event *event;
-    int r;
-    while ((r = kfl_consumer_next_event(c->consumer, &event)) > 0) {
-        int is_hole = kfl_event_kind(event) == KFL_EVENT_HOLE;
-        say("%s/%" PRId32 ": records %" PRId64 "..%" PRId64 " %s%s", kfl_event_topic(event),
-            kfl_event_partition(event), kfl_event_offset(event), kfl_event_end_offset(event) - 1,
-            is_hole ? "cannot be read: " : "were deleted before they were read",
-            is_hole ? kfl_event_text(event) : "");
-        c->found_holes = c->found_holes || is_hole;
-        kfl_event_release(event);
-    }
-    return r < 0 ? call_failed(r) : STATUS_OK;
-}
-
 static int commit(struct consuming *c)
 {
     kfl_partition_offset *offsets = need(calloc(c->target_count, sizeof *offsets));
@@ -127,6 +129,54 @@ static int commit(struct consuming *c)
     int r = count > 0 ? kfl_consumer_commit_offsets(c->consumer, offsets, count) : 0;
     free(offsets);
     return r < 0 ? call_failed(r) : STATUS_OK;
+}
+
+/* What is not ours any more is not committed either. */
+static void forget(struct consuming *c, const kfl_offsets *offsets)
+{
+    for (int32_t i = 0; i < kfl_offsets_count(offsets); i++) {
+        const kfl_partition_offset *at = kfl_offsets_get(offsets, i);
+        c->nexts[find_target(c, at->topic, at->partition)] = -1;
+    }
+}
+
+/* The group takes partitions from us, or has taken them. */
+static int follow_group(struct consuming *c, const kfl_event *event)
+{
+    int status = STATUS_OK;
+    if (kfl_event_kind(event) == KFL_EVENT_REVOKED)
+        status = commit(c);
+    if (kfl_event_kind(event) == KFL_EVENT_LOST)
+        say("group \"%s\": our partitions were given to others: %s", c->group,
+            kfl_event_text(event));
+    if (kfl_event_kind(event) == KFL_EVENT_REVOKED || kfl_event_kind(event) == KFL_EVENT_LOST)
+        forget(c, kfl_event_offsets(event));
+    return status;
+}
+
+/* Tells holes and what was deleted before it could be read; the records around it are shown. */
+static void tell_missing(struct consuming *c, const kfl_event *event)
+{
+    int is_hole = kfl_event_kind(event) == KFL_EVENT_HOLE;
+    say("%s/%" PRId32 ": records %" PRId64 "..%" PRId64 " %s%s", kfl_event_topic(event),
+        kfl_event_partition(event), kfl_event_offset(event), kfl_event_end_offset(event) - 1,
+        is_hole ? "cannot be read: " : "were deleted before they were read",
+        is_hole ? kfl_event_text(event) : "");
+    c->found_holes = c->found_holes || is_hole;
+}
+
+static int take_events(struct consuming *c)
+{
+    kfl_event *event;
+    int r, status = STATUS_OK;
+    while ((r = kfl_consumer_next_event(c->consumer, &event)) > 0) {
+        if (kfl_event_kind(event) == KFL_EVENT_HOLE || kfl_event_kind(event) == KFL_EVENT_LAPPED)
+            tell_missing(c, event);
+        else if (status == STATUS_OK)
+            status = follow_group(c, event);
+        kfl_event_release(event);
+    }
+    return r < 0 ? call_failed(r) : status;
 }
 
 /*
@@ -163,7 +213,7 @@ static int consume(struct consuming *c)
             last_record = now;
             looks = c->is_bounded;
         } else if (r == KFL_E_EVENT) {
-            status = tell_events(c);
+            status = take_events(c);
         } else if (r < 0 && r != KFL_E_INTR) {
             return call_failed(r);
         } else if (r == 0 && looks) {
@@ -199,6 +249,8 @@ static int assign(struct consuming *c)
         return status;
     if (from.kind == POINT_STORED && !c->commits)
         return call_misused(c->call, "--from stored needs a group");
+    c->is_member = c->commits && from.kind == POINT_STORED && !has_to &&
+                   call_option(c->call, "partition") == NULL;
     c->is_bounded = has_to || call_option(c->call, "exit") != NULL;
     c->stops = need(calloc(c->target_count, sizeof *c->stops));
     c->nexts = need(calloc(c->target_count, sizeof *c->nexts));
@@ -214,11 +266,14 @@ static int assign(struct consuming *c)
             status = point_find(c->call, target, to, &c->stops[i]);
     }
     if (status == STATUS_OK) {
-        int r = kfl_consumer_assign(c->consumer, places, c->target_count);
+        int r = c->is_member
+                    ? kfl_consumer_subscribe(c->consumer, (const char *const *)c->call->arguments,
+                                             (size_t)c->call->argument_count)
+                    : kfl_consumer_assign(c->consumer, places, c->target_count);
         status = r < 0 ? call_failed(r) : STATUS_OK;
     }
     c->open_count = c->target_count;
-    for (size_t i = 0; i < c->target_count && status == STATUS_OK; i++) {
+    for (size_t i = 0; i < c->target_count && status == STATUS_OK && !c->is_member; i++) {
         if (c->stops[i] <= c->targets[i].start_offset || c->stops[i] <= places[i].offset)
             status = close_target(c, i);
     }
@@ -233,6 +288,7 @@ static int take_choices(struct consuming *c, kfl_config *config)
     const char *timeout = call_option(c->call, "timeout");
     c->as_json = call_option(c->call, "json") != NULL;
     c->as_lines = output_is_table();
+    c->group = group;
     c->commits = group != NULL;
     c->timeout_ms = -1;
     if (c->as_json && format != NULL)

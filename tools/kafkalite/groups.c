@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * groups list, describe: what groups have committed, and how far behind they are.
+ * groups list, describe, export: who reads in which group, what is committed, how far behind it is.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "call.h"
+#include "groups.h"
 #include "output.h"
 
 static json_t *json_of_name(const char *name)
@@ -13,27 +16,108 @@ static json_t *json_of_name(const char *name)
     return need_json(text_to_json(name, strlen(name)));
 }
 
-/* One row for each offset that a group has committed. */
-static int add_offset_rows(struct call *call, const char *group, json_t *rows)
+const char *group_state_word(int32_t state)
+{
+    switch (state) {
+    case KFL_GROUP_EMPTY:
+        return "Empty";
+    case KFL_GROUP_PREPARING_REBALANCE:
+        return "PreparingRebalance";
+    case KFL_GROUP_COMPLETING_REBALANCE:
+        return "CompletingRebalance";
+    default:
+        return "Stable";
+    }
+}
+
+int group_find(struct call *call, const char *name)
+{
+    kfl_names *names = NULL;
+    int r = kfl_group_list(call->store, &names);
+    if (r < 0)
+        return call_failed(r);
+    int32_t count = kfl_names_count(names);
+    const char **candidates = need(calloc((size_t)count + 1, sizeof *candidates));
+    int found = 0;
+    for (int32_t i = 0; i < count; i++) {
+        candidates[i] = kfl_names_get(names, i);
+        found = found || strcmp(candidates[i], name) == 0;
+    }
+    const char *near = found ? NULL : text_nearest(name, candidates);
+    if (near != NULL)
+        say("no group \"%s\" in %s; did you mean \"%s\"?", name, call->directory, near);
+    else if (!found)
+        say("no group \"%s\" in %s", name, call->directory);
+    free(candidates);
+    kfl_names_release(names);
+    return found ? STATUS_OK : STATUS_MISSING;
+}
+
+/* The member that owns the partition; NULL: nobody does. */
+static const kfl_member *owner_of(const kfl_group *group, const char *topic, int32_t partition)
+{
+    for (int32_t i = 0; i < kfl_group_member_count(group); i++) {
+        const kfl_member *member = kfl_group_member(group, i);
+        for (int32_t j = 0; j < kfl_offsets_count(member->owned); j++) {
+            const kfl_partition_offset *at = kfl_offsets_get(member->owned, j);
+            if (at->partition == partition && strcmp(at->topic, topic) == 0)
+                return member;
+        }
+    }
+    return NULL;
+}
+
+/* committed -1: nothing is. */
+static int add_row(struct call *call, const kfl_group *group, const char *name,
+                   const kfl_partition_offset *at, json_t *rows)
+{
+    const kfl_member *owner = owner_of(group, at->topic, at->partition);
+    int64_t start = 0, end = 0;
+    int r = kfl_topic_end_offset(call->store, at->topic, at->partition, &end);
+    if (r >= 0)
+        r = kfl_topic_start_offset(call->store, at->topic, at->partition, &start);
+    if (r < 0)
+        return call_failed(r);
+    int64_t from = at->offset >= 0 ? at->offset : start;
+    json_t *row = need_json(
+        json_pack("{s:o, s:s, s:i, s:o, s:I, s:I, s:o, s:o}", "group", json_of_name(name), "topic",
+                  at->topic, "partition", (int)at->partition, "committed_offset",
+                  at->offset >= 0 ? json_integer((json_int_t)at->offset) : json_null(),
+                  "end_offset", (json_int_t)end, "lag", (json_int_t)(end - from), "metadata",
+                  need_json(text_to_json(at->metadata, at->metadata_size)), "member",
+                  owner != NULL ? json_of_name(owner->member_id) : json_null()));
+    json_array_append_new(rows, row);
+    return STATUS_OK;
+}
+
+static int was_committed(const kfl_offsets *offsets, const kfl_partition_offset *at)
+{
+    for (int32_t i = 0; i < kfl_offsets_count(offsets); i++) {
+        const kfl_partition_offset *other = kfl_offsets_get(offsets, i);
+        if (other->partition == at->partition && strcmp(other->topic, at->topic) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* One row for each offset that is committed, and for each partition that a member owns. */
+static int add_rows(struct call *call, const kfl_group *group, const char *name, json_t *rows)
 {
     kfl_offsets *offsets = NULL;
-    int r = kfl_group_offsets(call->store, group, &offsets);
-    for (int32_t i = 0; r >= 0 && i < kfl_offsets_count(offsets); i++) {
-        const kfl_partition_offset *committed = kfl_offsets_get(offsets, i);
-        int64_t end;
-        r = kfl_topic_end_offset(call->store, committed->topic, committed->partition, &end);
-        if (r < 0)
-            break;
-        json_t *metadata = need_json(text_to_json(committed->metadata, committed->metadata_size));
-        json_array_append_new(
-            rows, need_json(json_pack(
-                      "{s:o, s:s, s:i, s:I, s:I, s:I, s:o}", "group", json_of_name(group), "topic",
-                      committed->topic, "partition", (int)committed->partition, "committed_offset",
-                      (json_int_t)committed->offset, "end_offset", (json_int_t)end, "lag",
-                      (json_int_t)(end - committed->offset), "metadata", metadata)));
+    int r = kfl_group_offsets(call->store, name, &offsets);
+    if (r < 0 && r != KFL_E_GROUP_ID_NOT_FOUND)
+        return call_failed(r);
+    int status = STATUS_OK;
+    for (int32_t i = 0; i < kfl_offsets_count(offsets) && status == STATUS_OK; i++)
+        status = add_row(call, group, name, kfl_offsets_get(offsets, i), rows);
+    for (int32_t i = 0; i < kfl_group_member_count(group); i++) {
+        const kfl_offsets *owned = kfl_group_member(group, i)->owned;
+        for (int32_t j = 0; j < kfl_offsets_count(owned) && status == STATUS_OK; j++)
+            if (!was_committed(offsets, kfl_offsets_get(owned, j)))
+                status = add_row(call, group, name, kfl_offsets_get(owned, j), rows);
     }
     kfl_offsets_release(offsets);
-    return r < 0 ? call_failed(r) : STATUS_OK;
+    return status;
 }
 
 static int64_t sum_of_lags(const json_t *rows)
@@ -48,12 +132,41 @@ static int64_t sum_of_lags(const json_t *rows)
     return lag;
 }
 
+/* Members that a group has now, with their processes. */
+static void add_members(const kfl_group *group, const char *name, json_t *rows)
+{
+    for (int32_t i = 0; i < kfl_group_member_count(group); i++) {
+        const kfl_member *member = kfl_group_member(group, i);
+        json_t *topics = need_json(json_array());
+        for (int32_t j = 0; j < kfl_names_count(member->topics); j++)
+            json_array_append_new(topics, json_string(kfl_names_get(member->topics, j)));
+        json_array_append_new(
+            rows, need_json(json_pack(
+                      "{s:o, s:o, s:o, s:o, s:I, s:o, s:s, s:i, s:i, s:o}", "group",
+                      json_of_name(name), "member", json_of_name(member->member_id), "instance",
+                      json_of_name(member->instance_id), "client", json_of_name(member->client_id),
+                      "pid", (json_int_t)member->process_id, "program",
+                      json_of_name(member->program), "state", member->is_away ? "away" : "here",
+                      "partitions", (int)kfl_offsets_count(member->owned), "target",
+                      (int)kfl_offsets_count(member->target), "topics", topics)));
+    }
+}
+
+static int describe(struct call *call, const char *name, kfl_group **out_group)
+{
+    int status = group_find(call, name);
+    if (status != STATUS_OK)
+        return status;
+    int r = kfl_group_describe(call->store, name, out_group);
+    return r < 0 ? call_failed(r) : STATUS_OK;
+}
+
 int run_groups_list(struct call *call)
 {
-    static const struct column columns[] = {{"group", "GROUP", COLUMN_TEXT},
-                                            {"partitions", "PARTITIONS", COLUMN_COUNT},
-                                            {"lag", "LAG", COLUMN_COUNT},
-                                            {NULL, NULL, 0}};
+    static const struct column columns[] = {
+        {"group", "GROUP", COLUMN_TEXT},      {"state", "STATE", COLUMN_TEXT},
+        {"members", "MEMBERS", COLUMN_COUNT}, {"partitions", "PARTITIONS", COLUMN_COUNT},
+        {"lag", "LAG", COLUMN_COUNT},         {NULL, NULL, 0}};
     kfl_names *names = NULL;
     int status = call_open(call, OPEN_TO_READ);
     if (status != STATUS_OK)
@@ -63,14 +176,23 @@ int run_groups_list(struct call *call)
         return call_failed(r);
     json_t *groups = need_json(json_array());
     for (int32_t i = 0; i < kfl_names_count(names) && status == STATUS_OK; i++) {
+        const char *name = kfl_names_get(names, i);
+        kfl_group *group = NULL;
+        r = kfl_group_describe(call->store, name, &group);
+        if (r == KFL_E_GROUP_ID_NOT_FOUND)
+            continue; /* it went meanwhile */
         json_t *rows = need_json(json_array());
-        status = add_offset_rows(call, kfl_names_get(names, i), rows);
-        json_array_append_new(
-            groups,
-            need_json(json_pack("{s:o, s:I, s:I}", "group", json_of_name(kfl_names_get(names, i)),
-                                "partitions", (json_int_t)json_array_size(rows), "lag",
-                                (json_int_t)sum_of_lags(rows))));
+        status = r < 0 ? call_failed(r) : add_rows(call, group, name, rows);
+        if (status == STATUS_OK)
+            json_array_append_new(
+                groups,
+                need_json(json_pack("{s:o, s:s, s:i, s:I, s:I}", "group", json_of_name(name),
+                                    "state", group_state_word(kfl_group_state(group)), "members",
+                                    (int)kfl_group_member_count(group), "partitions",
+                                    (json_int_t)json_array_size(rows), "lag",
+                                    (json_int_t)sum_of_lags(rows))));
         json_decref(rows);
+        kfl_group_release(group);
     }
     kfl_names_release(names);
     if (status == STATUS_OK)
@@ -80,52 +202,76 @@ int run_groups_list(struct call *call)
     return status;
 }
 
-/* Whether the store knows the group; if not, suggests one. */
-static int find_group(struct call *call, const char *group)
-{
-    kfl_names *names = NULL;
-    int r = kfl_group_list(call->store, &names);
-    if (r < 0)
-        return call_failed(r);
-    int32_t count = kfl_names_count(names);
-    const char **candidates = need(calloc((size_t)count + 1, sizeof *candidates));
-    int found = 0;
-    for (int32_t i = 0; i < count; i++) {
-        candidates[i] = kfl_names_get(names, i);
-        found = found || strcmp(candidates[i], group) == 0;
-    }
-    const char *near = found ? NULL : text_nearest(group, candidates);
-    if (near != NULL)
-        say("no group \"%s\" in %s; did you mean \"%s\"?", group, call->directory, near);
-    else if (!found)
-        say("no group \"%s\" in %s", group, call->directory);
-    free(candidates);
-    kfl_names_release(names);
-    return found ? STATUS_OK : STATUS_MISSING;
-}
+static const struct column offset_columns[] = {{"group", "GROUP", COLUMN_TEXT},
+                                               {"topic", "TOPIC", COLUMN_TEXT},
+                                               {"partition", "PARTITION", COLUMN_NUMBER},
+                                               {"committed_offset", "CURRENT-OFFSET", COLUMN_COUNT},
+                                               {"end_offset", "LOG-END-OFFSET", COLUMN_COUNT},
+                                               {"lag", "LAG", COLUMN_COUNT},
+                                               {"member", "CONSUMER-ID", COLUMN_TEXT},
+                                               {NULL, NULL, 0}};
+static const struct column member_columns[] = {{"group", "GROUP", COLUMN_TEXT},
+                                               {"member", "CONSUMER-ID", COLUMN_TEXT},
+                                               {"instance", "INSTANCE-ID", COLUMN_TEXT},
+                                               {"client", "CLIENT-ID", COLUMN_TEXT},
+                                               {"pid", "PID", COLUMN_NUMBER},
+                                               {"program", "PROGRAM", COLUMN_TEXT},
+                                               {"state", "STATE", COLUMN_TEXT},
+                                               {"partitions", "#PARTITIONS", COLUMN_COUNT},
+                                               {NULL, NULL, 0}};
 
 int run_groups_describe(struct call *call)
 {
-    static const struct column columns[] = {{"group", "GROUP", COLUMN_TEXT},
-                                            {"topic", "TOPIC", COLUMN_TEXT},
-                                            {"partition", "PARTITION", COLUMN_NUMBER},
-                                            {"committed_offset", "CURRENT-OFFSET", COLUMN_COUNT},
-                                            {"end_offset", "LOG-END-OFFSET", COLUMN_COUNT},
-                                            {"lag", "LAG", COLUMN_COUNT},
-                                            {NULL, NULL, 0}};
+    int of_members = call_option(call, "members") != NULL;
     json_t *rows = need_json(json_array());
     int status = call_open(call, OPEN_TO_READ);
     for (int i = 0; i < call->argument_count && status == STATUS_OK; i++) {
-        status = find_group(call, call->arguments[i]);
-        if (status == STATUS_OK)
-            status = add_offset_rows(call, call->arguments[i], rows);
-    }
-    if (status == STATUS_OK) {
+        const char *name = call->arguments[i];
+        json_t *own = need_json(json_array());
+        kfl_group *group = NULL;
         char lag[TEXT_NUMBER_SIZE];
-        output_note("Total lag: %s records\n", text_of_count(sum_of_lags(rows), lag));
-        output_rows("offsets", columns, rows);
-    } else {
-        json_decref(rows);
+        status = describe(call, name, &group);
+        if (status == STATUS_OK)
+            status = add_rows(call, group, name, own);
+        if (status == STATUS_OK)
+            output_note("Group: %s    State: %s    Members: %" PRId32
+                        "    Strategy: %s    Total lag: %s records\n",
+                        name, group_state_word(kfl_group_state(group)),
+                        kfl_group_member_count(group),
+                        kfl_group_member_count(group) > 0 ? kfl_group_assignor(group) : "-",
+                        text_of_count(sum_of_lags(own), lag));
+        if (status == STATUS_OK && of_members)
+            add_members(group, name, rows);
+        else if (status == STATUS_OK)
+            json_array_extend(rows, own);
+        json_decref(own);
+        kfl_group_release(group);
     }
+    if (status == STATUS_OK)
+        output_rows(of_members ? "members" : "offsets",
+                    of_members ? member_columns : offset_columns, rows);
+    else
+        json_decref(rows);
     return status;
+}
+
+/* Lines that `groups reset --from-file` reads, as Kafka's tool writes them. */
+int run_groups_export(struct call *call)
+{
+    const char *name = call->arguments[0];
+    kfl_offsets *offsets = NULL;
+    int status = call_open(call, OPEN_TO_READ);
+    if (status == STATUS_OK)
+        status = group_find(call, name);
+    if (status != STATUS_OK)
+        return status;
+    int r = kfl_group_offsets(call->store, name, &offsets);
+    if (r < 0)
+        return call_failed(r);
+    for (int32_t i = 0; i < kfl_offsets_count(offsets); i++) {
+        const kfl_partition_offset *at = kfl_offsets_get(offsets, i);
+        printf("%s,%" PRId32 ",%" PRId64 "\n", at->topic, at->partition, at->offset);
+    }
+    kfl_offsets_release(offsets);
+    return output_flush() ? STATUS_OK : STATUS_FAILED;
 }

@@ -68,7 +68,7 @@ static const struct option_row produce_options[] = {
 };
 
 static const struct option_row consume_options[] = {
-    {"group", 'g', "GROUP", "read on where this group is; commit what was shown"},
+    {"group", 'g', "GROUP", "join this group; commit what was shown"},
     {"from", 'o', "POINT", "beginning, end, stored, N, -N, @TIME"},
     {"to", 0, "POINT", "stop before it"},
     {"partition", 'p', "N", "only this one; 0,2; several times"},
@@ -116,7 +116,32 @@ static const struct option_row demo_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
-#define POINTS_NOTE                                                                                \
+static const struct option_row groups_describe_options[] = {
+    {"members", 0, NULL, "a row for each member, not for each partition"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct option_row groups_reset_options[] = {
+    {"topic", 't', "TOPIC[:0,1]", "this topic or partitions of it; several times"},
+    {"to-earliest", 0, NULL, "the first offset kept"},
+    {"to-latest", 0, NULL, "the next offset to be given"},
+    {"to-current", 0, NULL, "where the group is; the end where it is nowhere"},
+    {"to-offset", 0, "N", "this offset"},
+    {"to-datetime", 0, "TIME", "the first record of this time or later"},
+    {"by-duration", 0, "TIME", "the first record of so long ago or later"},
+    {"shift-by", 0, "N", "so many further; negative: back"},
+    {"from-file", 0, "FILE", "as groups export has written them"},
+    {"execute", 0, NULL, "do it; without, only the plan is shown"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct option_row groups_delete_options[] = {
+    {"topic", 't', "TOPIC[:0,1]", "only what is committed there; several times"},
+    {"execute", 0, NULL, "do it; without, only the plan is shown"},
+    {NULL, 0, NULL, NULL},
+};
+
+#define TIME_NOTE                                                                                  \
     "TIME is 2026-11-20T11:00:00Z, 2026-11-20, -1h, now, or seconds or\n"                          \
     "milliseconds since 1970."
 
@@ -154,18 +179,20 @@ const struct verb verbs[] = {
     {"consume", NULL, NULL, "TOPIC...", 1, -1, "show records, and wait for more",
      "kafkalite consume orders --from -10 -e\n"
      "kafkalite consume orders -g billing -f '%p/%o %k=%s\\n'",
+     "A group's partitions are shared with its other members; with -p, --to or\n"
+     "--from (other than stored) we read as no member, and the group may have none.\n"
      "Without --from: stored with a group, else beginning. Format: %t topic,\n"
      "%p partition, %o offset, %k key, %K its size, %s or %v value, %S its size\n"
      "(-1: missing), %T time in ms, %d time, %h headers, %%; %k{hex}, %s{base64},\n"
      "%s{json}, %d{strftime[%F %T]}; \\n \\t \\0 \\xNN.\n"
-     "The status is 6 when --timeout passed with nothing shown.\n" POINTS_NOTE,
+     "The status is 6 when --timeout passed with nothing shown.\n" TIME_NOTE,
      consume_options, run_consume},
     {"offsets", NULL, NULL, "TOPIC...", 1, -1, "first and next offsets; offsets by time",
-     "kafkalite offsets orders --at -1h", POINTS_NOTE, offsets_options, run_offsets},
+     "kafkalite offsets orders --at -1h", TIME_NOTE, offsets_options, run_offsets},
     {"trim", NULL, NULL, "TOPIC", 1, 1, "delete the oldest records",
      "kafkalite trim orders --before @-7d --execute\n"
      "kafkalite trim orders --before 1200 -p 0 --execute",
-     "An offset needs -p when there are several partitions.\n" POINTS_NOTE, trim_options, run_trim},
+     "An offset needs -p when there are several partitions.\n" TIME_NOTE, trim_options, run_trim},
     {"dump", NULL, NULL, "TOPIC[/PARTITION]|FILE.log...", 1, -1, "what lies in the segment files",
      "kafkalite dump orders/1 --from 1200 -n 2\nkafkalite dump 00000000000000000007.log --batches",
      "A lone segment file needs no store. The status is 3 when bytes are damaged.", dump_options,
@@ -182,10 +209,21 @@ const struct verb verbs[] = {
      no_options, run_repair},
     {"history", NULL, NULL, "", 0, 0, "who opened the store, how it ended, what was mended",
      "kafkalite history", NULL, no_options, run_history},
-    {"groups", "list", "ls", "", 0, 0, "the groups with committed offsets", "kafkalite groups list",
+    {"groups", "list", "ls", "", 0, 0, "the groups, their members and lag", "kafkalite groups list",
      NULL, no_options, run_groups_list},
-    {"groups", "describe", "info", "GROUP...", 1, -1, "committed offsets and lag of a group",
-     "kafkalite groups describe billing", NULL, no_options, run_groups_describe},
+    {"groups", "describe", "info", "GROUP...", 1, -1, "offsets, lag and members of a group",
+     "kafkalite groups describe billing\nkafkalite groups describe billing --members", NULL,
+     groups_describe_options, run_groups_describe},
+    {"groups", "reset", NULL, "GROUP", 1, 1, "set the offsets of a group without members",
+     "kafkalite groups reset billing --topic orders:0,1 --to-earliest --execute\n"
+     "kafkalite groups reset billing --by-duration 2h",
+     "Without --topic: what the group has committed. Offsets are kept within what\n"
+     "a partition has. The status is 5 while the group has members.\n" TIME_NOTE,
+     groups_reset_options, run_groups_reset},
+    {"groups", "export", NULL, "GROUP", 1, 1, "committed offsets as topic,partition,offset",
+     "kafkalite groups export billing > offsets.csv", NULL, no_options, run_groups_export},
+    {"groups", "delete", "rm", "GROUP...", 1, -1, "forget a group, or some of its topics",
+     "kafkalite groups delete billing --execute", NULL, groups_delete_options, run_groups_delete},
     {"stats", NULL, NULL, "[NAME...]", 0, -1, "the store's numbers", "kafkalite stats", NULL,
      no_options, run_stats},
     {"demo", NULL, NULL, "", 0, 0, "five seconds of what this is", "kafkalite demo", NULL,

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""groups reset, export, delete, describe --members, and consume as a member of a group."""
+import os
+import signal
+
+import tool
+
+
+class Groups(tool.ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.create("orders", 2)
+        for partition in ("0", "1"):
+            self.produce("-p", partition, stdin=b"".join(b"%d\n" % i for i in range(5)))
+        self.run_tool("consume", "orders", "-g", "billing", "-e")
+
+    def committed(self, group="billing"):
+        return [row["committed_offset"] for row in self.json("groups", "describe", group)["offsets"]]
+
+    def reset(self, *words, **more):
+        return self.run_tool("groups", "reset", "billing", *words, **more)
+
+    def test_every_form_of_a_reset(self):
+        # kafka:D15 kafka:D16 kafka:M4
+        self.assertEqual(self.committed(), [5, 5])
+        for words, expected in ((("--to-offset", "3"), [3, 3]), (("--to-earliest",), [0, 0]),
+                                (("--shift-by", "2"), [2, 2]), (("--to-current",), [2, 2]),
+                                (("--topic", "orders:1", "--to-latest"), [2, 5]), (("--shift-by", "-99"), [0, 0]),
+                                (("--topic", "orders:0,1", "--to-offset", "99"), [5, 5]),
+                                (("--to-datetime", "2001-01-01"), [0, 0]), (("--by-duration", "0s"), [5, 5]),
+                                (("--by-duration", "1h"), [0, 0])):
+            self.reset(*words)
+            self.assertIn("nothing changed; add --execute", self.errors)
+            self.reset(*words, "--execute")
+            self.assertEqual(self.committed(), expected, words)
+        self.reset("--to-offset", "99")
+        self.assertIn("offsets 0 to 5", self.errors)
+        self.run_tool("groups", "reset", "new", "--topic", "orders", "--to-latest", "--execute")
+        self.assertEqual(self.committed("new"), [5, 5])
+
+    def test_a_reset_that_makes_no_sense_is_refused(self):
+        for words, status in ((("--to-earliest", "--to-latest"), tool.USAGE), ((), tool.USAGE),
+                              (("--to-offset", "x"), tool.USAGE), (("--to-datetime", "never"), tool.USAGE),
+                              (("--by-duration", "long"), tool.USAGE),
+                              (("--topic", "orders:7", "--to-latest"), tool.MISSING),
+                              (("--topic", "order", "--to-latest"), tool.MISSING)):
+            self.reset(*words, "--execute", status=status)
+        self.run_tool("groups", "reset", "new", "--to-latest", status=tool.USAGE)
+        self.assertEqual(self.committed(), [5, 5])
+
+    def test_what_was_exported_can_be_put_back(self):
+        path = os.path.join(self.store, "..", "offsets.csv")
+        self.reset("--topic", "orders:1", "--to-offset", "2", "--execute")
+        exported = self.run_tool("groups", "export", "billing")
+        self.assertEqual(exported, b"orders,0,5\norders,1,2\n")
+        with open(path, "wb") as file:
+            file.write(exported)
+        self.addCleanup(os.unlink, path)
+        self.reset("--to-earliest", "--execute")
+        self.reset("--from-file", path, "--execute")
+        self.assertEqual(self.committed(), [5, 2])
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("orders,0\n")
+        self.reset("--from-file", path, "--execute", status=tool.USAGE)
+
+    def test_a_group_is_deleted_or_forgets_a_topic(self):
+        # kafka:D17
+        self.run_tool("groups", "delete", "billing")
+        self.assertIn("nothing changed; add --execute", self.errors)
+        self.run_tool("groups", "delete", "billing", "--topic", "orders:0", "--execute")
+        self.assertEqual(self.committed(), [5])
+        self.run_tool("groups", "delete", "billing", "--execute")
+        self.run_tool("groups", "describe", "billing", status=tool.MISSING)
+        self.run_tool("groups", "delete", "billing", "--execute", status=tool.MISSING)
+
+    def test_members_share_and_hold_a_group(self):
+        # kafka:D15 kafka:D17 kafka:E1
+        first = self.start("consume", "orders", "-g", "billing", "-f", "%p\\n")
+        second = self.start("consume", "orders", "-g", "billing", "-f", "%p\\n")
+        # The two have both partitions once each has shown what comes to its own.
+        for _ in range(200):
+            members = self.json("groups", "describe", "billing", "--members")["members"]
+            if [member["partitions"] for member in members] == [1, 1]:
+                break
+        self.assertEqual([member["partitions"] for member in members], [1, 1])
+        self.assertEqual({member["pid"] for member in members}, {first.pid, second.pid})
+        self.produce("-p", "0", stdin=b"x\n")
+        self.produce("-p", "1", stdin=b"x\n")
+        self.assertEqual({first.stdout.readline(), second.stdout.readline()}, {b"0\n", b"1\n"})
+        self.reset("--to-earliest", "--execute", status=tool.BUSY)
+        self.assertIn("2 active members", self.errors)
+        self.run_tool("groups", "delete", "billing", "--execute", status=tool.BUSY)
+        self.run_tool("consume", "orders", "-g", "billing", "-p", "0", "--from", "0", "-n", "1", status=tool.FAILED)
+        self.assertIn("has members", self.errors)
+        for process in (first, second):
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        self.assertEqual(self.json("groups", "list")["groups"][0]["state"], "Empty")
+        self.reset("--to-earliest", "--execute")
+
+
+if __name__ == "__main__":
+    tool.main()
