@@ -49,5 +49,5 @@ if __name__ == "__main__":
 # prints, the first time:
 # sent to partition 1 at offset 0
 # sent to partition 2 at offset 0
-# sent to partition 1 at offset 1
+# sent to partition 2 at offset 1
 # total 30

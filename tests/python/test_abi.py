@@ -86,7 +86,8 @@ def test_structs_have_the_sizes_and_places_that_the_compiler_gives_them(tmp_path
 
 def test_every_struct_of_the_header_is_declared():
     named = set(re.findall(r"^typedef struct (kfl_\w+) \{", HEADER, re.MULTILINE))
-    assert named - set(_abi.STRUCTURES) == {"kfl_batch", "kfl_progress"}  # of a walk, and of maintain(), which tells it as a truth value
+    # Of walks, which Python does not have, and of maintenance, of which it tells only whether there is more.
+    assert named - set(_abi.STRUCTURES) == {"kfl_batch", "kfl_progress"}
 
 
 def test_every_code_has_an_error_class():

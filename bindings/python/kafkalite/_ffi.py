@@ -185,7 +185,7 @@ OffsetsHandle = _handle("OffsetsHandle", "offsets_release")
 SegmentsHandle = _handle("SegmentsHandle", "segments_release")
 FindingsHandle = _handle("FindingsHandle", "findings_release")
 HistoryHandle = _handle("HistoryHandle", "history_release")
-GroupHandle = _handle("GroupHandle", "group_release" if hasattr(_library, "kfl_group_release") else "stats_close")  # XXX
+GroupHandle = _handle("GroupHandle", "group_release")
 StatsHandle = _handle("StatsHandle", "stats_close")
 
 H = TypeVar("H", bound=Handle)

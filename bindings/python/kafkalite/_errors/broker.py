@@ -381,6 +381,12 @@ class FencedInstanceIdError(BrokerResponseError):
     description = "Another member has taken this group.instance.id."
 
 
+class GroupSubscribedToTopicError(BrokerResponseError):
+    errno = 86
+    message = "GROUP_SUBSCRIBED_TO_TOPIC"
+    description = "A member of the group is subscribed to the topic."
+
+
 class InvalidRecordError(BrokerResponseError):
     errno = 87
     message = "INVALID_RECORD"

@@ -45,7 +45,7 @@ def next_event(consumer: _ffi.Handle) -> Optional[Event]:
         return None
     lib = _ffi.lib
     kind = lib.event_kind(handle)
-    offsets, group = None, None  # XXX
+    offsets, group = lib.event_offsets(handle), lib.event_group(handle)
     partition, offset, end = (
         lib.event_partition(handle),
         lib.event_offset(handle),
@@ -58,9 +58,9 @@ def next_event(consumer: _ffi.Handle) -> Optional[Event]:
         None if offset < 0 else offset,
         None if end < 0 else end,
         lib.event_text(handle).decode(errors="replace"),
-        -1,  # XXX
-        0,  # XXX
-        0,  # XXX
+        lib.event_generation(handle),
+        lib.event_code(handle),
+        lib.event_ticket(handle),
         {TopicPartition(row[0], row[1]): row[2] for row in _ffi.offsets_of(offsets)}
         if offsets
         else {},

@@ -16,6 +16,8 @@ from ..errors import (
     ArgumentValueError,
     ClosedError,
     KafkaConfigurationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
 )
 from ..structs import TopicPartition
 from ..version import __version__
@@ -219,12 +221,24 @@ class KafkaConsumer(Commits, Partitions):
         while True:
             self._commit_when_due()
             step = self._subscription.follow()
+            self._need_begin()
             left = max(0.0, (deadline - time.monotonic()) * 1000)
-            batch = self._native.poll_ms(int(min(left + 0.999, step)), max_records)
+            batch = self._poll(int(min(left + 0.999, step)), max_records)
             if batch is not None:
                 return self._take(batch)
             if time.monotonic() >= deadline:
                 return []
+
+    def _poll(self, timeout_ms: int, max_records: int) -> Any:
+        try:
+            return self._native.poll_ms(timeout_ms, max_records)
+        except OffsetOutOfRangeError as error:
+            place = TopicPartition(error.topic or "", error.partition or 0)
+            if place in self._fetched or self.config["group_id"] is None:
+                raise
+            if self._native.committed(place):
+                raise
+            raise NoOffsetForPartitionError(str(error)) from error
 
     def _take(self, batch: Any) -> List[ConsumerRecord]:
         records, error = records_of(batch, self._deserialize_key, self._deserialize_value)
@@ -282,7 +296,8 @@ class KafkaConsumer(Commits, Partitions):
 
     def subscription(self) -> Optional[Set[str]]:
         """Topic names, or None."""
-        return self._subscription.names()
+        names: Optional[Set[str]] = self._subscription.names()
+        return names
 
     def assign(self, partitions: Any) -> None:
         """Read these partitions, whatever the group does. Commits need a group_id still."""

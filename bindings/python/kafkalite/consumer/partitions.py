@@ -10,6 +10,7 @@ from ..errors import (
     ArgumentValueError,
     InvalidTopicError,
     KafkaTimeoutError,
+    NoOffsetForPartitionError,
     StateError,
     UnknownTopicOrPartitionError,
 )
@@ -22,6 +23,7 @@ class Partitions:
     config: Dict[str, Any]
     _store: Any
     _native: Any
+    _subscription: Any
     _fetched: Set[TopicPartition]
     _check_open: Callable[[], None]
 
@@ -40,7 +42,15 @@ class Partitions:
     def position(self, partition: TopicPartition, timeout_ms: Optional[int] = None) -> int:
         """The offset of the next record that this consumer hands out."""
         self._need([partition])
+        self._need_begin()
         return int(self._native.position(partition))
+
+    def _need_begin(self) -> None:
+        for place in self._subscription.unset:
+            raise NoOffsetForPartitionError(
+                f"{place.topic}/{place.partition}: nothing is committed, and auto_offset_reset is"
+                " 'none': seek"
+            )
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """The next record is that one, in poll() and in a running iteration."""
@@ -52,6 +62,7 @@ class Partitions:
             raise ArgumentValueError("Offset must be >= 0")
         self._need([partition])
         self._native.seek(partition, offset)
+        self._subscription.unset.discard(partition)
 
     def seek_to_beginning(self, *partitions: TopicPartition) -> None:
         """Of all assigned partitions when none is named."""
@@ -69,6 +80,7 @@ class Partitions:
                 raise StateError("No partitions are currently assigned")
         for place in places:
             self._native.seek(place, where)
+            self._subscription.unset.discard(place)
 
     def pause(self, *partitions: TopicPartition) -> None:
         """Polls hand out nothing of these until resume()."""

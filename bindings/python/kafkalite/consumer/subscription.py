@@ -38,6 +38,7 @@ class Subscription:
         self._followed: Dict[str, int] = {}
         self._looked = 0.0
         self._listener: Any = None
+        self.unset: Set[TopicPartition] = set()
         # Runs before partitions go, so that what was read of them can be committed.
         self.on_revoked: Callable[[Any], None] = lambda places: None
         native.assignor = self._share_out
@@ -184,8 +185,18 @@ class Subscription:
                     Topic(self._store, place.topic).partitions
                 except UnknownTopicOrPartitionError:
                     self._store.create_topic(place.topic, exist_ok=True)
-        self._native.assign(places)
+        self._native.assign(self._begin(places))
         self._assigned = bool(places)
+
+    def _begin(self, places: List[TopicPartition]) -> Any:
+        """Without auto_offset_reset what has no commit begins nowhere, until somebody seeks."""
+        self.unset = set()
+        if self._config["auto_offset_reset"] != "none":
+            return places
+        committed = self._native.committed(*places) if places and self._in_group else {}
+        known = self._native.assignment()
+        self.unset = {p for p in places if p not in committed and p not in known}
+        return {place: "latest" if place in self.unset else "committed" for place in places}
 
     def unsubscribe(self) -> None:
         self._native.ahead, self._native.place = (), 0
