@@ -208,7 +208,7 @@ enum { MINUTES = 10080 };
 static void at_minute(int64_t minute, int64_t more_ms)
 {
     OK(kfl_store_set_clock(store, NOW_MS + minute * 60000 + more_ms));
-    OK(kfl_store_maintain(store, 1000));
+    OK(kfl_store_maintain(store, 1000, NULL));
 }
 
 /* kafka:D11 kafka:D14 */
