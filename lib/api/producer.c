@@ -9,6 +9,7 @@
  */
 #include "api/producer.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,6 +100,8 @@ int kfl_producer_close(kfl_producer *producer)
 
 /* ---- topics ---- */
 
+#define PRODUCER_NAME_SHORT 16
+
 static struct kfl__producer_topic *producer_known(kfl_producer *producer, const char *name)
 {
     struct kfl__producer_topic *entry = producer->topics;
@@ -146,12 +149,23 @@ static int producer_find(kfl_producer *producer, const char *name, struct kfl__p
     return r;
 }
 
+/* Does the entry belong to this name, and is it as the catalog has it? */
+static inline bool producer_topic_stands(const kfl_producer *producer, const struct kfl__producer_topic *entry, const char *name)
+{
+    const char *own = entry->topic->name;
+    /* Most names are short, and a call costs more than they do. */
+    size_t at = 0;
+    while (at < PRODUCER_NAME_SHORT && own[at] == name[at] && own[at] != '\0')
+        at++;
+    bool same = at < PRODUCER_NAME_SHORT ? own[at] == name[at] : strcmp(own + at, name + at) == 0;
+    return same && atomic_load_explicit(&producer->core->shared->topics_version, memory_order_acquire) ==
+                       atomic_load_explicit(&entry->topic->seen_version, memory_order_relaxed);
+}
+
 int kfl__producer_topic(kfl_producer *producer, const char *name, struct kfl__producer_topic **out_entry)
 {
     struct kfl__producer_topic *entry = atomic_load_explicit(&producer->last, memory_order_acquire);
-    if (KFL_LIKELY(entry != NULL && strcmp(entry->topic->name, name) == 0 &&
-                   atomic_load_explicit(&producer->core->shared->topics_version, memory_order_acquire) ==
-                       atomic_load_explicit(&entry->topic->seen_version, memory_order_relaxed))) {
+    if (KFL_LIKELY(entry != NULL && producer_topic_stands(producer, entry, name))) {
         *out_entry = entry;
         return 0;
     }
@@ -275,6 +289,20 @@ static inline int producer_size(struct kfl__outgoing *outgoing)
     return 0;
 }
 
+/* Key and value together: what is laid out in memory first, so that its hash is known before the lock is taken. */
+#define PRODUCER_SHORT 480u
+#define PRODUCER_NOT_SHORT INT_MIN
+#define PRODUCER_SHORT_ROOM (sizeof(struct kfl__record_head) + PRODUCER_SHORT + KFL_BATCH_ALIGNMENT)
+
+/* Do the properties leave nothing to be done for a short record but to append it? */
+static bool producer_is_plain(const kfl_producer *producer, const struct kfl__topic_shape *shape)
+{
+    const struct kfl__settings *settings = shape->settings;
+    return producer->settings->linger_ms == 0 && !producer->durable && !producer->core->by_file && settings->flush_messages == INT64_MAX && (settings->cleanup_policy & KFL_CLEANUP_COMPACT) == 0 &&
+           settings->max_message_bytes >= (int64_t)(sizeof(struct kfl__batch_header) + PRODUCER_SHORT_ROOM) &&
+           settings->message_timestamp_type != KFL_TIME_APPEND && kfl__producer_codec(producer, shape) == KFL_CODEC_NONE;
+}
+
 static inline int producer_check(kfl_producer *producer, const char *topic, struct kfl__outgoing *outgoing)
 {
     const struct kfl__message *message = &outgoing->message;
@@ -300,7 +328,56 @@ static inline int producer_check(kfl_producer *producer, const char *topic, stru
     if (KFL_UNLIKELY(r < 0))
         return r;
     outgoing->codec = kfl__producer_codec(producer, outgoing->shape);
+    atomic_store_explicit(&outgoing->entry->plain, producer_is_plain(producer, outgoing->shape) ? outgoing->shape : NULL,
+                          memory_order_relaxed);
     return producer_place(producer, outgoing);
+}
+
+/* ---- short records ---- */
+
+/* NULL: the long way tells why. */
+static inline struct kfl__producer_topic *producer_plain_topic(kfl_producer *producer, const char *name)
+{
+    struct kfl__producer_topic *entry = atomic_load_explicit(&producer->last, memory_order_acquire);
+    if (KFL_UNLIKELY(entry == NULL || !kfl__core_check_quickly(producer->core) || !producer_topic_stands(producer, entry, name) ||
+                     kfl__topic_shape(entry->topic) != atomic_load_explicit(&entry->plain, memory_order_relaxed)))
+        return NULL;
+    return entry;
+}
+
+/*
+ * A record that needs no look at a property: encoded and hashed before the lock is taken, and appended as it stands.
+ * PRODUCER_NOT_SHORT: it is none, or something is wrong with it, and nothing was done; else as kfl_producer_send().
+ */
+static inline __attribute__((always_inline)) int producer_send_short(kfl_producer *producer, const char *topic, int32_t number, const void *key,
+                                      size_t key_size, const void *value, size_t value_size, int64_t *out_offset)
+{
+    if (KFL_UNLIKELY(producer == NULL || topic == NULL || key_size > PRODUCER_SHORT || value_size > PRODUCER_SHORT - key_size ||
+                     (key == NULL && key_size > 0) || (value == NULL && value_size > 0)))
+        return PRODUCER_NOT_SHORT;
+    struct kfl__producer_topic *entry = producer_plain_topic(producer, topic);
+    if (KFL_UNLIKELY(entry == NULL))
+        return PRODUCER_NOT_SHORT;
+    const struct kfl__topic_shape *shape = kfl__topic_shape(entry->topic);
+    if (number == KFL_PARTITION_ANY && key != NULL && !entry->partitioner.ignore_keys)
+        number = kfl__partitioner_pick_by_key(entry->partitioner.hash, key, key_size, shape->partition_count);
+    struct kfl__partition *partition;
+    if (KFL_UNLIKELY(number < 0 || number >= shape->partition_count ||
+                     kfl__topic_partition(entry->topic, number, &partition) < 0))
+        return PRODUCER_NOT_SHORT;
+
+    uint64_t laid[PRODUCER_SHORT_ROOM / sizeof(uint64_t)];
+    uint8_t *behind = kfl__record_encode_plain((uint8_t *)laid, key, key_size, value, value_size);
+    uint32_t size = (uint32_t)(behind - (uint8_t *)laid);
+    kfl__store64(behind, 0);
+    struct kfl__append how = {-1, false, producer->settings->max_block_ms, shape->settings};
+    int64_t offset = kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size),
+                                                 kfl__clock_wall_ms(&producer->core->clock), &how);
+    if (KFL_UNLIKELY(offset < 0))
+        return (int)offset;
+    if (out_offset != NULL)
+        *out_offset = offset;
+    return number;
 }
 
 /* ---- appending ---- */
@@ -389,9 +466,10 @@ static int producer_append_one(kfl_producer *producer, const struct kfl__outgoin
     return r < 0 ? r : outgoing->partition;
 }
 
-int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,
-                      const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
-                      int64_t timestamp_ms, int64_t *out_offset)
+static __attribute__((noinline)) int producer_send_any(kfl_producer *producer, const char *topic, int32_t partition,
+                                                       const void *key, size_t key_size, const void *value,
+                                                       size_t value_size, const kfl_header *headers, size_t header_count,
+                                                       int64_t timestamp_ms, int64_t *out_offset)
 {
     struct kfl__outgoing outgoing;
     producer_take(&outgoing, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms);
@@ -408,6 +486,19 @@ int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partiti
     if (out_offset != NULL)
         *out_offset = KFL_OFFSET_PENDING;
     return outgoing.partition;
+}
+
+int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,
+                      const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
+                      int64_t timestamp_ms, int64_t *out_offset)
+{
+    if (KFL_LIKELY(header_count == 0 && timestamp_ms == KFL_TIMESTAMP_NOW)) {
+        int r = producer_send_short(producer, topic, partition, key, key_size, value, value_size, out_offset);
+        if (KFL_LIKELY(r != PRODUCER_NOT_SHORT))
+            return r;
+    }
+    return producer_send_any(producer, topic, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms,
+                             out_offset);
 }
 
 int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,

@@ -24,6 +24,8 @@ struct kfl__linger {
 struct kfl__producer_topic {
     struct kfl__producer_topic *next;
     struct kfl__topic *topic; /* a share */
+    /* the shape by which this producer's short records need no look at any property; NULL: none, or not known yet */
+    _Atomic(const struct kfl__topic_shape *) plain;
     struct kfl__partitioner partitioner; /* guarded by the producer */
     struct kfl__linger *lingers;         /* one a partition; NULL while nothing lingers */
     int32_t linger_count;

@@ -36,6 +36,12 @@
 #endif
 #endif
 
+/*
+ * For the definition of a function that its header declares as any other: inlined wherever the body is seen, which is
+ * everywhere in the one unit that the library is built as.
+ */
+#define KFL_INLINE_WHERE_SEEN inline __attribute__((always_inline))
+
 /* Two neighbouring lines: what one processor fetches at a time on today's machines. */
 #define KFL_CACHE_LINE 128
 

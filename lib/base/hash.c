@@ -5,6 +5,8 @@
  */
 #include "base/hash.h"
 
+#include "base/check.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -14,7 +16,8 @@
 #ifdef KFL_HAVE_XXH_DISPATCH
 /* As xxh_x86dispatch.h declares them; that header cannot be had beside the inlined functions. */
 extern XXH64_hash_t XXH3_64bits_dispatch(const void *bytes, size_t size);
-extern XXH64_hash_t XXH3_64bits_withSeed_dispatch(const void *bytes, size_t size, XXH64_hash_t seed);
+extern XXH64_hash_t XXH3_64bits_withSeed_dispatch(const void *bytes, size_t size,
+                                                  XXH64_hash_t seed);
 #define hash_many XXH3_64bits_dispatch
 #define hash_many_seeded XXH3_64bits_withSeed_dispatch
 #else
@@ -31,8 +34,10 @@ static inline uint64_t hash_tidied(uint64_t hash)
 {
 #if defined(KFL_HAVE_XXH_DISPATCH) && defined(__x86_64__)
     if (__builtin_cpu_supports("avx"))
-        __asm__ volatile("vzeroupper" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                         "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+        __asm__ volatile("vzeroupper" ::
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                               "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                               "xmm15");
 #endif
     return hash;
 }

@@ -38,13 +38,14 @@ static bool rank_may_be_taken(int rank)
     return held.ranks >> (rank == KFL_RANK_LEAF ? rank : rank + 1) == 0;
 }
 
-static void note_taken(int rank)
+void kfl__lock_note_taken(int rank)
 {
+    assert(rank_may_be_taken(rank));
     held.counts[rank]++;
     held.ranks |= 1u << rank;
 }
 
-static void note_given_back(int rank)
+void kfl__lock_note_given_back(int rank)
 {
     assert(held.counts[rank] > 0);
     if (--held.counts[rank] == 0)
@@ -54,16 +55,6 @@ static void note_given_back(int rank)
 int kfl__lock_highest_rank(void)
 {
     return -1;
-}
-
-static void note_taken(int rank)
-{
-    (void)rank;
-}
-
-static void note_given_back(int rank)
-{
-    (void)rank;
 }
 #endif
 
@@ -89,12 +80,12 @@ KFL_UNCHECKED void kfl__mutex_lock(struct kfl__mutex *mutex)
     int errnum = pthread_mutex_lock(&mutex->mutex);
     assert(errnum == 0);
     (void)errnum;
-    note_taken(mutex->rank);
+    kfl__lock_note_taken(mutex->rank);
 }
 
 KFL_UNCHECKED void kfl__mutex_unlock(struct kfl__mutex *mutex)
 {
-    note_given_back(mutex->rank);
+    kfl__lock_note_given_back(mutex->rank);
     int errnum = pthread_mutex_unlock(&mutex->mutex);
     assert(errnum == 0);
     (void)errnum;
@@ -128,7 +119,7 @@ int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mut
                         int64_t deadline_ns)
 {
     assert(deadline_ns >= -1);
-    note_given_back(mutex->rank);
+    kfl__lock_note_given_back(mutex->rank);
     int errnum;
     if (deadline_ns < 0) {
         errnum = pthread_cond_wait(&condition->condition, &mutex->mutex);
@@ -136,7 +127,7 @@ int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mut
         struct timespec deadline = deadline_timespec(deadline_ns);
         errnum = pthread_cond_timedwait(&condition->condition, &mutex->mutex, &deadline);
     }
-    note_taken(mutex->rank);
+    kfl__lock_note_taken(mutex->rank);
     assert(errnum == 0 || errnum == ETIMEDOUT);
     return errnum == ETIMEDOUT ? KFL_WAIT_TIMEOUT : 0;
 }
@@ -151,8 +142,6 @@ void kfl__condition_broadcast(struct kfl__condition *condition)
     pthread_cond_broadcast(&condition->condition);
 }
 
-/* Robust (16), shared (128), error-checking (2): who locks twice is told so, and does not wait. */
-#define ROBUST_KIND (16 | 128 | 2)
 /* The owner of a mutex that is not recoverable. */
 #define ROBUST_LOST (INT_MAX - 1)
 
@@ -180,7 +169,7 @@ int kfl__robust_init(struct kfl__robust *robust)
     if (errnum != 0)
         return kfl__fail_errno(KFL_E_UNSUPPORTED, errnum,
                                "cannot make a mutex that processes share");
-    if (robust->mutex.__data.__kind != ROBUST_KIND)
+    if (robust->mutex.__data.__kind != KFL_ROBUST_KIND)
         return kfl__fail(KFL_E_UNSUPPORTED, "this C library lays out its mutexes in another way");
     return 0;
 }
@@ -190,10 +179,10 @@ static int robust_result(int errnum, enum kfl__rank rank)
 {
     switch (errnum) {
     case 0:
-        note_taken((int)rank);
+        kfl__lock_note_taken((int)rank);
         return 0;
     case EOWNERDEAD:
-        note_taken((int)rank);
+        kfl__lock_note_taken((int)rank);
         return KFL_LOCK_OWNER_DIED;
     case EBUSY:
     case ETIMEDOUT:
@@ -211,7 +200,7 @@ static int robust_result(int errnum, enum kfl__rank rank)
  */
 static inline bool robust_is_usable(const struct kfl__robust *robust)
 {
-    return robust->mutex.__data.__kind == ROBUST_KIND &&
+    return robust->mutex.__data.__kind == KFL_ROBUST_KIND &&
            __atomic_load_n(&robust->mutex.__data.__owner, __ATOMIC_RELAXED) != ROBUST_LOST;
 }
 
@@ -241,7 +230,7 @@ static inline int try_robust(struct kfl__robust *robust, enum kfl__rank rank)
     struct robust_list_head *list = kfl__robust_list_of_thread();
     if (KFL_UNLIKELY(list == NULL || !kfl__robust_list_take(list, &robust->mutex)))
         return robust_result(pthread_mutex_trylock(&robust->mutex), rank);
-    note_taken((int)rank);
+    kfl__lock_note_taken((int)rank);
     return 0;
 }
 
@@ -268,7 +257,7 @@ void kfl__robust_mended(struct kfl__robust *robust)
 
 void kfl__robust_unlock(struct kfl__robust *robust, enum kfl__rank rank)
 {
-    note_given_back((int)rank);
+    kfl__lock_note_given_back((int)rank);
     struct robust_list_head *list = kfl__robust_list_of_thread();
     if (KFL_LIKELY(list != NULL && robust->mutex.__data.__owner == kfl__robust_list_thread(list))) {
         kfl__robust_list_give(list, &robust->mutex);

@@ -12,9 +12,11 @@
 #define KFL_BASE_LOCK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/robust_list.h"
 
 enum kfl__rank {
     KFL_RANK_STORE = 0, /* the process's list of open stores */
@@ -79,6 +81,45 @@ int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t de
 int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank);
 void kfl__robust_mended(struct kfl__robust *robust);
 void kfl__robust_unlock(struct kfl__robust *robust, enum kfl__rank rank);
+
+/* Robust (16), shared (128), error-checking (2): who locks twice is told so, and does not wait. */
+#define KFL_ROBUST_KIND (16 | 128 | 2)
+
+/* For the order of ranks; nothing where NDEBUG is set. */
+#ifdef NDEBUG
+static inline void kfl__lock_note_taken(int rank)
+{
+    (void)rank;
+}
+static inline void kfl__lock_note_given_back(int rank)
+{
+    (void)rank;
+}
+#else
+void kfl__lock_note_taken(int rank); /* asserts that it may be */
+void kfl__lock_note_given_back(int rank);
+#endif
+
+/*
+ * For the shortest of critical sections: take it if it is free, its last owner lives, and this can be done without a call.
+ * false says nothing: kfl__robust_lock() tells.
+ */
+static inline bool kfl__robust_take_free(struct kfl__robust *robust, enum kfl__rank rank)
+{
+    struct robust_list_head *list = kfl__robust_list_of_thread();
+    if (KFL_UNLIKELY(list == NULL || robust->mutex.__data.__kind != KFL_ROBUST_KIND ||
+                     !kfl__robust_list_take(list, &robust->mutex)))
+        return false;
+    kfl__lock_note_taken((int)rank);
+    return true;
+}
+
+/* What kfl__robust_take_free() took. */
+static inline void kfl__robust_give_back(struct kfl__robust *robust, enum kfl__rank rank)
+{
+    kfl__lock_note_given_back((int)rank);
+    kfl__robust_list_give(kfl__robust_list, &robust->mutex);
+}
 
 /* The thread that holds it now (a kernel thread id), 0 when free. For messages and tests only. */
 int32_t kfl__robust_owner(const struct kfl__robust *robust);

@@ -16,7 +16,8 @@ static bool robust_list_is_known(const struct robust_list_head *list)
 {
     static const long offset = (long)offsetof(struct __pthread_mutex_s, __lock) -
                                (long)offsetof(struct __pthread_mutex_s, __list.__next);
-    return list->futex_offset == offset && kfl__robust_list_thread(list) == (int)syscall(SYS_gettid);
+    return list->futex_offset == offset &&
+           kfl__robust_list_thread(list) == (int)syscall(SYS_gettid);
 }
 
 /* After each step of ours and of the C library's, in any order, the same bytes are in the mutex and the same list stands. */
@@ -29,12 +30,14 @@ static bool robust_list_agrees(struct robust_list_head *list)
     if (!agrees)
         return false;
     held = tried;
-    agrees = (void *)list->list.next == &tried.mutex.__data.__list.__next && list->list_op_pending == NULL &&
-             pthread_mutex_unlock(&tried.mutex) == 0;
+    agrees = (void *)list->list.next == &tried.mutex.__data.__list.__next &&
+             list->list_op_pending == NULL && pthread_mutex_unlock(&tried.mutex) == 0;
     free = tried;
     for (int way = 0; agrees && way < 4; way++) {
-        bool taken = (way & 1) != 0 ? kfl__robust_list_take(list, &tried.mutex) : pthread_mutex_lock(&tried.mutex) == 0;
-        agrees = taken && memcmp(&tried, &held, sizeof tried) == 0 && robust_list_at(before)[-1] != back;
+        bool taken = (way & 1) != 0 ? kfl__robust_list_take(list, &tried.mutex)
+                                    : pthread_mutex_lock(&tried.mutex) == 0;
+        agrees =
+            taken && memcmp(&tried, &held, sizeof tried) == 0 && robust_list_at(before)[-1] != back;
         if ((way & 2) != 0)
             kfl__robust_list_give(list, &tried.mutex);
         else

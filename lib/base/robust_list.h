@@ -56,15 +56,28 @@ static inline void **robust_list_at(void *entry)
     return (void **)((uintptr_t)entry & ~(uintptr_t)1);
 }
 
-/* false: it is not free, or its last owner died; nothing is changed then. */
+static inline void robust_list_release(struct __pthread_mutex_s *inside)
+{
+    int word = __atomic_exchange_n(&inside->__lock, 0, __ATOMIC_RELEASE);
+    if (KFL_UNLIKELY((word & (int)FUTEX_WAITERS) != 0))
+        kfl__wake((_Atomic uint32_t *)(void *)&inside->__lock, 1);
+}
+
+/* false: it is not free, its last owner died, or it is lost; nothing is changed then. */
 static inline bool kfl__robust_list_take(struct robust_list_head *list, pthread_mutex_t *mutex)
 {
     struct __pthread_mutex_s *inside = &mutex->__data;
     void *entry = &inside->__list.__next;
     int thread = kfl__robust_list_thread(list), word = 0;
     robust_list_set_pending(list, entry);
-    if (KFL_UNLIKELY(!__atomic_compare_exchange_n(&inside->__lock, &word, thread, false, __ATOMIC_ACQUIRE,
-                                                  __ATOMIC_RELAXED))) {
+    if (KFL_UNLIKELY(!__atomic_compare_exchange_n(&inside->__lock, &word, thread, false,
+                                                  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
+        robust_list_set_pending(list, NULL);
+        return false;
+    }
+    if (KFL_UNLIKELY(__atomic_load_n(&inside->__owner, __ATOMIC_RELAXED) !=
+                     0)) { /* given back unmended: lost */
+        robust_list_release(inside);
         robust_list_set_pending(list, NULL);
         return false;
     }
@@ -95,9 +108,7 @@ static inline void kfl__robust_list_give(struct robust_list_head *list, pthread_
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&inside->__owner, 0, __ATOMIC_RELAXED);
     inside->__nusers--;
-    int word = __atomic_exchange_n(&inside->__lock, 0, __ATOMIC_RELEASE);
-    if (KFL_UNLIKELY((word & (int)FUTEX_WAITERS) != 0))
-        kfl__wake((_Atomic uint32_t *)(void *)&inside->__lock, 1);
+    robust_list_release(inside);
     robust_list_set_pending(list, NULL);
 }
 

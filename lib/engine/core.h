@@ -68,6 +68,12 @@ struct kfl__core {
     _Atomic(struct touch *) touch; /* engine/touch */
 };
 
+/* Would kfl__core_check() answer 0? */
+static inline bool kfl__core_check_quickly(const struct kfl__core *core)
+{
+    return core->fork_page[0] != 0 && atomic_load_explicit(&core->closing, memory_order_relaxed) == 0;
+}
+
 /* 0, KFL_E_FORKED or KFL_E_CLOSED: the first line of every public call. */
 static inline int kfl__core_check(const struct kfl__core *core)
 {

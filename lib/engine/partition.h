@@ -2,8 +2,9 @@
 /*
  * One partition's story in this process: its slot, the current view, the files it writes.
  *
- * engine/partition appends and rolls; engine/segments makes files and keeps views; engine/recover mends a
- * tail; engine/read reads; engine/sync makes durable. They share this struct.
+ * engine/append appends and rolls; engine/owner takes the append lock and mends what the dead left there;
+ * engine/writing has the files that are written; engine/segments makes files; engine/views keeps views;
+ * engine/recover mends a tail; engine/read reads; engine/sync makes durable. They share this struct.
  */
 #ifndef KFL_ENGINE_PARTITION_H
 #define KFL_ENGINE_PARTITION_H
@@ -68,6 +69,8 @@ struct kfl__append {
     const struct kfl__settings *settings; /* the topic's */
 };
 
+/* ---- engine/recover ---- */
+
 /*
  * Fill the slot from the catalog at its first use, and recover what needs it (R22). 0 once it can be read,
  * although the recovery may be owed still because nothing could be written (R23).
@@ -75,6 +78,8 @@ struct kfl__append {
 int kfl__partition_ready(struct kfl__partition *partition);
 /* The same for who writes: 0 once it is recovered. */
 int kfl__partition_recovered(struct kfl__partition *partition);
+
+/* ---- engine/append ---- */
 
 /*
  * Append one batch: consecutive offsets, visible in one step. KFL_E_CONFLICT, KFL_E_BUSY, KFL_E_NO_SPACE,
@@ -84,10 +89,43 @@ int kfl__partition_append(struct kfl__partition *partition, const struct kfl__pa
                           const struct kfl__append *how, int64_t *out_base_offset);
 
 /*
+ * The same for one record without more ado: laid out already, `size` bytes with zeros behind them up to a multiple of
+ * KFL_BATCH_ALIGNMENT, and hashed; through the map (the store is not `by_file`), not durable, no offset expected, and
+ * without flush.messages. Its offset, or the error.
+ */
+int64_t kfl__partition_append_short(struct kfl__partition *partition, const void *bytes, uint32_t size, uint64_t hash,
+                                    int64_t timestamp_ms, const struct kfl__append *how);
+
+/* ---- engine/ahead ---- */
+
+/* What is left to do once the lock is given back. */
+struct kfl__after {
+    struct kfl__segment *touch; /* a share: pages for the appends to come (R11) */
+    uint64_t place;
+    uint32_t batches;
+    bool prepare;  /* half full, and nothing is prepared */
+    int64_t flush; /* flush.messages is reached: sync up to here; else 0 */
+};
+
+/* Holding the lock, after an append that found one of the marks behind it. by_file: nobody asks for pages. true. */
+bool kfl__partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
+                               struct kfl__after *out_after);
+/* Not holding it. */
+int kfl__partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, const struct kfl__after *after);
+
+/* ---- engine/owner: the append lock ---- */
+
+/*
  * Take the slot's append lock and mend what a dead owner left. The partition is then known to belong to its
  * topic still. KFL_E_BUSY names the holder. */
 int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns);
 void kfl__partition_unlock(struct kfl__partition *partition);
+/* What a try for the lock answered: mend what a dead owner left, and see that the slot is still ours. */
+int kfl__partition_take(struct kfl__partition *partition, int r);
+/* Holding it: the prepared file becomes the active one in the slot's words; its publishing word stands already. */
+void kfl__partition_advance(struct kfl__slot *slot);
+
+/* ---- engine/partition ---- */
 
 /* false once its topic was deleted: its slot may be another partition's. */
 bool kfl__partition_exists(const struct kfl__partition *partition);
@@ -100,6 +138,16 @@ void kfl__partition_tail(struct kfl__partition *partition, uint64_t *out_word, i
 /* The file that takes appends (0: none yet) and its base offset, of one moment, without a lock. */
 void kfl__partition_active(struct kfl__partition *partition, int64_t *out_id, int64_t *out_base_offset);
 
+/* Destroys what nobody uses any more. */
+void kfl__partition_destroy(struct kfl__partition *partition); /* takes NULL */
+
+/* ---- engine/roll ---- */
+
+/*
+ * R3. Holding the lock, the prepared file is open here and large enough: END mark, then the word moves to the next file; the
+ * first file of a partition has no older one to mark. by_file: the mark goes by pwrite.
+ */
+int kfl__partition_roll_to_next(struct kfl__partition *partition, bool by_file);
 /*
  * The file that takes appends takes no more: an empty one is rolled in behind it. Only while it is still that one, and
  * the partition still ends at end_offset.
@@ -107,12 +155,38 @@ void kfl__partition_active(struct kfl__partition *partition, int64_t *out_id, in
 #define KFL_PARTITION_MOVED 1 /* it is not, or holds nothing */
 int kfl__partition_roll(struct kfl__partition *partition, int64_t segment_id, int64_t end_offset);
 
-/* Destroys what nobody uses any more. */
-void kfl__partition_destroy(struct kfl__partition *partition); /* takes NULL */
+/* ---- engine/provide ---- */
+
+/* What an attempt under the lock may find missing; positive, dealt with by the loop around it. */
+enum {
+    KFL_NEEDS_FILE = 1, /* the active file is not open for writing here */
+    KFL_NEEDS_NEXT,     /* full, and nothing (large enough) is prepared */
+    KFL_NEEDS_FLOOR,    /* the next offset is not below the floor */
+    KFL_NEEDS_MENDING,  /* the tail is that of dead processes */
+    KFL_NEEDS_FILL,     /* the slot is not filled, or not recovered */
+};
+/* Not holding the lock: bring it about, for this payload. 0: try again. */
+int kfl__partition_provide(struct kfl__partition *partition, int need, const struct kfl__payload *payload,
+                           const struct kfl__append *how, int64_t deadline_ns);
+
+/* ---- engine/writing: the files that this process writes; holding the lock where it is not said ---- */
+
+/* The one with this ordinal, if it is open here. borrowed. */
+struct kfl__segment *kfl__partition_written(struct kfl__partition *partition, uint32_t ordinal);
+/* `segment` (a share goes over) is what this process writes from now on; the former one is kept until it is durable (R7). */
+void kfl__partition_write_to(struct kfl__partition *partition, struct kfl__segment *segment);
+/* Let go of all files that were left behind. */
+void kfl__partition_drop_kept(struct kfl__partition *partition);
+/* Open the file with this id for writing, in place of what is written now. */
+int kfl__partition_open_active(struct kfl__partition *partition, int64_t segment_id);
+/* Not holding the lock: open what the slot says is active (next: prepared), then look again. */
+int kfl__partition_open_for_append(struct kfl__partition *partition, bool next, int64_t deadline_ns);
+/* Not holding the lock. The prepared file is damaged: with a size of 0 it is too small for any batch, and another one is made. */
+int kfl__partition_spurn_next(struct kfl__partition *partition, int64_t segment_id, int64_t deadline_ns);
 
 /*
- * Nothing was appended for a while and all is durable: give back the files that this process has open for
- * writing. The next append opens them again.
+ * Not holding the lock. Nothing was appended for a while and all is durable: give back the files that this process has
+ * open for writing. The next append opens them again.
  */
 void kfl__partition_rest(struct kfl__partition *partition);
 

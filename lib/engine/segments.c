@@ -22,6 +22,7 @@
 #include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
+#include "engine/touch.h"
 #include "format/names.h"
 
 #define SEGMENTS_FLOOR_LEAST INT64_C(4096)
@@ -368,7 +369,15 @@ static int segments_publish_next(struct kfl__partition *partition, const struct 
     }
     kfl__segment_release(partition->writing_next);
     partition->writing_next = segment;
+    struct kfl__segment *writing = partition->writing, *touch = NULL;
+    if (writing != NULL && atomic_load(&writing->touched_to) > 0) {
+        kfl__segment_acquire(segment);
+        touch = segment;
+    }
     kfl__partition_unlock(partition);
+    if (touch != NULL)
+        kfl__touch_begin(partition->core, touch);
+    kfl__segment_release(touch);
     return 0;
 }
 

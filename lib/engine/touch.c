@@ -15,7 +15,8 @@
 #include "base/memory.h"
 #include "base/wait.h"
 
-#define TOUCH_STEP (UINT64_C(512) << 10)
+/* Small, since a producer that comes upon a step under way has to fault. */
+#define TOUCH_STEP (UINT64_C(128) << 10)
 #define TOUCH_INLINE (UINT64_C(64) << 10)
 #define TOUCH_WISHES 16
 /* In a smaller file a thread would hardly be awake before the file is full. */
@@ -24,6 +25,7 @@
 struct touch_wish {
     struct kfl__segment *segment; /* a share */
     uint64_t upto;
+    uint64_t offsets_upto; /* of the signposts' file */
 };
 
 struct touch {
@@ -55,6 +57,7 @@ static bool touch_take(struct touch *touch, struct touch_wish *out_wish)
 
 static void touch_fulfil(struct touch *touch, struct touch_wish *wish)
 {
+    kfl__segment_touch_offsets(wish->segment, wish->offsets_upto);
     while (atomic_load(&touch->stop) == 0 && atomic_load(&wish->segment->touched_to) < wish->upto)
         if (!kfl__segment_touch_ahead(wish->segment, TOUCH_STEP))
             break;
@@ -110,7 +113,7 @@ static struct touch *touch_of(struct kfl__core *core)
     return nobody;
 }
 
-static void touch_wish(struct kfl__core *core, struct kfl__segment *segment, uint64_t upto)
+static void touch_wish(struct kfl__core *core, struct kfl__segment *segment, uint64_t upto, uint64_t offsets_upto)
 {
     struct touch *touch = touch_of(core);
     if (touch == NULL)
@@ -120,7 +123,7 @@ static void touch_wish(struct kfl__core *core, struct kfl__segment *segment, uin
         touch_start(touch);
     if (touch->runs && touch->wish_count < TOUCH_WISHES && atomic_load(&touch->stop) == 0) {
         kfl__segment_acquire(segment);
-        touch->wishes[touch->wish_count++] = (struct touch_wish){segment, upto};
+        touch->wishes[touch->wish_count++] = (struct touch_wish){segment, upto, offsets_upto};
     }
     kfl__mutex_unlock(&touch->lock);
     atomic_fetch_add(&touch->word, 1);
@@ -128,13 +131,29 @@ static void touch_wish(struct kfl__core *core, struct kfl__segment *segment, uin
         kfl__wake(&touch->word, 1);
 }
 
-void kfl__touch_look(struct kfl__core *core, struct kfl__segment *segment, uint64_t place)
+void kfl__touch_begin(struct kfl__core *core, struct kfl__segment *segment)
 {
+    uint64_t asked = 0, upto = KFL_TOUCH_AHEAD < segment->size ? KFL_TOUCH_AHEAD : segment->size;
+    if (segment->size >= TOUCH_FILE_LEAST && atomic_compare_exchange_strong(&segment->asked_to, &asked, upto))
+        touch_wish(core, segment, upto, 0);
+}
+
+/* As the batches so far, those to come take about so much of the signposts' file, up to a place in the segment. */
+static uint64_t touch_offsets_upto(uint64_t place, uint32_t batches, uint64_t upto)
+{
+    return (uint64_t)((double)batches * sizeof(uint32_t) * (double)upto / (double)place);
+}
+
+void kfl__touch_look(struct kfl__core *core, struct kfl__segment *segment, uint64_t place, uint32_t batches)
+{
+    uint64_t page = place / 4096 * 4096, touched_to = atomic_load_explicit(&segment->touched_to, memory_order_relaxed);
+    if (touched_to < page) /* a sync came, or others wrote */
+        (void)atomic_compare_exchange_strong(&segment->touched_to, &touched_to, page);
     uint64_t asked = atomic_load_explicit(&segment->asked_to, memory_order_relaxed);
     if (place + KFL_TOUCH_AHEAD / 2 > asked && asked < segment->size && segment->size >= TOUCH_FILE_LEAST) {
         uint64_t upto = place + KFL_TOUCH_AHEAD < segment->size ? place + KFL_TOUCH_AHEAD : segment->size;
         if (atomic_compare_exchange_strong(&segment->asked_to, &asked, upto))
-            touch_wish(core, segment, upto);
+            touch_wish(core, segment, upto, touch_offsets_upto(place, batches, upto));
     }
     if (place + TOUCH_INLINE / 2 > atomic_load_explicit(&segment->touched_to, memory_order_relaxed))
         (void)kfl__segment_touch_ahead(segment, TOUCH_INLINE);

@@ -15,10 +15,13 @@
 void kfl__touch_stop(struct kfl__core *core);
 void kfl__touch_destroy(struct kfl__core *core);
 
+/* A file was prepared for appends that come through the map: they are to find the pages of its beginning. */
+void kfl__touch_begin(struct kfl__core *core, struct kfl__segment *segment);
+
 /*
- * An append through the map stands at `place`. Asks the thread for more when it comes near the end of what was
+ * An append through the map stands at `place`, behind so many batches. Asks the thread for more when it comes near the end of what was
  * asked for, and touches a little itself when the thread has not kept up. Holds no lock.
  */
-void kfl__touch_look(struct kfl__core *core, struct kfl__segment *segment, uint64_t place);
+void kfl__touch_look(struct kfl__core *core, struct kfl__segment *segment, uint64_t place, uint32_t batches);
 
 #endif

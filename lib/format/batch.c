@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/fault.h"
 #include "base/hash.h"
 #include "format/codec.h"
@@ -76,7 +77,7 @@ static inline uint32_t batch_durable_distance(int64_t base_offset, int64_t durab
     return distance < KFL_DURABLE_NOT_SAID ? (uint32_t)distance : KFL_DURABLE_NOT_SAID;
 }
 
-void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t place, uint64_t seed)
+KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t place, uint64_t seed)
 {
     assert(place % KFL_BATCH_ALIGNMENT == 0);
     assert(facts->payload_size <= KFL_BATCH_SIZE_MAX - sizeof(struct kfl__batch_header));

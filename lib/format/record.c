@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/error.h"
 
 /* Of key, value, headers and all that stands around them. */
@@ -129,6 +130,31 @@ uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uin
     if (message->header_count != 0)
         to = record_put_headers(to, message);
     return to;
+}
+
+/* Of few bytes: a call costs more than they do. */
+static inline uint8_t *record_put_few(uint8_t *to, const void *bytes, size_t size)
+{
+    if (KFL_LIKELY(size >= 8 && size <= 16)) {
+        uint64_t last = kfl__load64((const uint8_t *)bytes + size - 8);
+        kfl__store64(to, kfl__load64(bytes));
+        kfl__store64(to + size - 8, last);
+        return to + size;
+    }
+    return record_put(to, bytes, size);
+}
+
+KFL_INLINE_WHERE_SEEN uint8_t *kfl__record_encode_plain(uint8_t *to, const void *key,
+                                                        size_t key_size, const void *value,
+                                                        size_t value_size)
+{
+    uint64_t stored_key_size = record_stored_size(key, key_size);
+    uint64_t stored_value_size = record_stored_size(value, value_size);
+    kfl__store64(to, stored_key_size | stored_value_size << 32);
+    kfl__store64(to + 8, 0);
+    kfl__store32(to + 16, 0);
+    to = record_put_few(to + sizeof(struct kfl__record_head), key, key_size);
+    return record_put(to, value, value_size);
 }
 
 /* -1 is a missing part; any other negative size is, unsigned, more than is ever left. */

@@ -38,6 +38,10 @@ int kfl__record_size(const struct kfl__message *message, size_t *out_size);
 uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uint32_t offset_delta,
                             int64_t max_timestamp_ms);
 
+/* The same for a message without headers that is alone in its batch. */
+uint8_t *kfl__record_encode_plain(uint8_t *to, const void *key, size_t key_size, const void *value,
+                                  size_t value_size);
+
 /*
  * Read one; nothing is copied. Fills offset, timestamp, key, value and headers of out_record (not
  * topic, partition, type). Every size, also of each header, is checked against `end` first. Returns

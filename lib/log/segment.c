@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/file.h"
@@ -20,6 +21,7 @@
 #include "format/names.h"
 
 #define SEGMENT_WINDOWS_AHEAD 16u
+#define SEGMENT_TOUCH_AGAIN_NS INT64_C(100000000)
 /* A batch of one small record takes about this: how many signposts a segment gets room for. */
 #define SEGMENT_SMALL_BATCH 96u
 
@@ -350,6 +352,14 @@ bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size)
     return true;
 }
 
+void kfl__segment_touch_offsets(struct kfl__segment *segment, uint64_t upto)
+{
+    uint64_t from = atomic_load_explicit(&segment->offsets_touched_to, memory_order_relaxed);
+    uint64_t to = (upto < segment->offsets.size ? upto : segment->offsets.size) / 4096 * 4096;
+    if (segment->offsets.writable && from < to && atomic_compare_exchange_strong(&segment->offsets_touched_to, &from, to))
+        (void)kfl__map_populate_write(segment->offsets.bytes + from, to - from);
+}
+
 void kfl__segment_touch_from(struct kfl__segment *segment, uint64_t place)
 {
     atomic_store(&segment->touched_to, place / 4096 * 4096);
@@ -383,7 +393,15 @@ int kfl__segment_sync(struct kfl__segment *segment)
 {
     int fd = atomic_load(&segment->fd);
     assert(fd >= 0);
-    return kfl__file_sync(fd);
+    int r = kfl__file_sync(fd);
+    /* Where syncs follow each other closely, touching ahead would only make them slower. */
+    int64_t now_ns = kfl__clock_steady_ns();
+    if (now_ns - atomic_exchange(&segment->synced_ns, now_ns) > SEGMENT_TOUCH_AGAIN_NS) {
+        atomic_store(&segment->touched_to, 0);
+        atomic_store(&segment->asked_to, 0);
+        atomic_store(&segment->look_at, 0);
+    }
+    return r;
 }
 
 void kfl__segment_close_descriptor(struct kfl__segment *segment)

@@ -35,6 +35,8 @@ struct kfl__segment {
     _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
     _Atomic uint64_t touched_to;     /* the writable map's pages are there up to this place */
     _Atomic uint64_t asked_to;       /* and were asked for up to this one */
+    _Atomic uint64_t offsets_touched_to; /* the same of the signposts' map */
+    _Atomic int64_t synced_ns;       /* steady time of the last sync here */
     _Atomic uint64_t look_at;        /* an append behind this place looks whether more pages are to be asked for */
     /* guarded by append */
     struct kfl__segment *kept_next; /* in its partition's list of files left behind */
@@ -112,6 +114,8 @@ static inline int kfl__segment_touch(struct kfl__segment *segment, uint64_t plac
 
 /* Let the next `size` bytes of the writable map have their pages. false: there are no more, or somebody else is at it. */
 bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size);
+/* The same of the signposts, up to this byte of them. */
+void kfl__segment_touch_offsets(struct kfl__segment *segment, uint64_t upto);
 /* Appends through this map begin at `place`: what lies before needs no pages. */
 void kfl__segment_touch_from(struct kfl__segment *segment, uint64_t place);
 
@@ -123,7 +127,7 @@ static inline uint8_t *kfl__segment_lay(struct kfl__segment *segment, uint64_t p
 int kfl__segment_write(struct kfl__segment *segment, const void *bytes, size_t size, uint64_t place);
 /* Zero [from, to): a dead process's half-laid bytes. */
 int kfl__segment_clear(struct kfl__segment *segment, uint64_t from, uint64_t to);
-/* Bring all its bytes down. */
+/* Bring all its bytes down. Pages that were touched ahead are read-only behind it, and asked for anew. */
 int kfl__segment_sync(struct kfl__segment *segment);
 /* Its bytes are durable and no more will come from this process: the descriptor can go. */
 void kfl__segment_close_descriptor(struct kfl__segment *segment);
