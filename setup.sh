@@ -18,7 +18,7 @@ END
 core='build-essential meson ninja-build pkg-config liblmdb-dev libxxhash-dev'
 more='libzstd-dev liblz4-dev check libsmartcols-dev libjansson-dev python3 python3-pytest
 python3-hypothesis xz-utils git'
-tools='clang clang-tidy clang-format valgrind gcovr strace mypy xfsprogs btrfs-progs
+tools='clang clang-tidy clang-format valgrind gcovr strace mypy python3-kafka xfsprogs btrfs-progs
 libsqlite3-dev librocksdb-dev libleveldb-dev'
 
 minimal=no dev=no check=no
@@ -42,6 +42,7 @@ without() {
     libjansson-dev) echo 'the command line writes no JSON' ;;
     python3) echo 'no Python binding and no Python tests' ;;
     python3-pytest | python3-hypothesis) echo 'the Python tests are not run' ;;
+    python3-kafka) echo 'the Python package is not compared with kafka-python' ;;
     xz-utils) echo 'tests over packed sample data are skipped' ;;
     git) echo 'the example over a git history is skipped' ;;
     *) echo 'a tool of contributors' ;;

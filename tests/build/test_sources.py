@@ -30,7 +30,7 @@ class Sources(unittest.TestCase):
         self.assertEqual(there - {os.path.realpath(path) for path in tree.LIBRARY_FILES}, set())
 
     def test_every_file_tells_its_licence_and_ends_its_lines(self):
-        paths = [os.path.join(folder, name) for top in ("include", "lib", "tools", "examples", "bench", "tests")
+        paths = [os.path.join(folder, name) for top in ("include", "lib", "tools", "examples", "bench", "tests", "bindings")
                  for folder, _, names in os.walk(os.path.join(tree.SOURCE, top)) for name in names
                  if name.endswith((".c", ".h", ".py", ".sh", ".map", ".in", "meson.build"))]
         self.assertGreater(len(paths), 200)

@@ -77,3 +77,8 @@ RETRY_REFRESH_ERROR_TYPES = (
     KafkaConnectionError,
 )
 RETRY_ERROR_TYPES = RETRY_BACKOFF_ERROR_TYPES + RETRY_REFRESH_ERROR_TYPES
+
+# They are defined elsewhere, but this is where programs find them, and what tracebacks name.
+for _kind in list(globals().values()):
+    if isinstance(_kind, type) and issubclass(_kind, KafkaError):
+        _kind.__module__ = __name__
