@@ -215,7 +215,7 @@ def test_a_callback_may_send(log, servers):
 
 def test_memory_is_bounded(log, servers):
     producer = KafkaProducer(bootstrap_servers=servers, linger_ms=60_000, buffer_memory=10_000, batch_size=1 << 30,
-                             max_block_ms=50)
+                             max_block_ms=20_000)
     futures = [producer.send("t", bytes(1000)) for _ in range(40)]
     producer.flush()
     assert all(f.succeeded() for f in futures)
