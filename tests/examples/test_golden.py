@@ -57,6 +57,18 @@ class Golden(unittest.TestCase):
         self.assertEqual(run("event_sourcing", self.store), promised_output("event_sourcing"))
         self.assertEqual(len(run("consume", self.store, "account-42").splitlines()), 500)
 
+    def test_workers_do_every_job(self):  # kafka:E1 kafka:E5
+        self.assertEqual(run("worker_threads", self.store), promised_output("worker_threads"))
+
+    def test_a_worker_that_is_killed_is_replaced(self):  # kafka:E5
+        self.assertEqual(run("worker_processes", self.store), promised_output("worker_processes"))
+
+    def test_a_job_that_fails_becomes_a_dead_letter(self):
+        self.assertEqual(run("dead_letter", self.store), promised_output("dead_letter"))
+
+    def test_a_full_queue_pauses_its_partition(self):  # kafka:C10
+        self.assertEqual(run("back_pressure", self.store), promised_output("back_pressure"))
+
     def test_an_error_is_told_with_its_place(self):
         done = subprocess.run([os.path.join(EXAMPLES, "inspect"), os.path.join(self.store, "nowhere")],
                               capture_output=True, timeout=60, text=True, check=False)
