@@ -75,6 +75,45 @@ def test_only_bytes_are_taken(log, bad):
     assert log.topic("t").end_offset() == 0
 
 
+@pytest.mark.parametrize("bad", [2**32, -2, -(2**40), 2**31])
+def test_a_partition_that_cannot_be_is_no_other_one(log, bad):
+    log.create_topic("t")
+    producer = log.producer()
+    for headers in (None, [("h", b"v")]):
+        with pytest.raises(errors.KafkaError):
+            producer.send("t", b"x", partition=bad, headers=headers)
+    for strange in ("0", 0.0, None, b"0"):
+        with pytest.raises(TypeError):
+            producer.send("t", b"x", partition=strange)
+    with pytest.raises(errors.KafkaError):
+        producer.send_many("t", [(None, b"x")], partition=bad)
+    with pytest.raises(errors.KafkaError):
+        log.topic("t").end_offset(bad)
+    with pytest.raises(errors.KafkaError):
+        log.consumer().assign([("t", bad)])
+    assert log.topic("t").end_offset() == 0
+
+
+def test_a_number_too_large_is_not_cut_to_size(log):
+    topic = log.create_topic("t")
+    producer = log.producer()
+    for call in (
+        lambda: topic.offset_for_time(2**64),
+        lambda: producer.send("t", b"x", timestamp=2**64 + 5),
+        lambda: producer.send_many("t", [(None, b"x")], timestamp=2**64 + 5),
+        lambda: producer.send_if("t", 0, 2**64, b"x"),
+        lambda: log.consumer("t").seek(("t", 0), 2**64),
+        lambda: log.consumer("t").assign({("t", 0): 2**64}),
+        lambda: log.consumer("t").poll(0, max_records=2**32 + 1),
+        lambda: log.create_topic("u", partitions=2**32 + 1),
+        lambda: log.set_clock(2**64),
+        lambda: log.groups["g"].commit({("t", 0): 2**64}),
+        lambda: topic.end_offset("0"),
+    ):
+        with pytest.raises(errors.KafkaError):
+            call()
+    assert topic.end_offset() == 0 and log.topic_names() == ["t"]
+
 def test_an_error_says_where(log):
     log.create_topic("t")
     producer = log.producer()

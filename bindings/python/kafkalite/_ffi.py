@@ -14,9 +14,9 @@ import ctypes
 import os
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
 
-from ._abi import CODE, FUNCTIONS, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
+from ._abi import CODE, FUNCTIONS, I32, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
 from ._errors.base import KafkaError
-from ._errors.store import make
+from ._errors.store import ArgumentTypeError, ArgumentValueError, make
 
 VERSION = "0.1.0"
 FORKED = -1017
@@ -104,8 +104,9 @@ class _Library:
         function = declare(name)
         if FUNCTIONS[name][0] == CODE:
             function.errcheck = _check
-        setattr(self, name, function)
-        return function
+        guarded = _guarded(name, function)
+        setattr(self, name, guarded)
+        return guarded
 
 
 def declare(name: str) -> Any:
@@ -118,8 +119,55 @@ def declare(name: str) -> Any:
         ) from None
     result, *parameters = FUNCTIONS[name]
     function.restype = ctypes.c_int if result == CODE else result
-    function.argtypes = parameters
+    function.argtypes = [_WHOLE.get(kind, kind) for kind in parameters]
     return function
+
+
+class _Whole:
+    """An integer as a parameter. ctypes alone would cut a larger one to size and say nothing."""
+
+    def __init__(self, kind: Any, low: int, high: int) -> None:
+        self._kind, self._low, self._high = kind, low, high
+
+    def from_param(self, value: Any) -> Any:
+        if isinstance(value, self._kind):
+            return value
+        if not isinstance(value, int):
+            raise TypeError(f"an int is needed, not {type(value).__name__}")
+        if not self._low <= value <= self._high:
+            raise OverflowError(f"{value} is not between {self._low} and {self._high}")
+        return self._kind(value)
+
+
+_WHOLE: Dict[Any, Any] = {
+    I32: _Whole(I32, -(1 << 31), (1 << 31) - 1),
+    I64: _Whole(I64, -(1 << 63), (1 << 63) - 1),
+    SIZE: _Whole(SIZE, 0, (1 << 64) - 1),
+}
+
+
+def whole(kind: Any, number: Any) -> Any:
+    """An int as a value of ctypes, or an error when it does not fit."""
+    try:
+        return _WHOLE[kind].from_param(number)
+    except OverflowError as error:
+        raise ArgumentValueError(str(error)) from None
+    except TypeError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _guarded(name: str, function: Any) -> Callable[..., Any]:
+    """What an argument cannot be is told as any other error is."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except ctypes.ArgumentError as error:
+            text = f"kfl_{name}: {error}"
+        kind = ArgumentValueError if "OverflowError" in text else ArgumentTypeError
+        raise kind(text)
+
+    return call
 
 
 def declare_quick(name: str) -> Any:
@@ -143,7 +191,20 @@ class _Sizes(Dict[int, SIZE]):
         return value
 
 
+class _Partitions(Dict[int, ctypes.c_int32]):
+    """The same for partitions; what cannot be one is refused here."""
+
+    def __missing__(self, number: int) -> ctypes.c_int32:
+        if type(number) is not int:
+            raise ArgumentTypeError(f"a partition is an int, not {type(number).__name__}")
+        value: ctypes.c_int32 = whole(I32, number)
+        if len(self) < 4096:
+            self[number] = value
+        return value
+
+
 sizes = _Sizes()
+partitions = _Partitions()
 NO_HEADERS = SIZE(0)
 NOW = I64(-1)
 
@@ -242,8 +303,8 @@ def offsets_array(places: Sequence[Tuple[str, int, int, Optional[bytes]]]) -> An
     kept = []
     for row, (topic, partition, offset, metadata) in zip(array, places):
         row.topic = topic.encode()
-        row.partition = partition
-        row.offset = offset
+        row.partition = whole(I32, partition)
+        row.offset = whole(I64, offset)
         if metadata is not None:
             block = ctypes.create_string_buffer(metadata, max(len(metadata), 1))
             kept.append(block)
@@ -342,9 +403,9 @@ class _Plain:
     """The same functions for who deals with the code: nothing is raised."""
 
     def __getattr__(self, name: str) -> Any:
-        function = declare(name)
-        setattr(self, name, function)
-        return function
+        guarded = _guarded(name, declare(name))
+        setattr(self, name, guarded)
+        return guarded
 
 
 plain: Any = _Plain()

@@ -27,7 +27,7 @@ class Offset(NamedTuple):
 
 
 _make_offset: Callable[[Any], Offset] = partial(tuple.__new__, Offset)  # type: ignore[assignment]
-_by_size, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.NO_HEADERS, _ffi.NOW
+_size, _partition, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.partitions, _ffi.NO_HEADERS, _ffi.NOW
 _send = _ffi.declare_quick("producer_send")
 _send_packed = _ffi.declare("producer_send_packed")
 # A kfl_packed_row: offset PENDING, timestamp NOW, partition ANY, and sizes.
@@ -73,6 +73,7 @@ class Producer:
         self._store = store
         self._handle: Optional[_ffi.Handle] = handle
         self._topics: Dict[str, bytes] = {}
+        self._spare: List[Tuple[Any, Any]] = []
         handles.opened(self)
 
     def __enter__(self) -> "Producer":
@@ -105,29 +106,29 @@ class Producer:
         if type(key) is not bytes:
             key = as_bytes(key, "key")
         name = self._topics.get(topic) or self._topic(topic)
-        value_size = 0 if value is None else len(value)
-        key_size = 0 if key is None else len(key)
         if headers:
             return self._send_fully(handle, name, value, key, headers, partition, timestamp)
-        # Its own cell for each call: threads share a producer.
-        offset, out = _ffi.cell()
+        # A place of its own for what each call tells: threads share a producer.
+        spare = self._spare.pop() if self._spare else _ffi.cell()
+        offset, out = spare
         result = _send(
             handle,
             name,
-            partition,
+            _partition[partition],
             key,
-            _by_size[key_size],
+            _size[0 if key is None else len(key)],
             value,
-            _by_size[value_size],
+            _size[0 if value is None else len(value)],
             None,
             _NO_HEADERS,
-            _NOW if timestamp == NOW else _ffi.I64(timestamp),
+            _NOW if timestamp == NOW else _ffi.whole(_ffi.I64, timestamp),
             out,
         )
         if result < 0:
             self._failed(result)
             return self._send_fully(handle, name, value, key, headers, partition, timestamp)
         number = offset.value
+        self._spare.append(spare)
         return _make_offset((result, None if number == PENDING else number))
 
     def _topic(self, topic: str) -> bytes:
@@ -158,7 +159,7 @@ class Producer:
     ) -> Offset:
         rows = _ffi.headers_of(headers) if headers else None
         out, reference = _ffi.cell()
-        arguments = [handle, name, partition, key, len(key or b""), value, len(value or b"")]
+        arguments = [handle, name, _partition[partition], key, len(key or b""), value, len(value or b"")]
         arguments += [rows, len(headers or ()), timestamp]
         if expected is not None:
             arguments.append(expected)
@@ -241,7 +242,7 @@ class Producer:
         except TypeError as error:
             raise ArgumentTypeError(f"records are (key, value) of bytes or None: {error}") from None
         if partition != ANY:
-            rows[4::10] = array("i", [partition]) * len(every)
+            rows[4::10] = array("i", [_partition[partition].value]) * len(every)
         if timestamp != NOW:
             _put_timestamp(rows, timestamp)
         return rows, block
@@ -251,6 +252,7 @@ class Producer:
     ) -> Tuple["array[int]", bytes]:
         rows = _ROW * len(records)
         parts: List[bytes] = []
+        partition = _partition[partition].value
         for place, record in enumerate(records):
             key = as_bytes(record[0], "key")
             value = as_bytes(record[1], "value")
@@ -279,12 +281,12 @@ class Producer:
         for place, entry in enumerate(entries):
             key, value, headers = entry.key, entry.value, entry.headers
             packed = pack_headers(headers) if headers else b""
-            rows[place * 10 + 4] = entry.partition
+            rows[place * 10 + 4] = _partition[entry.partition].value
             rows[place * 10 + 5] = -1 if key is None else len(key)
             rows[place * 10 + 6] = -1 if value is None else len(value)
             rows[place * 10 + 7] = len(headers) if headers else 0
             rows[place * 10 + 8] = len(packed)
-            wide[place * 5 + 1] = entry.timestamp
+            wide[place * 5 + 1] = _ffi.whole(_ffi.I64, entry.timestamp).value
             parts += (key or b"", value or b"", packed)
         block = b"".join(parts)
         address = rows.buffer_info()[0]
@@ -317,6 +319,7 @@ def _sizes(values: Sequence[Any]) -> "array[int]":
 
 
 def _put_timestamp(rows: "array[int]", timestamp: int) -> None:
+    timestamp = _ffi.whole(_ffi.I64, timestamp).value
     wide = memoryview(rows).cast("B").cast("q")
     for place in range(1, len(wide), 5):
         wide[place] = timestamp
