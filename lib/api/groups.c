@@ -247,21 +247,16 @@ static int groups_describe(struct kfl__catalog_txn *txn, void *context)
         if (described->members == NULL)
             r = kfl__fail(KFL_E_NOMEM, "group %s: out of memory", look->name);
     }
-    size_t taken = 0;
-    while (r == 0 && taken < group->count) {
+    for (size_t i = 0; r == 0 && i < group->count; i++) {
+        struct kfl__member *row = group->members[i];
+        group->members[i] = NULL; /* it goes with the description */
         look->has_gone =
-            look->has_gone || (group->members[taken]->away_since_ms < 0 &&
-                               !kfl__member_is_here(look->core, group->members[taken]));
-        r = groups_describe_member(look, group->members[taken++]);
+            look->has_gone || (row->away_since_ms < 0 && !kfl__member_is_here(look->core, row));
+        r = groups_describe_member(look, row);
     }
     if (r == 0)
         described->state = groups_state(described, group);
-    if (group != NULL) {
-        memmove(group->members, group->members + taken,
-                (group->count - taken) * sizeof(struct kfl__member *));
-        group->count -= taken;
-        kfl__group_destroy(group);
-    }
+    kfl__group_destroy(group);
     return r;
 }
 

@@ -47,6 +47,20 @@ static void change(struct chance *chance)
     }
 }
 
+/* Kills one, and waits until the others share evenly what there is; the time that took, or -1. */
+static int64_t last_death(void)
+{
+    int64_t begin = rig_now_ns();
+    for (int i = 0; i < RIG_PROCESSES; i++)
+        if (atomic_load(&rig->processes[i].pid) != 0 && living() > 1) {
+            begin = rig_now_ns();
+            rig_kill(i);
+            kills++;
+            break;
+        }
+    return rig_wait_balanced(living() * RIG_MEMBERS, 10000) < 0 ? -1 : rig_now_ns() - begin;
+}
+
 /* Everything is committed and handled: the group has nothing to do any more. */
 static void drain(void)
 {
@@ -122,13 +136,7 @@ int main(int argc, char **argv)
         change(&chance);
     }
     /* The last change is one that is seen in what is shared: a death. */
-    for (int i = 0; i < RIG_PROCESSES; i++)
-        if (atomic_load(&rig->processes[i].pid) != 0 && living() > 1) {
-            rig_kill(i);
-            kills++;
-            break;
-        }
-    int64_t balanced = rig_wait_balanced(living() * RIG_MEMBERS, 10000);
+    int64_t balanced = last_death();
     rig_wait_child(appender);
     drain();
     for (int i = 0; i < RIG_PROCESSES; i++)
