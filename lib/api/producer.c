@@ -300,7 +300,8 @@ static bool producer_is_plain(const kfl_producer *producer, const struct kfl__to
     const struct kfl__settings *settings = shape->settings;
     return producer->settings->linger_ms == 0 && !producer->durable && !producer->core->by_file && settings->flush_messages == INT64_MAX && (settings->cleanup_policy & KFL_CLEANUP_COMPACT) == 0 &&
            settings->max_message_bytes >= (int64_t)(sizeof(struct kfl__batch_header) + PRODUCER_SHORT_ROOM) &&
-           settings->message_timestamp_type != KFL_TIME_APPEND && kfl__producer_codec(producer, shape) == KFL_CODEC_NONE;
+           settings->message_timestamp_type != KFL_TIME_APPEND && settings->message_timestamp_before_max_ms == INT64_MAX &&
+           settings->message_timestamp_after_max_ms == INT64_MAX && kfl__producer_codec(producer, shape) == KFL_CODEC_NONE;
 }
 
 static inline int producer_check(kfl_producer *producer, const char *topic, struct kfl__outgoing *outgoing)
@@ -350,11 +351,18 @@ static inline struct kfl__producer_topic *producer_plain_topic(kfl_producer *pro
  * PRODUCER_NOT_SHORT: it is none, or something is wrong with it, and nothing was done; else as kfl_producer_send().
  */
 static inline __attribute__((always_inline)) int producer_send_short(kfl_producer *producer, const char *topic, int32_t number, const void *key,
-                                      size_t key_size, const void *value, size_t value_size, int64_t *out_offset)
+                                      size_t key_size, const void *value, size_t value_size, int64_t timestamp_ms,
+                                      int64_t *out_offset)
 {
     if (KFL_UNLIKELY(producer == NULL || topic == NULL || key_size > PRODUCER_SHORT || value_size > PRODUCER_SHORT - key_size ||
-                     (key == NULL && key_size > 0) || (value == NULL && value_size > 0)))
+                     (key == NULL && key_size > 0) || (value == NULL && value_size > 0) || timestamp_ms < KFL_TIMESTAMP_NOW))
         return PRODUCER_NOT_SHORT;
+    /* First of all, so that the stores are in the cache when the hash loads them across their edges, which stalls before. */
+    uint64_t laid[PRODUCER_SHORT_ROOM / sizeof(uint64_t)];
+    uint8_t *behind = kfl__record_encode_plain((uint8_t *)laid, key, key_size, value, value_size);
+    uint32_t size = (uint32_t)(behind - (uint8_t *)laid);
+    kfl__store64(behind, 0);
+
     struct kfl__producer_topic *entry = producer_plain_topic(producer, topic);
     if (KFL_UNLIKELY(entry == NULL))
         return PRODUCER_NOT_SHORT;
@@ -366,13 +374,10 @@ static inline __attribute__((always_inline)) int producer_send_short(kfl_produce
                      kfl__topic_partition(entry->topic, number, &partition) < 0))
         return PRODUCER_NOT_SHORT;
 
-    uint64_t laid[PRODUCER_SHORT_ROOM / sizeof(uint64_t)];
-    uint8_t *behind = kfl__record_encode_plain((uint8_t *)laid, key, key_size, value, value_size);
-    uint32_t size = (uint32_t)(behind - (uint8_t *)laid);
-    kfl__store64(behind, 0);
+    if (KFL_LIKELY(timestamp_ms == KFL_TIMESTAMP_NOW))
+        timestamp_ms = kfl__clock_wall_ms(&producer->core->clock);
     struct kfl__append how = {-1, false, producer->settings->max_block_ms, shape->settings};
-    int64_t offset = kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size),
-                                                 kfl__clock_wall_ms(&producer->core->clock), &how);
+    int64_t offset = kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size), timestamp_ms, &how);
     if (KFL_UNLIKELY(offset < 0))
         return (int)offset;
     if (out_offset != NULL)
@@ -492,8 +497,8 @@ int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partiti
                       const void *value, size_t value_size, const kfl_header *headers, size_t header_count,
                       int64_t timestamp_ms, int64_t *out_offset)
 {
-    if (KFL_LIKELY(header_count == 0 && timestamp_ms == KFL_TIMESTAMP_NOW)) {
-        int r = producer_send_short(producer, topic, partition, key, key_size, value, value_size, out_offset);
+    if (KFL_LIKELY(header_count == 0)) {
+        int r = producer_send_short(producer, topic, partition, key, key_size, value, value_size, timestamp_ms, out_offset);
         if (KFL_LIKELY(r != PRODUCER_NOT_SHORT))
             return r;
     }

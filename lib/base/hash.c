@@ -53,7 +53,8 @@ uint64_t kfl__hash64_seeded(const void *bytes, size_t size, uint64_t seed)
                             : hash_tidied(hash_many_seeded(bytes, size, seed));
 }
 
-__attribute__((flatten)) uint64_t kfl__hash64_of_56(const void *bytes, uint64_t seed)
+KFL_INLINE_WHERE_SEEN __attribute__((flatten)) uint64_t
+kfl__hash64_of_56(const void *bytes, uint64_t seed)
 {
     return XXH3_64bits_withSeed(bytes, 56, seed);
 }

@@ -133,6 +133,15 @@ static APPEND_INLINE void append_fetch_ahead(const uint8_t *to, uint64_t room)
         __builtin_prefetch(ahead + at, 1);
 }
 
+/* Of few bytes, a multiple of eight: a call costs more than they do. */
+static APPEND_INLINE void append_copy(uint8_t *to, const uint8_t *from, size_t size)
+{
+    for (; size >= 32; size -= 32, to += 32, from += 32)
+        memcpy(to, from, 32);
+    for (; size > 0; size -= 8, to += 8, from += 8)
+        memcpy(to, from, 8);
+}
+
 /* The steps of R2, between which an owner may die. First: how far the bytes may be half laid. */
 static APPEND_INLINE void append_reserve(struct kfl__slot *slot, uint64_t place, uint64_t room)
 {
@@ -450,8 +459,7 @@ KFL_UNCHECKED int64_t kfl__partition_append_short(struct kfl__partition *partiti
     assert(to != NULL && settings->flush_messages == INT64_MAX);
     append_fetch_ahead(to, batch.room);
     append_reserve(slot, place, batch.room);
-    memcpy(to + sizeof(struct kfl__batch_header), bytes,
-           batch.room - sizeof(struct kfl__batch_header));
+    append_copy(to + sizeof(struct kfl__batch_header), bytes, batch.room - sizeof(struct kfl__batch_header));
     append_seal(slot, segment, to, batch, place, end);
     append_publish(slot, segment, settings, batch, word, end);
     kfl__robust_give_back(&slot->append, KFL_RANK_APPEND);

@@ -103,8 +103,11 @@ KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_fac
     assert(batch_shape(&sealed.hashed.header) == 0);
     uint64_t hash = kfl__hash64_of_56(sealed.words, seed);
     kfl__store64(to, hash);
-    for (size_t i = 1; i < 6; i++)
-        kfl__store64((uint8_t *)to + 8 * i, sealed.words[i]);
+    for (size_t i = 1; i < 6; i++) {
+        uint64_t word = sealed.words[i];
+        __asm__("" : "+r"(word)); /* two at a time would be loaded from two stores, which stalls too */
+        kfl__store64((uint8_t *)to + 8 * i, word);
+    }
 }
 
 void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,
