@@ -2,13 +2,15 @@
 /* Members of a group in one process: join, share, hand over, leave. */
 #include "group_fixture.h"
 
-/* kafka:E1 kafka:E14 A member alone has everything, and is told once. */
+/* kafka:E1 kafka:E11 kafka:E14 A member alone has everything, and is told once. */
 START_TEST(the_first_member_owns_everything)
 {
     make_topic("t", 3, NULL);
     kfl_consumer *a = open_member("t", "a");
     ck_assert_str_eq(settle(a), "A[t/0 t/1 t/2]");
     ck_assert_str_eq(has(a), "t/0 t/1 t/2");
+    ck_assert_str_eq(kfl_property_default("partition.assignment.strategy"),
+                     "range,cooperative-sticky");
     ck_assert_int_eq(state_of("g"), KFL_GROUP_STABLE);
     ck_assert_str_eq(settle(a), "");
     OK(kfl_consumer_commit(a, NULL));
@@ -400,6 +402,50 @@ START_TEST(a_static_member_that_stays_away_is_replaced)
 }
 END_TEST
 
+/* kafka:E12 kafka:E16 Between polls a consumer's partitions stay what they are, whatever the group does. */
+START_TEST(nothing_changes_but_in_a_poll)
+{
+    kfl_event *event = NULL;
+    make_topic("t", 2, NULL);
+    kfl_consumer *a = open_member("t", "a"), *b = open_member("t", "b");
+    settle(a), settle(b);
+    ck_assert_str_eq(has(a), "t/0 t/1");
+    ck_assert_int_eq(kfl_consumer_next_event(a, &event), 0);
+    kfl_records *records = NULL;
+    ck_assert_int_eq(kfl_consumer_poll(a, 0, 0, &records), KFL_E_EVENT);
+    /* As long as the event is not taken there is nothing else to be had, and nothing is given up. */
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(kfl_consumer_poll(a, 0, 0, &records), KFL_E_EVENT);
+    ck_assert_str_eq(has(a), "t/0 t/1");
+    ck_assert_str_eq(settle(b), "");
+    take_events(a);
+    ck_assert_str_eq(told, "R[t/1] A[]");
+    settle(a);
+    ck_assert_str_eq(has(a), "t/0");
+    close_consumer(a);
+    close_consumer(b);
+}
+END_TEST
+
+/* kafka:D1 With none, the poll says what is missing, until somebody seeks; the others are read. */
+START_TEST(a_partition_without_an_offset_waits_for_a_seek)
+{
+    kfl_records *records = NULL;
+    make_topic("t", 1, NULL);
+    send_many("t", 0, 2, 0);
+    kfl_consumer *a = open_member_with("t", WITH("auto.offset.reset", "none"));
+    ck_assert_int_eq(follow(a), KFL_E_EVENT);
+    ck_assert_str_eq(told, "A[t/0]");
+    FAILS(KFL_E_OFFSET_OUT_OF_RANGE, kfl_consumer_poll(a, 0, 0, &records));
+    OK(kfl_consumer_commit(a, NULL)); /* there is no position to commit */
+    ck_assert_int_eq(committed_of(a, "t", 0), -1);
+    OK(kfl_consumer_seek(a, "t", 0, 1));
+    ck_assert_int_eq(OK(kfl_consumer_poll(a, 0, 0, &records)), 1);
+    kfl_records_release(records);
+    close_consumer(a);
+}
+END_TEST
+
 START_TEST(properties_that_need_others_are_refused)
 {
     kfl_consumer *consumer = NULL;
@@ -448,6 +494,8 @@ Suite *kfl_suite(void)
     tcase_add_test(all, old_records_commit_nothing_after_a_change_of_hands);
     tcase_add_test(all, a_static_member_returns_to_what_it_had);
     tcase_add_test(all, a_static_member_that_stays_away_is_replaced);
+    tcase_add_test(all, nothing_changes_but_in_a_poll);
+    tcase_add_test(all, a_partition_without_an_offset_waits_for_a_seek);
     tcase_add_test(all, properties_that_need_others_are_refused);
     suite_add_tcase(suite, all);
     return suite;
