@@ -81,7 +81,7 @@ static double raw_run(struct bench_row *row, struct commit *commit)
 static int commit_open_consumer(struct commit *commit, int number)
 {
     kfl_config *config = NULL;
-    char group[16];
+    char group[24];
     snprintf(group, sizeof group, "group-%d", number);
     int r = kfl_config_create(&config);
     if (r == 0)

@@ -614,6 +614,8 @@ KFL_UNCHECKED int kfl__consumer_leave_group(kfl_consumer *consumer)
     kfl__mutex_lock(&consumer->lock);
     if (membership == NULL)
         return r;
+    if (left < 0)
+        atomic_store(&consumer->core->members_away, 1); /* a sweep finds the seat empty */
     if (membership->joined)
         kfl__seat_leave(kfl__state_seats(consumer->core->state), membership->seat_number,
                         membership->seat_owner);

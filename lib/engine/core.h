@@ -55,7 +55,7 @@ struct kfl__core {
     _Atomic int topics_synced; /* the name of the folder of topics is durable */
     _Atomic int32_t inside; /* calls that use the catalog or wait; the close waits for them */
 
-    _Atomic int members_away; /* some group may have a static member that is away: its session runs out */
+    _Atomic int members_away; /* some group may have a member that is away, or has left and could not say so */
     _Atomic int64_t expiry_due_ms; /* when committed offsets are looked at again; 0: not known yet */
     void *lookout;   /* engine/lookout */
     void *committer; /* engine/committer */

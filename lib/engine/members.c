@@ -148,12 +148,16 @@ static bool members_process_stands(struct members_change *change, uint32_t entry
     return change->known[entry] == 1;
 }
 
-static bool members_is_late(struct kfl__core *core, const struct kfl__member *member,
-                            int64_t now_ns)
+/*
+ * Does it sit where its row says, and has it polled in time? A member that has left its seat is gone
+ * also where its process lives: its leave did not reach the catalog.
+ */
+static bool members_is_seated(struct kfl__core *core, const struct kfl__member *member,
+                              int64_t now_ns)
 {
     const struct kfl__seat *seat = &kfl__state_seats(core->state)[member->seat % KFL_SEATS_MAX];
     return kfl__seat_is(seat, member->seat_owner) &&
-           atomic_load_explicit(&seat->deadline_ns, memory_order_relaxed) < now_ns;
+           atomic_load_explicit(&seat->deadline_ns, memory_order_relaxed) >= now_ns;
 }
 
 enum { MEMBER_STAYS, MEMBER_GOES_AWAY, MEMBER_GOES };
@@ -169,7 +173,7 @@ static int members_judge(struct members_change *change, const struct kfl__member
                                                                                    : MEMBER_STAYS;
     }
     if (members_process_stands(change, member->entry, member->session) &&
-        !members_is_late(change->core, member, change->now_ns))
+        members_is_seated(change->core, member, change->now_ns))
         return MEMBER_STAYS;
     return member->instance_id[0] != '\0' ? MEMBER_GOES_AWAY : MEMBER_GOES;
 }
@@ -364,7 +368,7 @@ bool kfl__member_is_here(struct kfl__core *core, const struct kfl__member *membe
     return member->away_since_ms < 0 &&
            kfl__presence_stands(&core->presence, kfl__state_entries(core->state), member->entry,
                                 member->session) &&
-           !members_is_late(core, member, kfl__clock_steady_ns());
+           members_is_seated(core, member, kfl__clock_steady_ns());
 }
 
 /* ---- what a member sees ---- */

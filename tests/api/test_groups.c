@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Members of a group in one process: join, share, hand over, leave. */
+#include <stdbool.h>
+
+#include "base/fault.h"
 #include "group_fixture.h"
 
 /* kafka:E1 kafka:E11 kafka:E14 A member alone has everything, and is told once. */
@@ -471,6 +474,77 @@ START_TEST(properties_that_need_others_are_refused)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+
+static int faults_met;
+
+/* Again and again until it works: one failure is all there is. */
+static int insist(int r)
+{
+    faults_met += r < 0 && r != KFL_E_EVENT;
+    return r;
+}
+
+/* Polls until the consumer has what it is to have. */
+static void insist_on(kfl_consumer *consumer, const char *partitions, kfl_consumer *other)
+{
+    for (int i = 0; i < 50; i++) {
+        kfl_event *event = NULL;
+        if (insist(follow(consumer)) != KFL_E_EVENT && strcmp(has(consumer), partitions) == 0)
+            return;
+        kfl_group *group = NULL;
+        if (other != NULL)
+            (void)insist(follow(other));
+        /* Who left and could not say so is found out by whoever looks. */
+        if (kfl_group_describe(store, "g", &group) == 0)
+            kfl_group_release(group);
+        while (kfl_consumer_next_event(consumer, &event) == 1)
+            kfl_event_release(event);
+    }
+    ck_abort_msg("never has %s: %s", partitions, has(consumer));
+}
+
+static void run_a_group(const char *plan)
+{
+    kfl_consumer *a = open_member(NULL, "a"), *b = open_member(NULL, "b");
+    OK(kfl__fault_arm(plan));
+    while (insist(kfl_consumer_subscribe(a, WITH("t"), 1)) < 0)
+        ;
+    while (insist(kfl_consumer_subscribe_pattern(b, "t")) < 0)
+        ;
+    insist_on(a, "t/0 t/1", NULL);
+    insist_on(b, "t/1", a);
+    insist_on(a, "t/0", b);
+    while (insist(kfl_consumer_commit(a, NULL)) < 0)
+        ;
+    while (insist(kfl_consumer_commit_async(b, NULL, 0, NULL)) < 0)
+        ;
+    while (insist(kfl_consumer_unsubscribe(a)) < 0 && strcmp(has(a), "") != 0)
+        ;
+    insist_on(b, "t/0 t/1", NULL);
+    (void)insist(kfl_consumer_close(a));
+    (void)insist(kfl_consumer_close(b));
+    OK(kfl__fault_arm(NULL));
+}
+
+/* Memory that is refused, a transaction that fails: an error of the call, and nobody loses a partition. */
+START_TEST(a_call_that_fails_harms_no_group)
+{
+    static const char *const plans[] = {"memory.alloc:%d=ENOMEM", "catalog.commit:%d=EIO"};
+    make_topic("t", 2, NULL);
+    run_a_group(NULL);
+    for (int n = 1, quiet = 0; quiet < 3 && n < 2000; n++) {
+        char plan[60];
+        snprintf(plan, sizeof plan, plans[_i], n);
+        faults_met = 0;
+        run_a_group(plan);
+        quiet = faults_met == 0 ? quiet + 1 : 0;
+        ck_assert_int_eq(members_of("g"), 0);
+    }
+}
+END_TEST
+#endif
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("api/groups");
@@ -494,6 +568,9 @@ Suite *kfl_suite(void)
     tcase_add_test(all, old_records_commit_nothing_after_a_change_of_hands);
     tcase_add_test(all, a_static_member_returns_to_what_it_had);
     tcase_add_test(all, a_static_member_that_stays_away_is_replaced);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_loop_test(all, a_call_that_fails_harms_no_group, 0, 2);
+#endif
     tcase_add_test(all, nothing_changes_but_in_a_poll);
     tcase_add_test(all, a_partition_without_an_offset_waits_for_a_seek);
     tcase_add_test(all, properties_that_need_others_are_refused);
