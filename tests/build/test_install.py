@@ -21,7 +21,17 @@ def expected_files():
             if words and all(condition in present for condition in words[1:]):
                 path = words[0].format(version=tree.version(), **directories)
                 files.append(os.path.join(directories["prefix"], path).lstrip("/"))
+    if "python" in present:
+        files += [os.path.join(directories["pythondir"], path).lstrip("/") for path in python_files()]
     return sorted(files)
+
+
+def python_files():
+    """The package, whole."""
+    top = os.path.join(tree.SOURCE, "bindings", "python")
+    return [os.path.relpath(os.path.join(folder, name), top)
+            for folder, _, names in os.walk(os.path.join(top, "kafkalite")) for name in names
+            if name.endswith((".py", ".typed"))]
 
 
 class Install(staging.Staging):

@@ -458,6 +458,21 @@ def test_damage_is_told_and_passed_by(log):
     log.close()
 
 
+def test_salvage(log, tmp_path):
+    topic = log.create_topic("t", partitions=2)
+    log.producer().send_many("t", [(b"%d" % n, b"v%d" % n) for n in range(100)])
+    before = sorted(topic.read())
+    with pytest.raises(errors.BusyError):
+        kafkalite.repair(log.path, tmp_path / "early")
+    log.close()
+    (tmp_path / "data" / "catalog.mdb").unlink()
+    saved = kafkalite.repair(log.path, tmp_path / "copy")
+    assert saved.checked_records == 100 and saved.findings == []
+    with kafkalite.open(tmp_path / "copy") as copy:
+        assert sorted(copy.topic("t").read()) == before
+        assert copy.verify()
+
+
 def test_threads_share_everything(log):
     log.create_topic("t", partitions=3)
     producer = log.producer()

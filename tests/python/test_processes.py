@@ -33,7 +33,7 @@ import sys
 from kafkalite import KafkaConsumer
 servers = sys.argv[1]
 consumer = KafkaConsumer("t", group_id="g", bootstrap_servers=servers, auto_offset_reset="earliest",
-                         enable_auto_commit=False, max_poll_records=50)
+                         enable_auto_commit=False, max_poll_records=500)
 while True:
     polled = consumer.poll(timeout_ms=500)
     for records in polled.values():
@@ -85,9 +85,13 @@ def test_random_kills(tmp_path):
             group = log.group("g")
             ends = {(("t", n)): log.topic("t").end_offset(n) for n in range(8)}
             # The consumers that are left finish, and everybody who is listed lives.
-            deadline = time.monotonic() + 60
+            # A long run leaves much to read, so it is only when nothing moves that it is stuck.
+            deadline, moved = time.monotonic() + 60, 0
             while time.monotonic() < deadline:
                 told = group.describe()
+                if sum(what.offset for what in group.committed().values()) > moved:
+                    moved = sum(what.offset for what in group.committed().values())
+                    deadline = time.monotonic() + 60
                 committed = {tuple(place): what.offset for place, what in group.committed().items()}
                 if committed == {place: end for place, end in ends.items() if end} and told.state == "Stable":
                     break
@@ -118,7 +122,7 @@ def check(tmp_path, directory, born):
     assert set(stored) == set(read), "everything was read"
     again = sum(count - 1 for count in read.values())
     print(len(stored), "records,", dict(born), "processes,", again, "read again after a kill")
-    assert again <= 50 * born["consumer"], "only what was not committed when a consumer was killed"
+    assert again <= 500 * born["consumer"], "only what was not committed when a consumer was killed"
     last = {}
     for value in stored:
         who, number = value.split()

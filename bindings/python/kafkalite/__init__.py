@@ -23,7 +23,7 @@ from ._native.events import Event
 from ._native.group import Group, Groups
 from ._native.producer import Offset, Producer
 from ._native.records import Batch, Record
-from ._native.store import Store, open
+from ._native.store import Store, open, repair
 from ._native.topic import Topic
 from .errors import KafkaliteError
 from .structs import OffsetAndMetadata, TopicPartition
@@ -78,6 +78,7 @@ __all__ = [
     "__version__",
     "install_as_kafka",
     "open",
+    "repair",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Union
 
 from .. import _ffi
 from .._errors.store import ClosedError
@@ -212,32 +212,14 @@ class Store:
 
     def verify(self, topic: Optional[str] = None, quick: bool = False) -> Verified:
         """Read and check everything, or one topic; quick: no records."""
-        handle = _ffi.new(
-            _ffi.FindingsHandle,
-            _ffi.lib.store_verify,
-            self.handle,
-            None if topic is None else encoded(topic),
-            int(quick),
-        )
-        findings = [
-            Finding(
-                _FINDINGS.get(kind, str(kind)),
-                topic_name or "",
-                None if partition < 0 else partition,
-                None if offset < 0 else offset,
-                None if end < 0 else end,
-                place,
-                path or "",
-                text or "",
+        return _verified(
+            _ffi.new(
+                _ffi.FindingsHandle,
+                _ffi.lib.store_verify,
+                self.handle,
+                None if topic is None else encoded(topic),
+                int(quick),
             )
-            for topic_name, partition, kind, offset, end, place, path, text in _ffi.rows_of(
-                handle, "findings", "kfl_finding"
-            )
-        ]
-        return Verified(
-            findings,
-            _ffi.lib.findings_checked_records(handle),
-            _ffi.lib.findings_checked_bytes(handle),
         )
 
     def history(self) -> List[HistoryEntry]:
@@ -261,6 +243,45 @@ class Store:
         ]
 
 
+def _verified(handle: _ffi.Handle) -> Verified:
+    findings = [
+        Finding(
+            _FINDINGS.get(kind, str(kind)),
+            topic or "",
+            None if partition < 0 else partition,
+            None if offset < 0 else offset,
+            None if end < 0 else end,
+            place,
+            path or "",
+            text or "",
+        )
+        for topic, partition, kind, offset, end, place, path, text in _ffi.rows_of(
+            handle, "findings", "kfl_finding"
+        )
+    ]
+    return Verified(
+        findings,
+        _ffi.lib.findings_checked_records(handle),
+        _ffi.lib.findings_checked_bytes(handle),
+    )
+
+
+def repair(path: PathLike, copy_path: PathLike) -> Verified:
+    """Salvage a store that does not open any more into a new one; the old one is only read.
+
+    What verifies is copied, at its offset. Lost is what stood in the catalog alone: committed
+    offsets, properties, empty topics. Answers what could not be copied.
+    """
+    return _verified(
+        _ffi.new(
+            _ffi.FindingsHandle,
+            _ffi.lib.store_repair,
+            os.fsencode(path),
+            os.fsencode(copy_path),
+        )
+    )
+
+
 def open(
     path: PathLike,
     *,
@@ -280,6 +301,3 @@ def open(
         every["read.only"] = True
     handle = _ffi.new(_ffi.StoreHandle, _ffi.lib.store_open, os.fsencode(path), config_of(every))
     return Store(path, handle)
-
-
-__all__ = ["Finding", "HistoryEntry", "Iterable", "Stat", "Store", "Verified", "open"]
