@@ -209,6 +209,39 @@ def test_an_interpreter_ends_with_all_open(run_python, directory, end):
         assert log.verify()
 
 
+DYING = """
+import sys, kafkalite
+def consume(consumer):
+    for record in consumer:
+        if record.offset == 4:
+            raise SystemError("while the record is dealt with")
+directory = sys.argv[1]
+log = kafkalite.open(directory)
+native = dict(group="g", start="earliest", enable_auto_commit=True)
+drop_in = dict(group_id="g", auto_offset_reset="earliest", bootstrap_servers="file:" + directory)
+{how}
+"""
+
+
+@pytest.mark.parametrize("how, committed", [
+    ("consume(kafkalite.KafkaConsumer('t', **drop_in))", None),
+    ("consumer = kafkalite.KafkaConsumer('t', **drop_in)\nconsume(consumer)", None),
+    ("with kafkalite.KafkaConsumer('t', **drop_in) as consumer: consume(consumer)", None),
+    ("consumer = log.consumer('t', **native)\nconsume(consumer)", 4),
+    ("with log.consumer('t', **native) as consumer: consume(consumer)", 4),
+    ("with log.consumer('t', **native) as consumer: consumer.poll(5, 3); consumer.poll(5, 3); 1/0", 3),
+])
+def test_a_record_in_work_is_not_committed_by_a_crash(run_python, directory, how, committed):
+    with kafkalite.open(directory) as log:
+        log.create_topic("t")
+        log.producer().send_many("t", [(None, b"x")] * 10)
+    done = run_python(DYING.replace("{how}", how), directory, check=False)
+    assert "while the record is dealt with" in done.stderr or "ZeroDivisionError" in done.stderr
+    with kafkalite.open(directory) as log:
+        told = log.groups["g"].committed().get(("t", 0))
+        assert told is None and committed is None or told.offset <= (committed or 0)
+
+
 def test_a_kill_loses_nothing_that_was_acknowledged(directory):
     program = (
         "import sys, kafkalite\n"

@@ -45,6 +45,7 @@ class Consumer:
         # Records that iteration has read ahead, and how many of them it has handed out.
         self.ahead: Sequence[Record] = ()
         self.place = 0
+        self._last: Optional[Batch] = None
         self._commits: Dict[int, Any] = {}
         self._paused: Dict[TopicPartition, None] = {}
         self.on_event: Optional[Callable[[Event], None]] = None
@@ -57,7 +58,24 @@ class Consumer:
     def __enter__(self) -> "Consumer":
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: Any, *exception: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.close_at_exit()
+
+    def close_at_exit(self) -> None:
+        """Close without a word that the last records are dealt with: automatic commits leave the
+        last batch out, of an iteration the last record."""
+        if self._auto_commit and not self.closed:
+            if self.ahead:
+                self.place = max(0, self.place - 1)
+                self.rewind()
+            elif self._last is not None:
+                assigned = self.assignment()
+                for place, offset in self._last.first_offsets().items():
+                    if place in assigned:
+                        self.seek(place, offset)
         self.close()
 
     @property
@@ -187,7 +205,10 @@ class Consumer:
         while True:
             count = waiting.until(lambda ms: poll(handle, ms, max_records, out), timeout_ms, 0)
             if count > 0:
-                return Batch(records, count, self, self._zero_copy)
+                batch = Batch(records, count, self, self._zero_copy)
+                if self._auto_commit:
+                    self._last = batch
+                return batch
             if count == 0:
                 return None
             if count == waiting.EVENT:

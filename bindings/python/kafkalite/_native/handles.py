@@ -20,7 +20,7 @@ def _close_all() -> None:
         for thing in list(_open):
             if thing.close_rank == rank:
                 try:
-                    thing.close()
+                    getattr(thing, "close_at_exit", thing.close)()
                 except Exception:  # nobody is left to tell
                     pass
 

@@ -250,6 +250,13 @@ class Batch:
         last = dict(zip(places, self._offsets))
         return {TopicPartition(*place): offset + 1 for place, offset in last.items()}
 
+    def first_offsets(self) -> Dict[TopicPartition, int]:
+        """The first record of each partition."""
+        first: Dict[TopicPartition, int] = {}
+        for topic, partition, offset in zip(self._topics, self._partitions, self._offsets):
+            first.setdefault(TopicPartition(topic, partition), offset)
+        return first
+
     def commit(self) -> None:
         """Commit everything up to and with this batch, for the consumer's group."""
         self._committer.commit(self)

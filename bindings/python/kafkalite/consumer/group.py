@@ -168,6 +168,10 @@ class KafkaConsumer(Commits, Partitions):
         except Exception:  # half built, or at the end of the interpreter
             pass
 
+    def close_at_exit(self) -> None:
+        """Nobody said that the last records are dealt with: they are not committed."""
+        self.close(autocommit=False)
+
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("KafkaConsumer is closed")
