@@ -18,6 +18,7 @@
 #include "base/wait.h"
 #include "catalog/segments.h"
 #include "catalog/topics.h"
+#include "engine/notify.h"
 #include "engine/topics.h"
 
 #define SYNC_LOOK_NS INT64_C(20000000)
@@ -40,7 +41,7 @@ static uint32_t sync_round(uint32_t seq)
 }
 
 /* A round is over. */
-static void sync_tell(struct kfl__slot *slot)
+static void sync_tell(struct kfl__core *core, struct kfl__slot *slot)
 {
     uint32_t seq = atomic_fetch_add_explicit(&slot->durable_seq, 1, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
@@ -49,6 +50,7 @@ static void sync_tell(struct kfl__slot *slot)
         kfl__wake_those(&slot->durable_seq, sync_round(seq), INT32_MAX);
     if ((waiters & sync_round(seq + 1)) != 0)
         kfl__wake_those(&slot->durable_seq, sync_round(seq + 1), 1);
+    kfl__notify_raise(core, slot); /* consumers with read.durable */
 }
 
 /* There will be no more rounds, or not of this kind: all look for themselves. */
@@ -221,7 +223,7 @@ static int sync_lead(struct kfl__partition *partition, const struct sync_means *
     atomic_store(&slot->sync_target, -1);
     atomic_fetch_add_explicit(&slot->syncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&slot->sync_ns, (uint64_t)(kfl__clock_steady_ns() - began), memory_order_relaxed);
-    sync_tell(slot);
+    sync_tell(partition->core, slot);
     return 0;
 }
 
