@@ -656,6 +656,29 @@ KFL_API int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_
 KFL_API int kfl_consumer_wakeup(kfl_consumer *consumer);
 
 /*
+ * A descriptor for select, poll, epoll and event loops: readable when a poll with a time-out would not
+ * wait, because there are records, an event, a wakeup, an error, or because the store was closed.
+ *
+ * It is level-triggered: readable from the beginning, and until a poll has found nothing (returned
+ * 0); from then on not until there may be something again, whichever process brings it about. So
+ * poll with timeout_ms 0 until it returns 0, then wait for the descriptor. It may be readable
+ * without cause, for instance after an assign, seek or resume; the next poll tells. That of a
+ * consumer with a group's membership or enable.auto.commit is, once a second: its polls have more to do
+ * than to read.
+ *
+ * Returns   the descriptor, the same each time, or
+ *           KFL_E_IO        no descriptors left
+ *           KFL_E_NOMEM     also when no thread can be started
+ *           KFL_E_CLOSED, KFL_E_FORKED, KFL_E_INVALID
+ * Threads   any. The first call starts one thread for all consumers of the store
+ * Lifetime  the consumer's: kfl_consumer_close() closes it. Do not read, write or close it; register
+ *           it for reading, and take it out before the close. A child of fork() leaves it alone
+ * Cost      none for producers until somebody asks; then that of a poll that sleeps
+ * Since     0.1
+ */
+KFL_API int kfl_consumer_event_fd(kfl_consumer *consumer);
+
+/*
  * The oldest event not yet handed out. Returns 1 and an owned event (kfl_event_release()), or 0.
  * Which parts an event has:
  *

@@ -95,10 +95,9 @@ static void async_settle(struct kfl__commit_client *client, struct kfl__group_co
     async_clear(&async->taken);
     for (int32_t i = 0; commit->result < 0 && i < consumer->assigned_count; i++)
         consumer->assigned[i].auto_committed = -1; /* tried again with the next one */
-    bool wake = consumer->events != NULL && consumer->polling;
+    if (consumer->events != NULL)
+        kfl__consumer_stir(consumer);
     kfl__mutex_unlock(&consumer->lock);
-    if (wake)
-        kfl__notify_wake_process(consumer->core);
 }
 
 void kfl__async_init(kfl_consumer *consumer)

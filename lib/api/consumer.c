@@ -58,6 +58,7 @@ static int consumer_check_config(const kfl_config *config)
 
 static void consumer_free(kfl_consumer *consumer)
 {
+    kfl__event_fd_close(consumer);
     consumer_drop_assigned(consumer->assigned, consumer->assigned_count);
     kfl__events_drop(consumer);
     kfl__async_destroy(consumer);
@@ -66,6 +67,7 @@ static void consumer_free(kfl_consumer *consumer)
         kfl__free(consumer->ids);
         consumer->ids = next;
     }
+    kfl__free(consumer->watches);
     kfl__records_pool_release(consumer->pool);
     kfl_config_destroy(consumer->config);
     kfl__condition_destroy(&consumer->turn);
@@ -101,6 +103,7 @@ int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer *
     consumer->core = store->core;
     kfl__core_acquire(consumer->core);
     consumer->last_event = &consumer->events;
+    kfl__event_fd_init(consumer);
     r = kfl__config_copy(config, &consumer->config);
     if (r == 0)
         r = kfl__records_pool_create(&consumer->pool);
@@ -196,6 +199,13 @@ int kfl__consumer_resolve(kfl_consumer *consumer, struct kfl__partition *partiti
 
 /* ---- assigning ---- */
 
+void kfl__consumer_stir(kfl_consumer *consumer)
+{
+    kfl__event_fd_raise(consumer);
+    if (consumer->polling)
+        kfl__notify_wake_process(consumer->core);
+}
+
 int kfl__consumer_find(kfl_consumer *consumer, const char *topic, int32_t partition, struct kfl__assigned **out_assigned)
 {
     if (topic == NULL)
@@ -272,8 +282,7 @@ int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *part
     consumer->assigned = assigned;
     consumer->assigned_count = made;
     consumer->first = 0;
-    if (consumer->polling)
-        kfl__notify_wake_process(consumer->core); /* it looks at these from now on */
+    kfl__consumer_stir(consumer);
     return kfl__consumer_leave(consumer, 0);
 }
 
@@ -311,8 +320,7 @@ static int consumer_seek(kfl_consumer *consumer, const char *topic, int32_t part
     if (r < 0)
         return r;
     kfl__cursor_seek(&assigned->cursor, offset);
-    if (consumer->polling)
-        kfl__notify_wake_process(consumer->core);
+    kfl__consumer_stir(consumer);
     return 0;
 }
 
@@ -355,10 +363,9 @@ static int consumer_set_paused(kfl_consumer *consumer, const char *topic, int32_
     r = kfl__consumer_find(consumer, topic, partition, &assigned);
     if (r == 0)
         assigned->paused = (uint8_t)((assigned->paused & ~KFL_PAUSED_BY_CALLER) | (paused ? KFL_PAUSED_BY_CALLER : 0));
-    kfl__consumer_leave(consumer, 0);
     if (r == 0 && !paused)
-        kfl__notify_wake_process(consumer->core); /* a poll that waits has more to look at now */
-    return r;
+        kfl__consumer_stir(consumer);
+    return kfl__consumer_leave(consumer, r);
 }
 
 int kfl_consumer_pause(kfl_consumer *consumer, const char *topic, int32_t partition)
@@ -379,6 +386,7 @@ int kfl_consumer_wakeup(kfl_consumer *consumer)
     if (r < 0)
         return r;
     atomic_store(&consumer->woken, 1);
+    kfl__event_fd_raise(consumer);
     kfl__notify_wake_process(consumer->core);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "catalog/groups.h"
 #include "engine/committer.h"
 #include "engine/group.h"
+#include "engine/listener.h"
 #include "engine/read.h"
 #include "state/seat.h"
 
@@ -81,6 +82,12 @@ struct kfl__membership {
     struct kfl__places stray; /* ours by the group's rows, but never begun */
 };
 
+/* A word that a poll spins on, and what it read there. */
+struct kfl__watch {
+    struct kfl__slot *slot;
+    uint64_t word;
+};
+
 struct kfl_consumer {
     /* constant after open */
     struct kfl__core *core; /* a share */
@@ -106,6 +113,16 @@ struct kfl_consumer {
     struct kfl__consumer_id *ids; /* member ids that it had, kept because callers borrow them */
     int64_t auto_commit_ns; /* when the next one is due, steady; 0: not known yet */
     int64_t look_ns;        /* when to look for members that are gone, where no thread does */
+
+    /* api/event_fd */
+    int event_fd;             /* -1: nobody has asked for one; guarded by lock, constant from then on */
+    _Atomic int event_armed;  /* not readable: whoever brings about something raises it */
+    int64_t event_look_ns;    /* when a poll has other things to do, where `follows` */
+    struct kfl__listener listener;
+
+    /* of the poll that is under way */
+    struct kfl__watch *watches;
+    int32_t watch_room;
 };
 
 /*
@@ -168,5 +185,26 @@ bool kfl__consumer_must_follow(kfl_consumer *consumer);
 bool kfl__consumer_forgets(kfl_consumer *consumer, int code);
 /* Commits what is due, leaves, and has nothing assigned. Holding lock and turn. */
 int kfl__consumer_leave_group(kfl_consumer *consumer);
+/* Has the group anything for a poll? Holding the lock; leaves all as it is. */
+bool kfl__consumer_would_follow(const kfl_consumer *consumer);
+
+/* Holding the lock: a poll, or who waits for the descriptor, may have more to look at now. */
+void kfl__consumer_stir(kfl_consumer *consumer);
+
+/* ---- api/poll ---- */
+
+/* Leave our bits at what is assigned; the caller looks once more. Holding the lock. */
+void kfl__poll_register(kfl_consumer *consumer);
+/* Would a poll that waits answer at once? Holding the lock. "Yes" may be wrong. */
+bool kfl__poll_ready(kfl_consumer *consumer);
+
+/* ---- api/event_fd ---- */
+
+void kfl__event_fd_init(kfl_consumer *consumer);
+void kfl__event_fd_close(kfl_consumer *consumer);
+/* There may be something for a poll: make it readable, if there is one and it is not. Any thread. */
+void kfl__event_fd_raise(kfl_consumer *consumer);
+/* A poll has found nothing. Holding the lock; only where there is a descriptor. */
+void kfl__event_fd_arm(kfl_consumer *consumer);
 
 #endif

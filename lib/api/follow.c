@@ -559,6 +559,11 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     return consumer->events == NULL ? 0 : KFL_E_EVENT;
 }
 
+bool kfl__consumer_would_follow(const kfl_consumer *consumer)
+{
+    return consumer->follows && follow_must(consumer);
+}
+
 bool kfl__consumer_must_follow(kfl_consumer *consumer)
 {
     if (!consumer->follows)

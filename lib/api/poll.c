@@ -4,7 +4,9 @@
  *
  * Polls of one consumer take turns by a flag, so that the lock is never held while one waits. A poll takes
  * whole batches, verified, as pointers into the maps; the partition it begins with moves on each time.
- * Before it sleeps it leaves its bit at each of its partitions and looks once more (engine/notify).
+ * A poll that waits spins first, for about as long as going to sleep and being woken take: who is spoken to
+ * that often neither sleeps nor costs its producers a system call. Before it sleeps it leaves its bit at
+ * each of its partitions and looks once more (engine/notify).
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 
 #define POLL_RECORDS_MAX 65536
 #define POLL_SPIN_NS 20000
+#define POLL_SPIN_LOOKS 32 /* at words, between two at the clock */
 #define POLL_LOOK_NS INT64_C(1000000000)
 
 /* The position stands behind what is told; where it cannot be told it goes back, to be met again. */
@@ -102,13 +105,13 @@ static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned
 /* One look at all partitions. The number of records, 0, or an error. */
 static int poll_look(kfl_consumer *consumer, kfl_records *records)
 {
-    int32_t count = consumer->assigned_count, first = consumer->first;
+    int32_t count = consumer->assigned_count, first = consumer->first < count ? consumer->first : 0;
     /* Also after an error: a partition that was deleted must not keep the others from being read. */
     if (count > 0)
-        consumer->first = (first + 1) % count;
+        consumer->first = first + 1 < count ? first + 1 : 0;
     for (int32_t i = 0; i < count; i++) {
-        struct kfl__assigned *assigned = &consumer->assigned[(first + i) % count];
-        if (assigned->paused)
+        struct kfl__assigned *assigned = &consumer->assigned[first + i < count ? first + i : first + i - count];
+        if (kfl__cursor_idle(&assigned->cursor) || assigned->paused)
             continue;
         int r = poll_partition(consumer, assigned, records);
         if (r < 0 && kfl_records_count(records) == 0)
@@ -124,6 +127,8 @@ static bool poll_anything(kfl_consumer *consumer)
 {
     for (int32_t i = 0; i < consumer->assigned_count; i++) {
         const struct kfl__assigned *assigned = &consumer->assigned[i];
+        if (kfl__cursor_idle(&assigned->cursor))
+            continue;
         struct kfl__slot *slot = assigned->partition->slot;
         int64_t end = consumer->settings->read_durable != 0
                           ? atomic_load_explicit(&slot->durable_offset, memory_order_acquire)
@@ -135,11 +140,73 @@ static bool poll_anything(kfl_consumer *consumer)
     return false;
 }
 
-static void poll_register(kfl_consumer *consumer)
+bool kfl__poll_ready(kfl_consumer *consumer)
+{
+    return atomic_load(&consumer->woken) != 0 || consumer->events != NULL || atomic_load(&consumer->core->closing) != 0 ||
+           kfl__consumer_would_follow(consumer) || poll_anything(consumer);
+}
+
+void kfl__poll_register(kfl_consumer *consumer)
 {
     for (int32_t i = 0; i < consumer->assigned_count; i++)
         if (!consumer->assigned[i].paused)
             kfl__notify_register(consumer->core, consumer->assigned[i].partition->slot);
+    kfl__notify_fence();
+}
+
+/* What to spin on: a copy, since the lock is given up. How many; -1: there is something to look at. */
+static int32_t poll_watch(kfl_consumer *consumer)
+{
+    int32_t count = 0;
+    if (consumer->watch_room < consumer->assigned_count) {
+        size_t size = (size_t)consumer->assigned_count * sizeof *consumer->watches;
+        struct kfl__watch *grown = kfl__realloc(consumer->watches, size);
+        if (grown == NULL)
+            return -1; /* to sleep at once is slower, and no error */
+        consumer->watches = grown;
+        consumer->watch_room = consumer->assigned_count;
+    }
+    for (int32_t i = 0; i < consumer->assigned_count; i++) {
+        const struct kfl__assigned *assigned = &consumer->assigned[i];
+        if (assigned->paused)
+            continue;
+        if (assigned->cursor.idle_slot == NULL)
+            return -1;
+        consumer->watches[count++] = (struct kfl__watch){assigned->cursor.idle_slot, assigned->cursor.idle_word};
+    }
+    return count;
+}
+
+static bool poll_moved(const struct kfl__watch *watches, int32_t count, bool durable)
+{
+    for (int32_t i = 0; i < count; i++)
+        if (kfl__cursor_word(watches[i].slot, durable) != watches[i].word)
+            return true;
+    return false;
+}
+
+/* Holding the lock, which is given up meanwhile. True: look again. Whatever others change raises our word. */
+static bool poll_spin(kfl_consumer *consumer, int64_t deadline_ns)
+{
+    const _Atomic uint32_t *word = kfl__notify_word(consumer->core);
+    uint32_t value = atomic_load_explicit(word, memory_order_acquire);
+    bool durable = consumer->settings->read_durable != 0, moved = false;
+    int32_t count = kfl__spins() ? poll_watch(consumer) : 0;
+    if (count <= 0)
+        return false;
+    kfl__mutex_unlock(&consumer->lock);
+    int64_t end = kfl__clock_steady_ns() + POLL_SPIN_NS;
+    if (deadline_ns >= 0 && deadline_ns < end)
+        end = deadline_ns;
+    do {
+        for (int32_t looks = 0; looks < POLL_SPIN_LOOKS && !moved; looks += count) {
+            kfl__relax();
+            moved = poll_moved(consumer->watches, count, durable);
+        }
+        moved = moved || atomic_load_explicit(word, memory_order_acquire) != value;
+    } while (!moved && kfl__clock_steady_ns() < end);
+    kfl__mutex_lock(&consumer->lock);
+    return moved;
 }
 
 static int poll_check(kfl_consumer *consumer)
@@ -152,9 +219,10 @@ static int poll_check(kfl_consumer *consumer)
 /* Holding the lock, which is given up meanwhile: until there may be something, the deadline, or a reason to stop. */
 static KFL_UNCHECKED int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
 {
-    _Atomic uint32_t *word = kfl__notify_word(consumer->core);
-    uint32_t value = atomic_load_explicit(word, memory_order_acquire);
-    poll_register(consumer);
+    if (poll_spin(consumer, deadline_ns))
+        return 0;
+    uint32_t value = kfl__notify_begin(consumer->core);
+    kfl__poll_register(consumer);
     int r = poll_check(consumer);
     if (r < 0 || poll_anything(consumer) || kfl__consumer_must_follow(consumer))
         return r;
@@ -163,7 +231,7 @@ static KFL_UNCHECKED int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
         return KFL_WAIT_TIMEOUT;
     int64_t look = now + POLL_LOOK_NS;
     kfl__mutex_unlock(&consumer->lock);
-    r = kfl__wait(word, value, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+    r = kfl__wait(kfl__notify_word(consumer->core), value, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
     kfl__mutex_lock(&consumer->lock);
     return r == KFL_WAIT_TIMEOUT ? 0 : r;
 }
@@ -212,6 +280,8 @@ KFL_UNCHECKED int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, 
         r = kfl__records_create(consumer->pool, max_records, &records);
         if (r == 0)
             r = poll_run(consumer, deadline, records);
+        if (r == 0 && consumer->event_fd >= 0)
+            kfl__event_fd_arm(consumer);
         consumer->polling = false;
         kfl__condition_broadcast(&consumer->turn);
         if (r > 0) {

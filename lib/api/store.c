@@ -23,6 +23,7 @@
 #include "engine/committer.h"
 #include "engine/expiry.h"
 #include "engine/janitor.h"
+#include "engine/listener.h"
 #include "engine/lookout.h"
 #include "engine/maintain.h"
 #include "engine/members.h"
@@ -80,6 +81,7 @@ void kfl__core_release(struct kfl__core *core)
     kfl__touch_destroy(core);
     kfl__lookout_destroy(core);
     kfl__committer_destroy(core);
+    kfl__listener_destroy(core);
     kfl__janitor_destroy(core);
     kfl__state_detach(core->state);
     kfl_config_destroy(core->config);
@@ -287,6 +289,7 @@ static int core_shut(struct kfl__core *core)
     kfl__lookout_stop(core);
     kfl__janitor_stop(core);
     kfl__touch_stop(core);
+    kfl__listener_stop(core);
     if (!core->read_only) {
         r = core_leave_groups(core);
         int synced = kfl__clean_sync(core);

@@ -37,8 +37,7 @@ static int subscribe_wish(kfl_consumer *consumer, char *topics, char *pattern)
         consumer->membership->topics = topics;
         consumer->membership->pattern = pattern;
         consumer->membership->wish_changed = true;
-        if (consumer->polling)
-            kfl__notify_wake_process(consumer->core);
+        kfl__consumer_stir(consumer);
     } else {
         kfl__free(topics);
         kfl__free(pattern);

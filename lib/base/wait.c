@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,4 +58,41 @@ void kfl__wake_those(_Atomic uint32_t *word, uint32_t kinds, int32_t count)
 {
     assert(count > 0 && kinds != 0);
     syscall(SYS_futex, word, FUTEX_WAKE_BITSET, count, NULL, NULL, kinds);
+}
+
+int kfl__event_open(int *out_fd)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return kfl__fail_errno(KFL_E_IO, errno, "cannot make an event descriptor");
+    *out_fd = fd;
+    return 0;
+}
+
+void kfl__event_raise(int fd)
+{
+    /* EAGAIN: the counter is full, and readable too. */
+    (void)eventfd_write(fd, 1);
+}
+
+void kfl__event_clear(int fd)
+{
+    eventfd_t count;
+    /* EAGAIN: it was clear. */
+    (void)eventfd_read(fd, &count);
+}
+
+static pthread_once_t wait_once = PTHREAD_ONCE_INIT;
+static bool wait_spins;
+
+static void wait_count_processors(void)
+{
+    /* Not the processors of the calling thread: it may be bound to one of its own. */
+    wait_spins = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
+bool kfl__spins(void)
+{
+    (void)pthread_once(&wait_once, wait_count_processors);
+    return wait_spins;
 }

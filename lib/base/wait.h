@@ -4,6 +4,7 @@
 #define KFL_BASE_WAIT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KFL_WAIT_TIMEOUT 1
@@ -27,6 +28,17 @@ void kfl__wake(_Atomic uint32_t *word, int32_t count);
  */
 int kfl__wait_for(_Atomic uint32_t *word, uint32_t expected, uint32_t kinds, int64_t deadline_ns);
 void kfl__wake_those(_Atomic uint32_t *word, uint32_t kinds, int32_t count);
+
+/*
+ * A descriptor that is readable once it was raised, until it is cleared: for select() and its kind. Neither
+ * call waits. Owned: kfl__file_close(). KFL_E_IO: there are no descriptors left.
+ */
+int kfl__event_open(int *out_fd);
+void kfl__event_raise(int fd);
+void kfl__event_clear(int fd);
+
+/* Is there more than one processor? Where not, nobody does meanwhile what a spinning thread waits for. */
+bool kfl__spins(void);
 
 /* One turn of a spinning loop. */
 static inline void kfl__relax(void)

@@ -22,6 +22,7 @@
 
 struct kfl__topic;
 struct maintain;
+struct listeners;
 struct touch;
 
 struct kfl__core {
@@ -53,7 +54,13 @@ struct kfl__core {
     /* atomic */
     _Atomic int closing;    /* 1: calls are refused; 2: also those that were under way */
     _Atomic int topics_synced; /* the name of the folder of topics is durable */
-    _Atomic int32_t inside; /* calls that use the catalog or wait; the close waits for them */
+    /*
+     * Calls that use the catalog or wait; the close waits for them. Away from the rest, since each poll
+     * writes it and each append reads what stands around.
+     */
+    char away_before[64];
+    _Atomic int32_t inside;
+    char away_behind[64];
 
     _Atomic int members_away; /* some group may have a member that is away, or has left and could not say so */
     _Atomic int64_t expiry_due_ms; /* when committed offsets are looked at again; 0: not known yet */
@@ -66,6 +73,7 @@ struct kfl__core {
     void *janitor;
     struct maintain *maintain; /* engine/maintain */
     _Atomic(struct touch *) touch; /* engine/touch */
+    _Atomic(struct listeners *) listeners; /* engine/listener */
 };
 
 /* Would kfl__core_check() answer 0? */

@@ -2,7 +2,7 @@
 /*
  * Wake and wait for records, across processes (R5). A consumer sleeps on the word of its process in the
  * state file, and leaves its bit at each slot that it waits for; an append that finds bits takes them and
- * raises the words. A killed sleeper leaves a bit that costs one wake-up.
+ * raises the words. A killed sleeper leaves bits, and one system call for all of them.
  */
 #ifndef KFL_ENGINE_NOTIFY_H
 #define KFL_ENGINE_NOTIFY_H
@@ -33,9 +33,17 @@ static inline void kfl__notify_raise(struct kfl__core *core, struct kfl__slot *s
 /* Everybody of this process who sleeps in the store: a wakeup, a close. */
 void kfl__notify_wake_process(struct kfl__core *core);
 
-/* The word to sleep on, and its value before the caller looks for records. */
+/* The word of this process. It changes with each raise, whether or not somebody sleeps. */
 _Atomic uint32_t *kfl__notify_word(struct kfl__core *core);
-/* Leave our bit at this slot; the caller looks for records once more afterwards. */
+/*
+ * To sleep: begin, which tells the value to sleep on; leave our bit at each slot; fence; look for records
+ * once more; kfl__wait() on the word.
+ */
+uint32_t kfl__notify_begin(struct kfl__core *core);
 void kfl__notify_register(struct kfl__core *core, struct kfl__slot *slot);
+static inline void kfl__notify_fence(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
 
 #endif

@@ -73,6 +73,7 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
     if (cursor->offset == offset)
         return;
     cursor->offset = offset;
+    cursor->idle_slot = NULL;
     if (cursor->verified && cursor->header.base_offset <= offset && offset < kfl__batch_end_offset(&cursor->header))
         return;
     if (!cursor_stays(cursor, offset))
@@ -320,6 +321,38 @@ static int cursor_touch(struct kfl__cursor *cursor, uint64_t need)
     return r == 0 ? KFL_SEGMENT_UNREADABLE : r;
 }
 
+static void cursor_found_end(struct kfl__cursor *cursor, uint64_t word, uint64_t version)
+{
+    cursor->idle_slot = cursor->partition->slot;
+    cursor->idle_word = word;
+    cursor->idle_version = version;
+}
+
+/*
+ * For who reads what is appended: the cursor stands in the file that takes appends, and the publishing word
+ * alone says what is new. The end is not asked for, since it lies where appenders write (R1). 1, 0, or CURSOR_WAIT:
+ * not so.
+ */
+static int cursor_follow(struct kfl__cursor *cursor, uint64_t version)
+{
+    if (cursor->durable || cursor->segment == NULL || cursor->place == 0)
+        return CURSOR_WAIT;
+    uint64_t word = atomic_load_explicit(&cursor->partition->slot->published, memory_order_acquire);
+    if ((uint32_t)cursor->segment->id != kfl__word_ordinal(word) || version != cursor->view->manifest_version ||
+        cursor_version(cursor) != version)
+        return CURSOR_WAIT;
+    cursor->limit = cursor_limit(cursor, word);
+    if (cursor->place + sizeof cursor->header <= cursor->limit) {
+        /* A fresh batch comes from the cache of who wrote it: all lines at once, not one after the other. */
+        const uint8_t *from = cursor->segment->bytes + cursor->place, *to = cursor->segment->bytes + cursor->limit;
+        for (const uint8_t *line = from + 64; line < to && line < from + 256; line += 64)
+            __builtin_prefetch(line);
+        return 1;
+    }
+    cursor_found_end(cursor, word, version);
+    return 0;
+}
+
 /* Stand in front of bytes that exist. 1; 0: nothing now; KFL_CURSOR_HOLE; error. */
 static int cursor_window(struct kfl__cursor *cursor)
 {
@@ -328,16 +361,22 @@ static int cursor_window(struct kfl__cursor *cursor)
     for (;;) {
         uint64_t word;
         int64_t end;
+        uint64_t version = cursor_version(cursor); /* first: what changes from here on is met again */
         if (!kfl__partition_exists(partition))
             return kfl__partition_gone(partition);
         int64_t start = atomic_load_explicit(&slot->start_offset, memory_order_acquire);
+        int r = cursor->offset >= start ? cursor_follow(cursor, version) : CURSOR_WAIT;
+        if (KFL_LIKELY(r != CURSOR_WAIT))
+            return r;
         cursor_tail(cursor, &word, &end);
         if (cursor->offset < start || (cursor->offset > end && cursor->offset > kfl__slot_end(slot)))
             return cursor_out_of_range(cursor, start, end);
-        if (cursor->offset >= end)
+        if (cursor->offset >= end) {
+            cursor_found_end(cursor, cursor->durable ? (uint64_t)end : word, version);
             return 0;
+        }
         if (cursor->segment == NULL || cursor_version(cursor) != cursor->view->manifest_version) {
-            int r = cursor_locate(cursor);
+            r = cursor_locate(cursor);
             if (r < 0 || r == KFL_CURSOR_HOLE)
                 return r;
             if (r == CURSOR_WAIT)
@@ -355,7 +394,7 @@ static int cursor_window(struct kfl__cursor *cursor)
             return 1;
         if ((uint32_t)cursor->segment->id == kfl__word_ordinal(word))
             return 0;
-        int r = cursor_next_file(cursor);
+        r = cursor_next_file(cursor);
         if (r <= 0)
             return r;
     }

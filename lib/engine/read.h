@@ -13,6 +13,10 @@
 struct kfl__cursor {
     struct kfl__partition *partition; /* borrowed */
     int64_t offset;                   /* the next one to be handed out; set it by kfl__cursor_seek */
+    /* What a reading that found the end saw; set by it, and good until the offset is set. */
+    struct kfl__slot *idle_slot; /* NULL: no such reading */
+    uint64_t idle_word;          /* the publishing word; with read.durable, durable_offset */
+    uint64_t idle_version;
     bool durable;                     /* read.durable: stop at durable_offset */
     struct kfl__view *view;           /* a share */
     struct kfl__segment *segment;     /* a share; NULL: to be looked up by offset */
@@ -31,6 +35,25 @@ void kfl__cursor_init(struct kfl__cursor *cursor, struct kfl__partition *partiti
 void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset);
 /* Gives back what it holds; takes a zeroed one. */
 void kfl__cursor_close(struct kfl__cursor *cursor);
+
+/* The word that moves when there is more to read. */
+static inline uint64_t kfl__cursor_word(struct kfl__slot *slot, bool durable)
+{
+    return KFL_UNLIKELY(durable)
+               ? (uint64_t)atomic_load_explicit(&slot->durable_offset, memory_order_acquire)
+               : atomic_load_explicit(&slot->published, memory_order_acquire);
+}
+
+/*
+ * Nothing has come, and nothing has become of the partition, since a reading found the end: two loads
+ * from one cache line. "No" tells nothing.
+ */
+static inline bool kfl__cursor_idle(const struct kfl__cursor *cursor)
+{
+    struct kfl__slot *slot = cursor->idle_slot;
+    return slot != NULL && kfl__cursor_word(slot, cursor->durable) == cursor->idle_word &&
+           atomic_load_explicit(&slot->manifest_version, memory_order_relaxed) == cursor->idle_version;
+}
 
 /* A reading begins: what was deleted since the last one is not handed out any more. */
 static inline void kfl__cursor_begin(struct kfl__cursor *cursor)

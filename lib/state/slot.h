@@ -72,6 +72,7 @@ struct kfl__slot {
     /* written at each append, read by consumers */
     _Alignas(128) _Atomic uint64_t published;
     _Atomic int64_t end_offset;
+    _Atomic uint64_t manifest_version; /* rises when the catalog's list changed, or the topic went: look again; for ever */
 
     /* sleepers (R5) */
     _Alignas(128) _Atomic uint32_t sleepers; /* bit n: somebody sleeps on arrivals[n]; exchanged to 0 by who wakes */
@@ -96,7 +97,6 @@ struct kfl__slot {
     /* changes of the segment list */
     _Alignas(128) struct kfl__robust prepare; /* who prepares the next segment, replaces, recovers */
     _Atomic int64_t start_offset;
-    _Atomic uint64_t manifest_version; /* rises when the catalog's list changed: look again */
 
     /* counters; guarded by append or relaxed */
     _Alignas(128) _Atomic uint64_t appended_records;

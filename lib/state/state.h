@@ -37,6 +37,7 @@ struct kfl__state_header {
     /* Consumers sleep on the word of their process (entry % 32); an append raises those whose bit stands in slot->sleepers. */
     struct {
         _Alignas(64) _Atomic uint32_t word;
+        _Atomic uint32_t sleeps; /* somebody may sleep on the word; exchanged to 0 by who wakes */
     } arrivals[32];
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Appends, or polls, 100,000 records and prints what they cost: "<allocations> <rolls>".
+ * Appends, alone or while a consumer spins, or polls, 100,000 records and prints what they cost: "<allocations> <rolls>".
  *
  * Allocations are counted by standing in for the C library's allocator, in this thread only. For a
  * tracer of system calls the measured part stands between two probes of files that do not exist.
@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@ void *__libc_memalign(size_t alignment, size_t size);
 
 static __thread int64_t allocations;
 static int64_t measured_allocations;
+static _Atomic int spinning;
 
 void *malloc(size_t size)
 {
@@ -105,6 +108,32 @@ static void poll_all(kfl_consumer *consumer, int count)
         exit(1);
 }
 
+/* Somebody who reads along and never sleeps. */
+static void *spin(void *context)
+{
+    kfl_consumer *consumer = context;
+    while (atomic_load(&spinning) != 0) {
+        kfl_records *records;
+        int r = kfl_consumer_poll(consumer, 0, 0, &records);
+        check(r, "poll");
+        if (r > 0)
+            kfl_records_release(records);
+    }
+    return NULL;
+}
+
+static void append_watched(kfl_producer *producer, kfl_consumer *consumer)
+{
+    pthread_t thread;
+    atomic_store(&spinning, 1);
+    check(pthread_create(&thread, NULL, spin, consumer) == 0 ? 0 : KFL_E_NOMEM, "thread");
+    begin();
+    append(producer, RECORD_COUNT);
+    end();
+    atomic_store(&spinning, 0);
+    pthread_join(thread, NULL);
+}
+
 static int32_t segment_count(kfl_store *store)
 {
     kfl_segments *segments;
@@ -121,7 +150,7 @@ int main(int argc, char **argv)
     kfl_consumer *consumer;
     kfl_partition_offset from = {.topic = "hot", .offset = KFL_OFFSET_BEGINNING};
     if (argc != 3) {
-        fprintf(stderr, "usage: hot_path DIRECTORY append|poll\n");
+        fprintf(stderr, "usage: hot_path DIRECTORY append|watched|poll\n");
         return 2;
     }
     check(kfl_store_open(argv[1], NULL, &store), "open");
@@ -136,6 +165,8 @@ int main(int argc, char **argv)
         begin();
         append(producer, RECORD_COUNT);
         end();
+    } else if (strcmp(argv[2], "watched") == 0) {
+        append_watched(producer, consumer);
     } else {
         append(producer, RECORD_COUNT);
         poll_all(consumer, RECORD_COUNT);

@@ -109,7 +109,8 @@ static int use_handles(void *context)
     EXPECT_FORKED(20, kfl_consumer_committed(consumer, &place, 1, &offsets));
     EXPECT_FORKED(21, kfl_producer_close(producer));
     EXPECT_FORKED(22, kfl_consumer_close(consumer));
-    EXPECT_FORKED(23, kfl_store_close(store));
+    EXPECT_FORKED(23, kfl_consumer_event_fd(consumer));
+    EXPECT_FORKED(24, kfl_store_close(store));
     return 0;
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An append (acks=1) and a poll neither allocate nor make a system call for a record; a new segment
+# An append (acks=1), also while a consumer spins, and a poll neither allocate nor make a system call for a record; a new segment
 # and a stretch of pages to be touched may cost some. usage: test_hot_path.sh HOT_PATH_PROGRAM
 set -u
 program=$1
@@ -45,8 +45,10 @@ calls() { # what
         "$1: no system call for a record"
 }
 
-echo 1..4
+echo 1..6
 allocations append
+allocations watched
 allocations poll
 calls append
+calls watched
 calls poll

@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 
+#include "peer.h"
 #include "store_fixture.h"
 
 static kfl_consumer *consumer;
@@ -247,6 +249,101 @@ START_TEST(a_record_wakes_who_waits)
 }
 END_TEST
 
+/* kafka:C9 rule:R5 */
+START_TEST(a_sync_wakes_who_waits_for_what_is_durable)
+{
+    kfl_consumer *durable = open_consumer(WITH("read.durable", "true"));
+    struct waiter waiter;
+    int slow = 0;
+    assign_at(durable, "t", 1, 0);
+    for (int64_t i = 0; i < 10; i++) {
+        int64_t begin = now_ms();
+        waiter_start(&waiter, durable);
+        waiter_doze();
+        send_value(producer, "t", 1, "x");
+        waiter_doze(); /* the append wakes it, for nothing */
+        OK(kfl_store_sync(store, 20000));
+        pthread_join(waiter.thread, NULL);
+        ck_assert_int_eq(waiter.answer, 1);
+        ck_assert_int_eq(waiter.offset, i);
+        slow += now_ms() - begin > 900;
+    }
+    ck_assert_int_lt(slow, 4);
+    OK(kfl_consumer_close(durable));
+}
+END_TEST
+
+/* ---- many partitions ---- */
+
+#define MANY_PARTITIONS 2000
+#define MANY_APPENDS 60
+
+static int32_t many_turn(int i)
+{
+    return (int32_t)((uint32_t)i * 2654435761u % MANY_PARTITIONS);
+}
+
+static void append_to_many(struct peer *self, void *context)
+{
+    (void)context;
+    kfl_store *own;
+    kfl_producer *with;
+    OK(kfl_store_open(temp_dir_path(), config_of(IN_A_CHILD), &own));
+    OK(kfl_producer_open(own, NULL, &with));
+    for (int i = 0; i < MANY_APPENDS; i++) {
+        peer_await(self);
+        if (i % 2 == 0)
+            waiter_doze();
+        send_value(with, "many", many_turn(i), "x");
+    }
+    OK(kfl_producer_close(with));
+    OK(kfl_store_close(own));
+}
+
+static int64_t context_switches(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+}
+
+/* rule:R5 */
+START_TEST(one_sleep_is_enough_for_thousands_of_partitions)
+{
+    kfl_partition_offset *places = calloc(MANY_PARTITIONS, sizeof *places);
+    kfl_records *records;
+    struct peer peer;
+    int slow = 0;
+    temp_dir_make();
+    peer_start(&peer, append_to_many, NULL);
+    kfl_store *on_disk = open_store(temp_dir_path(), NULL);
+    OK(kfl_topic_create(on_disk, "many", MANY_PARTITIONS, NULL));
+    kfl_consumer *all = NULL;
+    OK(kfl_consumer_open(on_disk, NULL, &all));
+    for (int32_t i = 0; i < MANY_PARTITIONS; i++)
+        places[i] = (kfl_partition_offset){.topic = "many", .partition = i};
+    OK(kfl_consumer_assign(all, places, MANY_PARTITIONS));
+    free(places);
+    for (int i = 0; i < MANY_APPENDS; i++) {
+        int64_t begin = now_ms();
+        peer_tell(&peer);
+        ck_assert_int_eq(OK(kfl_consumer_poll(all, 20000, 0, &records)), 1);
+        slow += now_ms() - begin > 900;
+        ck_assert_int_eq(kfl_records_get(records, 0)->partition, many_turn(i));
+        kfl_records_release(records);
+    }
+    ck_assert_int_lt(slow, 10);
+    peer_join(&peer);
+    /* And nothing wakes it where nothing comes: one sleep, whatever the number of partitions. */
+    int64_t before = context_switches();
+    ck_assert_int_eq(OK(kfl_consumer_poll(all, 300, 0, &records)), 0);
+    ck_assert_int_le(context_switches() - before, 3);
+    OK(kfl_consumer_close(all));
+    OK(kfl_store_close(on_disk));
+    temp_dir_remove();
+}
+END_TEST
+
 /* kafka:C13 */
 START_TEST(a_wakeup_ends_the_poll_that_waits)
 {
@@ -441,6 +538,8 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, with_data_a_poll_returns_at_once);
     tcase_add_test(tests, without_data_a_poll_waits_that_long);
     tcase_add_test(tests, a_record_wakes_who_waits);
+    tcase_add_test(tests, a_sync_wakes_who_waits_for_what_is_durable);
+    tcase_add_test(tests, one_sleep_is_enough_for_thousands_of_partitions);
     tcase_add_test(tests, a_wakeup_ends_the_poll_that_waits);
     tcase_add_test(tests, a_wakeup_before_a_poll_ends_the_next_one);
     tcase_add_loop_test(tests, a_signal_interrupts_a_poll, 0, 2);

@@ -89,6 +89,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "consumer_resume": (CODE, PTR, STR, I32),
     "consumer_poll": (CODE, PTR, I32, I32, PTR),
     "consumer_wakeup": (CODE, PTR),
+    "consumer_event_fd": (CODE, PTR),
     "consumer_next_event": (CODE, PTR, PTR),
     "event_kind": (I32, PTR),
     "event_topic": (STR, PTR),
