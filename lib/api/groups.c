@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "catalog/offsets.h"
 #include "catalog/topics.h"
+#include "engine/departures.h"
 #include "engine/members.h"
 #include "engine/rebalance.h"
 

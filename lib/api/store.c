@@ -26,6 +26,7 @@
 #include "engine/listener.h"
 #include "engine/lookout.h"
 #include "engine/maintain.h"
+#include "engine/departures.h"
 #include "engine/members.h"
 #include "engine/notify.h"
 #include "engine/touch.h"

@@ -132,7 +132,7 @@ static int subscribe_match(struct kfl__catalog_txn *txn, void *context)
                                      look->names);
 }
 
-int kfl_consumer_subscription(kfl_consumer *consumer, kfl_names **out_names)
+KFL_UNCHECKED int kfl_consumer_subscription(kfl_consumer *consumer, kfl_names **out_names)
 {
     struct subscribe_look look = {0};
     char *topics = NULL, *pattern = NULL;
@@ -217,8 +217,8 @@ static int subscribe_answer_add(kfl_consumer *consumer, const kfl_member_partiti
     return kfl__places_add(&answer->targets[at], &place);
 }
 
-int kfl_consumer_assign_answer(kfl_consumer *consumer, int32_t generation,
-                               const kfl_member_partition *partitions, size_t count)
+KFL_UNCHECKED int kfl_consumer_assign_answer(kfl_consumer *consumer, int32_t generation,
+                                             const kfl_member_partition *partitions, size_t count)
 {
     struct subscribe_answer answer = {0};
     const char *member_id = NULL;

@@ -12,20 +12,10 @@
 
 #include "catalog/catalog.h"
 #include "catalog/offsets.h"
+#include "catalog/places.h"
 
 #define KFL_MEMBER_ID_MAX 63
 #define KFL_ASSIGNORS_MAX 1000
-
-struct kfl__place {
-    uint64_t topic_id;
-    int32_t partition;
-};
-
-/* Sorted by topic, then partition; each once. */
-struct kfl__places {
-    struct kfl__place *rows;
-    size_t count, room;
-};
 
 /* Strings are owned and never NULL. */
 struct kfl__member {
@@ -104,14 +94,5 @@ int kfl__group_add_member(struct kfl__group *group, struct kfl__member *member);
 /* To be removed by the next save; destroyed with the group. */
 int kfl__group_drop_member(struct kfl__group *group, size_t index);
 struct kfl__member *kfl__group_find_member(const struct kfl__group *group, const char *member_id);
-
-int kfl__place_compare(const struct kfl__place *a, const struct kfl__place *b);
-bool kfl__places_have(const struct kfl__places *places, const struct kfl__place *place);
-/* Keeps the order; a place that is there already stays once. */
-int kfl__places_add(struct kfl__places *places, const struct kfl__place *place);
-void kfl__places_remove(struct kfl__places *places, const struct kfl__place *place);
-bool kfl__places_equal(const struct kfl__places *a, const struct kfl__places *b);
-int kfl__places_copy(const struct kfl__places *from, struct kfl__places *to);
-void kfl__places_free(struct kfl__places *places);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "catalog/groups.h"
 #include "engine/janitor.h"
+#include "engine/departures.h"
 #include "engine/members.h"
 
 #define EXPIRY_LOOK_MS INT64_C(600000)

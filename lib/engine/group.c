@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "catalog/offsets.h"
+#include "engine/departures.h"
 #include "engine/members.h"
 #include "engine/sync.h"
 #include "engine/topics.h"

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/watch.h"
+#include "engine/departures.h"
 #include "engine/members.h"
 
 #define LOOKOUT_WATCHED 16

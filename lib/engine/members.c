@@ -18,39 +18,16 @@
 #include "base/random.h"
 #include "base/wait.h"
 #include "catalog/topics.h"
+#include "engine/member_change.h"
 #include "engine/notify.h"
 #include "engine/rebalance.h"
 #include "engine/topics.h"
-
-struct members_change {
-    struct kfl__core *core;
-    const char *name;
-    int64_t now_ms, now_ns;
-    struct kfl__group *group; /* as the last run left it; told, then destroyed, by who began it */
-    int (*step)(struct kfl__catalog_txn *txn, struct members_change *change);
-    /* of one step or another */
-    const struct kfl__member_wish *wish;
-    const char *member_id;
-    const struct kfl__places *places;
-    int32_t generation;
-    const char *const *member_ids;
-    size_t count;
-    int32_t seat;
-    uint64_t seat_owner;
-    char new_id[KFL_MEMBER_ID_MAX + 1];
-    char program[KFL_PROCESS_NAME_SIZE];
-    bool leaving;
-    uint8_t known[KFL_PRESENCE_MAX]; /* 1: the process stands, 2: it does not; by entry */
-    uint64_t known_session[KFL_PRESENCE_MAX];
-};
-
-#define MEMBERS_UNTOUCHED 1 /* of a step: nothing to save */
 
 /* ---- running a change, and telling of it ---- */
 
 static int members_step(struct kfl__catalog_txn *txn, void *context)
 {
-    struct members_change *change = context;
+    struct kfl__member_change *change = context;
     kfl__group_destroy(change->group);
     change->group = NULL;
     int r = kfl__group_load(txn, change->name, &change->group);
@@ -96,7 +73,7 @@ static void members_tell(struct kfl__core *core, const struct kfl__group *group)
 }
 
 /* Runs the step; the group as it left it stays in the change. */
-static int members_run(struct members_change *change)
+int kfl__member_change_run(struct kfl__member_change *change)
 {
     change->now_ms = kfl__clock_wall_ms(&change->core->clock);
     change->now_ns = kfl__clock_steady_ns();
@@ -107,11 +84,11 @@ static int members_run(struct members_change *change)
     return r;
 }
 
-static int members_finish(struct members_change *change, int r)
+int kfl__member_change_finish(struct kfl__member_change *change, int r)
 {
     kfl__group_destroy(change->group);
     change->group = NULL;
-    return r == MEMBERS_UNTOUCHED ? 0 : r;
+    return r == KFL_MEMBERS_UNTOUCHED ? 0 : r;
 }
 
 void kfl__members_wake_all(struct kfl__core *core, bool raise)
@@ -129,81 +106,18 @@ void kfl__members_wake_all(struct kfl__core *core, bool raise)
     members_wake(core, words);
 }
 
-/* ---- who is gone ---- */
-
-static bool members_process_stands(struct members_change *change, uint32_t entry, uint64_t session)
+struct kfl__member_change *kfl__member_change_create(struct kfl__core *core, const char *name)
 {
-    struct kfl__core *core = change->core;
-    if (entry >= KFL_PRESENCE_MAX || session == 0)
-        return false;
-    if (change->leaving && session == core->presence.session)
-        return false;
-    if (change->known[entry] == 0 || change->known_session[entry] != session) {
-        change->known_session[entry] = session;
-        change->known[entry] =
-            kfl__presence_stands(&core->presence, kfl__state_entries(core->state), entry, session)
-                ? 1
-                : 2;
+    struct kfl__member_change *change = kfl__alloc(sizeof *change);
+    if (change == NULL) {
+        kfl__fail(KFL_E_NOMEM, "group %s: out of memory", name);
+        return NULL;
     }
-    return change->known[entry] == 1;
-}
-
-/*
- * Does it sit where its row says, and has it polled in time? A member that has left its seat is gone
- * also where its process lives: its leave did not reach the catalog.
- */
-static bool members_is_seated(struct kfl__core *core, const struct kfl__member *member,
-                              int64_t now_ns)
-{
-    const struct kfl__seat *seat = &kfl__state_seats(core->state)[member->seat % KFL_SEATS_MAX];
-    return kfl__seat_is(seat, member->seat_owner) &&
-           atomic_load_explicit(&seat->deadline_ns, memory_order_relaxed) >= now_ns;
-}
-
-enum { MEMBER_STAYS, MEMBER_GOES_AWAY, MEMBER_GOES };
-
-static int members_judge(struct members_change *change, const struct kfl__member *member)
-{
-    if (member->away_since_ms >= 0) {
-        bool back =
-            change->now_ms < member->away_since_ms; /* the clock was set back: it begins anew */
-        if (back)
-            return MEMBER_GOES_AWAY;
-        return change->now_ms - member->away_since_ms > member->session_timeout_ms ? MEMBER_GOES
-                                                                                   : MEMBER_STAYS;
-    }
-    if (members_process_stands(change, member->entry, member->session) &&
-        members_is_seated(change->core, member, change->now_ns))
-        return MEMBER_STAYS;
-    return member->instance_id[0] != '\0' ? MEMBER_GOES_AWAY : MEMBER_GOES;
-}
-
-static void member_send_away(struct members_change *change, struct kfl__member *member)
-{
-    member->away_since_ms = change->now_ms;
-    member->changed = member->raise = true;
-}
-
-/* 1: somebody went, so there must be a rebalance; 2: somebody is away; 0. */
-static int members_clear(struct members_change *change)
-{
-    struct kfl__group *group = change->group;
-    int found = 0;
-    for (size_t i = group->count; i > 0; i--) {
-        int verdict = members_judge(change, group->members[i - 1]);
-        if (verdict == MEMBER_STAYS)
-            continue;
-        if (verdict == MEMBER_GOES_AWAY) {
-            member_send_away(change, group->members[i - 1]);
-            found = found == 0 ? 2 : found;
-            continue;
-        }
-        int r = kfl__group_drop_member(group, i - 1);
-        if (r < 0)
-            return r;
-        found = 1;
-    }
-    return found;
+    change->core = core;
+    change->name = name;
+    change->now_ms = kfl__clock_wall_ms(&core->clock);
+    change->now_ns = kfl__clock_steady_ns();
+    return change;
 }
 
 static int members_see_offset(uint64_t topic_id, int32_t partition,
@@ -227,7 +141,7 @@ int kfl__group_has_offsets(struct kfl__catalog_txn *txn, const char *name)
  * Who comes and goes takes effect: the members share, or the group is empty from now on. Without
  * members and offsets it is no group any more.
  */
-static int members_rebalance(struct kfl__catalog_txn *txn, struct members_change *change)
+int kfl__members_rebalance(struct kfl__catalog_txn *txn, struct kfl__member_change *change)
 {
     struct kfl__group *group = change->group;
     group->empty_since_ms = group->count == 0 ? change->now_ms : -1;
@@ -241,136 +155,6 @@ static int members_rebalance(struct kfl__catalog_txn *txn, struct members_change
     return any < 0 ? any : 0;
 }
 
-static int members_step_sweep(struct kfl__catalog_txn *txn, struct members_change *change)
-{
-    int r = members_clear(change);
-    if (r <= 0)
-        return r < 0 ? r : MEMBERS_UNTOUCHED;
-    return r == 1 ? members_rebalance(txn, change) : 0;
-}
-
-struct members_found {
-    struct members_change *change;
-    struct kfl__catalog_txn *txn;
-    char (*names)[KFL_GROUP_NAME_MAX + 1];
-    size_t count, room;
-};
-
-/* Groups in which somebody is to go. */
-static int members_visit_group(const char *name, void *context)
-{
-    struct members_found *found = context;
-    struct members_change *change = found->change;
-    int r = kfl__group_load(found->txn, name, &change->group);
-    if (r < 0)
-        return r;
-    bool goes = false, away = false;
-    for (size_t i = 0; i < change->group->count; i++) {
-        goes = goes || members_judge(change, change->group->members[i]) != MEMBER_STAYS;
-        away = away || change->group->members[i]->away_since_ms >= 0;
-    }
-    if (away || goes)
-        atomic_store(&change->core->members_away, 1);
-    (void)members_finish(change, 0);
-    if (!goes)
-        return 0;
-    if (found->count == found->room) {
-        size_t room = found->room == 0 ? 8 : found->room * 2;
-        void *grown = kfl__realloc(found->names, room * sizeof *found->names);
-        if (grown == NULL)
-            return kfl__fail(KFL_E_NOMEM, "groups: out of memory");
-        found->names = grown;
-        found->room = room;
-    }
-    memcpy(found->names[found->count++], name, strlen(name) + 1);
-    return 0;
-}
-
-static int members_find(struct kfl__catalog_txn *txn, void *context)
-{
-    struct members_found *found = context;
-    found->txn = txn;
-    found->count = 0;
-    return kfl__groups_list(txn, members_visit_group, found);
-}
-
-/* Seats of processes that are gone: whoever was to free them may have died too. */
-static void members_free_seats(struct members_change *change)
-{
-    struct kfl__seat *seats = kfl__state_seats(change->core->state);
-    for (uint32_t i = 0; i < KFL_SEATS_MAX; i++) {
-        uint64_t owner = atomic_load_explicit(&seats[i].owner, memory_order_acquire);
-        if (owner > KFL_SEAT_RESERVED &&
-            !members_process_stands(change, kfl__seat_entry(owner), atomic_load(&seats[i].session)))
-            kfl__seat_leave(seats, i, owner);
-    }
-}
-
-static struct members_change *members_change_create(struct kfl__core *core, const char *name)
-{
-    struct members_change *change = kfl__alloc(sizeof *change);
-    if (change == NULL) {
-        kfl__fail(KFL_E_NOMEM, "group %s: out of memory", name);
-        return NULL;
-    }
-    change->core = core;
-    change->name = name;
-    change->now_ms = kfl__clock_wall_ms(&core->clock);
-    change->now_ns = kfl__clock_steady_ns();
-    return change;
-}
-
-int kfl__members_sweep(struct kfl__core *core, bool leaving)
-{
-    struct members_change *change = members_change_create(core, "");
-    if (change == NULL)
-        return KFL_E_NOMEM;
-    struct members_found found = {.change = change};
-    change->leaving = leaving;
-    change->step = members_step_sweep;
-    atomic_store(&core->members_away, 0); /* set again by what is found */
-    int r = kfl__catalog_look(core->catalog, members_find, &found);
-    for (size_t i = 0; i < found.count && r == 0; i++) {
-        change->name = found.names[i];
-        r = members_run(change);
-        r = members_finish(change, r);
-    }
-    if (r == 0)
-        members_free_seats(change);
-    int went = found.count > 0;
-    kfl__free(found.names);
-    kfl__free(change);
-    return r < 0 ? r : went;
-}
-
-bool kfl__members_suspect(struct kfl__core *core)
-{
-    struct members_change *change = NULL;
-    struct kfl__seat *seats = kfl__state_seats(core->state);
-    int64_t now_ns = kfl__clock_steady_ns();
-    bool suspect = atomic_load(&core->members_away) != 0;
-    for (uint32_t i = 0; i < KFL_SEATS_MAX && !suspect; i++) {
-        uint64_t owner = atomic_load_explicit(&seats[i].owner, memory_order_acquire);
-        if (owner <= KFL_SEAT_RESERVED)
-            continue;
-        if (change == NULL && (change = members_change_create(core, "")) == NULL)
-            return true;
-        suspect =
-            atomic_load(&seats[i].deadline_ns) < now_ns ||
-            !members_process_stands(change, kfl__seat_entry(owner), atomic_load(&seats[i].session));
-    }
-    kfl__free(change);
-    return suspect;
-}
-
-bool kfl__member_is_here(struct kfl__core *core, const struct kfl__member *member)
-{
-    return member->away_since_ms < 0 &&
-           kfl__presence_stands(&core->presence, kfl__state_entries(core->state), member->entry,
-                                member->session) &&
-           members_is_seated(core, member, kfl__clock_steady_ns());
-}
-
 /* ---- what a member sees ---- */
 
 void kfl__member_view_free(struct kfl__member_view *view)
@@ -379,8 +163,8 @@ void kfl__member_view_free(struct kfl__member_view *view)
     kfl__places_free(&view->target);
 }
 
-static int member_view_fill(const struct kfl__group *group, const struct kfl__member *member,
-                            struct kfl__member_view *view)
+int kfl__member_view_fill(const struct kfl__group *group, const struct kfl__member *member,
+                          struct kfl__member_view *view)
 {
     memset(view, 0, sizeof *view);
     memcpy(view->id, member->id, sizeof view->id);
@@ -404,8 +188,8 @@ struct members_look {
 };
 
 /* The member is not there: was it replaced by another one with its instance id? */
-static int members_tell_missing(struct kfl__catalog_txn *txn, const char *name,
-                                const char *member_id, const char *instance_id)
+int kfl__member_tell_missing(struct kfl__catalog_txn *txn, const char *name, const char *member_id,
+                             const char *instance_id)
 {
     struct kfl__group *group = NULL;
     bool fenced = false;
@@ -434,11 +218,11 @@ static int members_get(struct kfl__catalog_txn *txn, void *context)
     struct kfl__member *member = NULL;
     int r = kfl__group_get_member(txn, look->group, look->member_id, &member);
     if (r == KFL_E_NOT_FOUND)
-        return members_tell_missing(txn, look->group, look->member_id, look->instance_id);
+        return kfl__member_tell_missing(txn, look->group, look->member_id, look->instance_id);
     if (r == 0)
         r = kfl__group_get(txn, look->group, &group);
     if (r == 0)
-        r = member_view_fill(&group, member, look->view);
+        r = kfl__member_view_fill(&group, member, look->view);
     kfl__member_destroy(member);
     return r;
 }
@@ -450,179 +234,9 @@ int kfl__members_look(struct kfl__core *core, const char *group, const char *mem
     return kfl__catalog_look(core->catalog, members_get, &look);
 }
 
-/* ---- joining ---- */
-
-static int member_set_string(char **string, const char *value, bool *out_changed)
-{
-    if (strcmp(*string, value) == 0)
-        return 0;
-    char *copy = kfl__copy_string(value);
-    if (copy == NULL)
-        return kfl__fail(KFL_E_NOMEM, "a member of a group: out of memory");
-    kfl__free(*string);
-    *string = copy;
-    *out_changed = true;
-    return 0;
-}
-
-/* What the wish says becomes the member's; *out_changed: so that there must be a rebalance. */
-static int member_take_wish(struct members_change *change, struct kfl__member *member,
-                            bool *out_changed)
-{
-    const struct kfl__member_wish *wish = change->wish;
-    bool only_shown = false;
-    int r = member_set_string(&member->instance_id, wish->instance_id, out_changed);
-    if (r == 0)
-        r = member_set_string(&member->client_id, wish->client_id, &only_shown);
-    if (r == 0)
-        r = member_set_string(&member->assignors, wish->assignors, out_changed);
-    if (r == 0)
-        r = member_set_string(&member->topics, wish->topics, out_changed);
-    if (r == 0)
-        r = member_set_string(&member->pattern, wish->pattern, out_changed);
-    *out_changed = *out_changed || member->exclude_internal != wish->exclude_internal;
-    member->exclude_internal = wish->exclude_internal;
-    member->session_timeout_ms = wish->session_timeout_ms;
-    member->away_since_ms = -1;
-    member->changed = member->raise = true;
-    return r;
-}
-
-/* Its process, its seat and, when it is new, its id. */
-static void member_seat(struct members_change *change, struct kfl__member *member)
-{
-    struct kfl__core *core = change->core;
-    member->pid = core->presence.pid;
-    member->entry = (uint32_t)core->presence.entry;
-    member->session = core->presence.session;
-    member->seat = (uint32_t)change->seat;
-    member->seat_owner = change->seat_owner;
-    memcpy(member->program, change->program, sizeof member->program);
-}
-
-/*
- * The member of this instance id, whose place the new one takes: everything it owns, under another
- * member id, so that the former one is found out wherever it still lives.
- */
-static int members_replace(struct members_change *change, size_t index, struct kfl__member *member)
-{
-    struct kfl__group *group = change->group;
-    struct kfl__member *former = group->members[index];
-    int r = kfl__places_copy(&former->owned, &member->owned);
-    if (r == 0)
-        r = kfl__places_copy(&former->target, &member->target);
-    member->order = former->order;
-    member->generation = former->generation;
-    if (strcmp(group->leader, former->id) == 0)
-        memcpy(group->leader, member->id, sizeof group->leader);
-    return r < 0 ? r : kfl__group_drop_member(group, index);
-}
-
-static int members_add(struct kfl__catalog_txn *txn, struct members_change *change, bool changed)
-{
-    struct kfl__group *group = change->group;
-    const char *instance_id = change->wish->instance_id;
-    bool same = false;
-    struct kfl__member *member = kfl__member_create();
-    if (member == NULL)
-        return kfl__fail(KFL_E_NOMEM, "group %s: out of memory", group->name);
-    memcpy(member->id, change->new_id, sizeof member->id);
-    member->order = group->next_order++;
-    int r = 0;
-    for (size_t i = group->count; i > 0 && instance_id[0] != '\0' && r == 0; i--) {
-        struct kfl__member *former = group->members[i - 1];
-        if (strcmp(former->instance_id, instance_id) != 0)
-            continue;
-        same = strcmp(former->topics, change->wish->topics) == 0 &&
-               strcmp(former->pattern, change->wish->pattern) == 0 &&
-               strcmp(former->assignors, change->wish->assignors) == 0 &&
-               former->exclude_internal == change->wish->exclude_internal;
-        r = members_replace(change, i - 1, member);
-    }
-    bool ignored = false;
-    if (r == 0)
-        r = member_take_wish(change, member, &ignored);
-    if (r < 0) {
-        kfl__member_destroy(member);
-        return r;
-    }
-    member_seat(change, member);
-    r = kfl__group_add_member(group, member);
-    if (r < 0)
-        return r;
-    if (!same || changed)
-        return members_rebalance(txn, change);
-    /* It returns to what it had, and nobody else is disturbed, unless topics have changed meanwhile. */
-    r = kfl__rebalance_resolve(txn, group);
-    return r == 1 ? kfl__rebalance_run(txn, group) : r;
-}
-
-static int members_step_join(struct kfl__catalog_txn *txn, struct members_change *change)
-{
-    int cleared = members_clear(change);
-    if (cleared < 0)
-        return cleared;
-    bool changed = cleared == 1;
-    struct kfl__group *group = change->group;
-    if (change->wish->member_id[0] == '\0')
-        return members_add(txn, change, changed);
-    struct kfl__member *member = kfl__group_find_member(group, change->wish->member_id);
-    if (member == NULL)
-        return members_tell_missing(txn, change->name, change->wish->member_id,
-                                    change->wish->instance_id);
-    int r = member_take_wish(change, member, &changed);
-    if (r == 0 && changed)
-        r = members_rebalance(txn, change);
-    return r;
-}
-
-/* As Kafka's: what it is known by, and something that no other has. */
-static void members_make_id(struct members_change *change)
-{
-    const struct kfl__member_wish *wish = change->wish;
-    const char *prefix = wish->instance_id[0] != '\0' ? wish->instance_id
-                         : wish->client_id[0] != '\0' ? wish->client_id
-                                                      : change->program;
-    snprintf(change->new_id, sizeof change->new_id, "%.40s-%016" PRIx64, prefix,
-             change->seat_owner);
-}
-
-int kfl__members_join(struct kfl__core *core, const struct kfl__member_wish *wish,
-                      struct kfl__member_view *out_view)
-{
-    struct kfl__seat *seats = kfl__state_seats(core->state);
-    struct members_change *change = members_change_create(core, wish->group);
-    if (change == NULL)
-        return KFL_E_NOMEM;
-    change->wish = wish;
-    change->step = members_step_join;
-    change->seat = -1;
-    int r = 0;
-    if (wish->member_id[0] == '\0') {
-        change->seat_owner = kfl__seat_owner(kfl__random64(), (uint32_t)core->presence.entry);
-        kfl__process_name(core->presence.pid, change->program);
-        members_make_id(change);
-        change->seat = kfl__seat_take(seats, change->seat_owner, core->presence.session);
-        if (change->seat < 0)
-            r = kfl__fail(KFL_E_BUSY, "group %s: %d members live in this store: no more can",
-                          wish->group, KFL_SEATS_MAX);
-    }
-    if (r == 0)
-        r = members_run(change);
-    if (r == 0) {
-        const char *id = wish->member_id[0] == '\0' ? change->new_id : wish->member_id;
-        r = member_view_fill(change->group, kfl__group_find_member(change->group, id), out_view);
-    }
-    if (r < 0 && change->seat >= 0)
-        kfl__seat_leave(seats, (uint32_t)change->seat, change->seat_owner);
-    r = members_finish(change, r);
-    kfl__free(change);
-    return r;
-}
-
 /* ---- leaving, releasing, following the topics, answering ---- */
 
-static int members_step_leave(struct kfl__catalog_txn *txn, struct members_change *change)
+static int members_step_leave(struct kfl__catalog_txn *txn, struct kfl__member_change *change)
 {
     struct kfl__group *group = change->group;
     for (size_t i = 0; i < group->count; i++) {
@@ -630,36 +244,36 @@ static int members_step_leave(struct kfl__catalog_txn *txn, struct members_chang
         if (strcmp(member->id, change->member_id) != 0)
             continue;
         if (member->instance_id[0] != '\0') {
-            member_send_away(change, member);
+            kfl__member_send_away(change, member);
             member->session = 0;
             return 0;
         }
         int r = kfl__group_drop_member(group, i);
-        return r < 0 ? r : members_rebalance(txn, change);
+        return r < 0 ? r : kfl__members_rebalance(txn, change);
     }
-    return MEMBERS_UNTOUCHED;
+    return KFL_MEMBERS_UNTOUCHED;
 }
 
-static int members_step_release(struct kfl__catalog_txn *txn, struct members_change *change)
+static int members_step_release(struct kfl__catalog_txn *txn, struct kfl__member_change *change)
 {
     (void)txn;
     struct kfl__member *member = kfl__group_find_member(change->group, change->member_id);
     if (member == NULL)
-        return MEMBERS_UNTOUCHED;
+        return KFL_MEMBERS_UNTOUCHED;
     for (size_t i = 0; i < change->places->count; i++)
         kfl__places_remove(&member->owned, &change->places->rows[i]);
     member->changed = true;
     return kfl__rebalance_grant(change->group);
 }
 
-static int members_step_topics(struct kfl__catalog_txn *txn, struct members_change *change)
+static int members_step_topics(struct kfl__catalog_txn *txn, struct kfl__member_change *change)
 {
     uint64_t version = 0;
     int r = kfl__topics_version(txn, &version);
     if (r < 0)
         return r;
     if (change->group->count == 0 || change->group->topics_version == version)
-        return MEMBERS_UNTOUCHED;
+        return KFL_MEMBERS_UNTOUCHED;
     r = kfl__rebalance_resolve(txn, change->group);
     return r == 1 ? kfl__rebalance_run(txn, change->group) : r;
 }
@@ -667,16 +281,16 @@ static int members_step_topics(struct kfl__catalog_txn *txn, struct members_chan
 static int members_run_simple(struct kfl__core *core, const char *name, const char *member_id,
                               const struct kfl__places *places,
                               int (*step)(struct kfl__catalog_txn *txn,
-                                          struct members_change *change))
+                                          struct kfl__member_change *change))
 {
-    struct members_change *change = members_change_create(core, name);
+    struct kfl__member_change *change = kfl__member_change_create(core, name);
     if (change == NULL)
         return KFL_E_NOMEM;
     change->member_id = member_id;
     change->places = places;
     change->step = step;
-    int r = members_run(change);
-    r = members_finish(change, r);
+    int r = kfl__member_change_run(change);
+    r = kfl__member_change_finish(change, r);
     kfl__free(change);
     return r;
 }
@@ -747,7 +361,7 @@ static int members_check_answer(struct kfl__catalog_txn *txn, const struct kfl__
     return r;
 }
 
-static int members_step_answer(struct kfl__catalog_txn *txn, struct members_change *change)
+static int members_step_answer(struct kfl__catalog_txn *txn, struct kfl__member_change *change)
 {
     struct kfl__group *group = change->group;
     struct kfl__places given = {0};
@@ -783,7 +397,7 @@ int kfl__members_answer(struct kfl__core *core, const char *group, const char *m
                         int32_t generation, const char *const *member_ids,
                         const struct kfl__places *targets, size_t count)
 {
-    struct members_change *change = members_change_create(core, group);
+    struct kfl__member_change *change = kfl__member_change_create(core, group);
     if (change == NULL)
         return KFL_E_NOMEM;
     change->step = members_step_answer;
@@ -792,8 +406,8 @@ int kfl__members_answer(struct kfl__core *core, const char *group, const char *m
     change->member_ids = member_ids;
     change->places = targets;
     change->count = count;
-    int r = members_run(change);
-    r = members_finish(change, r);
+    int r = kfl__member_change_run(change);
+    r = kfl__member_change_finish(change, r);
     kfl__free(change);
     return r;
 }
@@ -832,7 +446,7 @@ int kfl__members_fence(struct kfl__catalog_txn *txn, const char *group, const ch
     }
     r = kfl__group_get_member(txn, group, member_id, &member);
     if (r == KFL_E_NOT_FOUND)
-        return members_tell_missing(txn, group, member_id, instance_id);
+        return kfl__member_tell_missing(txn, group, member_id, instance_id);
     for (size_t i = 0; i < count && r == 0; i++) {
         struct kfl__place place = {items[i].partition->topic->id, items[i].partition->number};
         if (!kfl__places_have(&member->owned, &place))

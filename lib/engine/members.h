@@ -54,13 +54,6 @@ int kfl__members_answer(struct kfl__core *core, const char *group, const char *m
                         const struct kfl__places *targets, size_t count);
 
 /*
- * Members whose process is gone, who did not poll in time, or whose session ran out: out they go, in
- * all groups. With `leaving` also those of this process. 1: somebody went.
- */
-int kfl__members_sweep(struct kfl__core *core, bool leaving);
-/* Is there a reason for a sweep? Looks at the seats only. */
-bool kfl__members_suspect(struct kfl__core *core);
-/*
  * Every member that sleeps in a poll follows its group: the store's topics have changed; or, with
  * `raise`, all look at their rows, since who had to tell them of a change may have died before it did.
  */
@@ -75,8 +68,5 @@ int kfl__members_fence(struct kfl__catalog_txn *txn, const char *group, const ch
 
 /* Has the group committed anything? 1 or 0. */
 int kfl__group_has_offsets(struct kfl__catalog_txn *txn, const char *name);
-
-/* Does the member's process stand? Its seat's deadline passed? What a look can say of a member. */
-bool kfl__member_is_here(struct kfl__core *core, const struct kfl__member *member);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "chance.h"
 #include "core.h"
+#include "engine/departures.h"
 #include "engine/members.h"
 #include "suite.h"
 #include "temp_dir.h"
