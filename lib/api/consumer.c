@@ -62,6 +62,7 @@ static void consumer_free(kfl_consumer *consumer)
     consumer_drop_assigned(consumer->assigned, consumer->assigned_count);
     kfl__events_drop(consumer);
     kfl__async_destroy(consumer);
+    kfl__membership_free(consumer);
     while (consumer->ids != NULL) {
         struct kfl__consumer_id *next = consumer->ids->next;
         kfl__free(consumer->ids);

@@ -183,6 +183,8 @@ static inline int kfl__consumer_follow(kfl_consumer *consumer)
 bool kfl__consumer_must_follow(kfl_consumer *consumer);
 /* Reading met a topic that is gone: of a subscription, which loses it. Holding the lock. */
 bool kfl__consumer_forgets(kfl_consumer *consumer, int code);
+/* Memory only: what is left where the store was closed first. */
+void kfl__membership_free(kfl_consumer *consumer);
 /* Commits what is due, leaves, and has nothing assigned. Holding lock and turn. */
 int kfl__consumer_leave_group(kfl_consumer *consumer);
 /* Has the group anything for a poll? Holding the lock; leaves all as it is. */

@@ -359,6 +359,18 @@ bool kfl__consumer_forgets(kfl_consumer *consumer, int code)
 
 /* ---- leaving ---- */
 
+void kfl__membership_free(kfl_consumer *consumer)
+{
+    struct kfl__membership *membership = consumer->membership;
+    if (membership == NULL)
+        return;
+    kfl__places_free(&membership->stray);
+    kfl__free(membership->topics);
+    kfl__free(membership->pattern);
+    kfl__free(membership);
+    consumer->membership = NULL;
+}
+
 KFL_UNCHECKED int kfl__consumer_leave_group(kfl_consumer *consumer)
 {
     struct kfl__membership *membership = consumer->membership;
@@ -391,11 +403,7 @@ KFL_UNCHECKED int kfl__consumer_leave_group(kfl_consumer *consumer)
         kfl__seat_leave(kfl__state_seats(consumer->core->state), membership->seat_number,
                         membership->seat_owner);
     kfl__follow_drop(consumer, NULL);
-    kfl__places_free(&membership->stray);
-    kfl__free(membership->topics);
-    kfl__free(membership->pattern);
-    kfl__free(membership);
-    consumer->membership = NULL;
+    kfl__membership_free(consumer);
     kfl__condition_broadcast(&consumer->turn);
     return r < 0 ? r : left;
 }
