@@ -160,7 +160,8 @@ static int follow_adopt(kfl_consumer *consumer, const struct kfl__member_view *v
     int r = follow_compare(consumer, view, &plan);
     if (r == 0 && plan.revoked.count > 0)
         r = kfl__follow_revoke(consumer, &plan.revoked, view->generation);
-    if (r == 0 && plan.stray.count > 0)
+    /* Of this look alone: what an earlier one called so may be for us by now, and begin below. */
+    if (r == 0)
         r = kfl__places_copy(&plan.stray, &membership->stray);
     if (r == 0 && (is_new || plan.fresh.count > 0))
         r = kfl__follow_assign(consumer, &plan.fresh, view->generation);
