@@ -23,6 +23,7 @@ from ._native.events import Event
 from ._native.group import Group, Groups
 from ._native.producer import Offset, Producer
 from ._native.records import Batch, Record
+from ._native.table import Table
 from ._native.store import Store, open, repair
 from ._native.topic import Topic
 from .errors import KafkaliteError
@@ -73,6 +74,7 @@ __all__ = [
     "Record",
     "Serializer",
     "Store",
+    "Table",
     "Topic",
     "TopicPartition",
     "__version__",

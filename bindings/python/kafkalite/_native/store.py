@@ -13,6 +13,7 @@ from .config import Properties, config_of, merged
 from .consumer import Consumer
 from .group import Group, Groups
 from .producer import Producer
+from .table import Change, Table
 from .topic import Topic, encoded
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -184,6 +185,15 @@ class Store:
             else:
                 consumer.assign_topics(topics, "earliest" if start is None else start, pattern)
         return consumer
+
+    def table(
+        self, name: str, on_change: Optional[Change] = None, **properties: Any
+    ) -> Table:
+        """The newest value of each key of a topic, as a mapping that stays current.
+
+        on_change(key, value or None) is told of each record. Properties are the consumer's.
+        """
+        return Table(self, name, on_change, **properties)
 
     @property
     def groups(self) -> Groups:
