@@ -470,6 +470,9 @@ def test_salvage(log, tmp_path):
     assert saved.checked_records == 100 and saved.findings == []
     with kafkalite.open(tmp_path / "copy") as copy:
         assert sorted(copy.topic("t").read()) == before
+        assert copy.topic("t").end_offset() > 1 << 32, "no offset is given twice"
+        assert sorted(copy.consumer("t", stop_at_end=True)) == before
+        assert dict(copy.table("t")) == {r.key: r.value for r in before}
         assert copy.verify()
 
 

@@ -204,6 +204,13 @@ def test_all_codecs_are_taken(log, servers, codec):
     assert stored(log)[0].value == b"x" * 1000
 
 
+def test_a_codec_that_was_not_built_in_is_none(log, servers, monkeypatch, caplog):
+    monkeypatch.setattr(KafkaProducer, "_codec", lambda self: "lz5")
+    with KafkaProducer(bootstrap_servers=servers, compression_type="lz4") as producer:
+        producer.send("t", b"x" * 1000).get(10)
+    assert stored(log)[0].value == b"x" * 1000 and "no lz5" in caplog.text
+
+
 def test_a_callback_may_send(log, servers):
     for kind in KINDS:
         with KafkaProducer(bootstrap_servers=servers, **kind) as producer:
@@ -300,3 +307,37 @@ def test_threads_share_a_producer(log, producer):
         assert int(record.value) == last.get(record.key, -1) + 1
         last[record.key] = int(record.value)
     assert len(last) == 5 and set(last.values()) == {199}
+
+
+def test_a_producer_that_is_collected_sends_what_it_has(log, servers):
+    future = KafkaProducer(bootstrap_servers=servers, linger_ms=60_000).send("t", b"x")
+    assert future.get(timeout=10).offset == 0
+    deadline = time.monotonic() + 10
+    while "kafkalite-producer" in [t.name for t in threading.enumerate()] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "kafkalite-producer" not in [t.name for t in threading.enumerate()], "its thread ends"
+
+
+def test_a_callback_may_close(log, servers):
+    producer = KafkaProducer(bootstrap_servers=servers, linger_ms=5)
+    closed = threading.Event()
+
+    def close(_):
+        producer.send("t", b"2")
+        producer.close()
+        closed.set()
+
+    producer.send("t", b"1").add_callback(close)
+    assert closed.wait(10)
+    assert [r.value for r in stored(log)] == [b"1", b"2"]
+
+
+def test_a_collection_inside_a_future_waits_for_nobody(log, servers):
+    """The garbage collector may run while the lock of the futures is held."""
+    from kafkalite import future as module
+
+    producer = KafkaProducer(bootstrap_servers=servers, linger_ms=60_000)
+    future = producer.send("t", b"x")
+    with module._lock:
+        del producer
+    assert future.get(timeout=10).offset == 0

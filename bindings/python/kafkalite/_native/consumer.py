@@ -37,6 +37,7 @@ class Consumer:
     ) -> None:
         self._store = store
         self._handle: Optional[_ffi.Handle] = handle
+        self._closing = False
         self._timeout = timeout
         self._stop_at_end = stop_at_end
         self._zero_copy = zero_copy
@@ -93,18 +94,15 @@ class Consumer:
 
         A poll of another thread ends with ClosedError. A second call does nothing.
         """
-        handle = self._handle
-        if handle is None:
+        if self._handle is None:
             return
-        if self._auto_commit:
-            self.rewind()
-        self.ahead = ()
-        self._handle = None
+        self._closing = True
         try:
-            _ffi.plain.consumer_wakeup(handle)
+            if self._auto_commit:
+                self.rewind()
         finally:
-            self._handle = handle
-            del handle
+            self.ahead = ()
+            _ffi.plain.consumer_wakeup(self._handle)
             _ffi.close(self)
 
     # What to read ------------------------------------------------------------------------------
@@ -216,7 +214,7 @@ class Consumer:
                 if deadline is not None:
                     timeout_ms = max(0, int((deadline - time.monotonic()) * 1000))
                 continue
-            if count == waiting.WOKEN and self._handle is None:
+            if count == waiting.WOKEN and self._closing:
                 raise ClosedError("the consumer was closed while it polled")
             raise _ffi.last_error(count)
 
@@ -288,16 +286,10 @@ class Consumer:
             batch = self.poll_ms(100 if self._waits_for_group else 0, max_records)
             if batch is not None:
                 return batch
-            if not self._waits_for_group and self._at_end():
-                return None
+            if not self._waits_for_group:
+                return None  # not by the end offset, which may lie beyond the last record
             if deadline is not None and time.monotonic() >= deadline:
                 return None
-
-    def _at_end(self) -> bool:
-        return all(
-            position >= Topic(self._store, place.topic).end_offset(place.partition)
-            for place, position in self.assignment().items()
-        )
 
     def __iter__(self) -> Iterator[Record]:
         """Record after record. commit() in the loop commits what was handed out, this one too."""

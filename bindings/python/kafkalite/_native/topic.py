@@ -204,10 +204,11 @@ class Topic:
             consumer.assign(begin)
             while stops:
                 batch = consumer.poll(timeout=0, max_records=max_records)
-                for record in batch or ():
+                if batch is None:
+                    return  # the end may lie beyond the last record, after a power cut
+                for record in batch:
                     if record.offset < stops.get(record.partition, 0):
                         yield record
-                # A partition may end in offsets that no record has.
                 for number in list(stops):
                     if consumer.position(TopicPartition(self.name, number)) >= stops[number]:
                         del stops[number]

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, Dict, Optional, Set, Tuple
 
 from .._facade import options, serialize
 from .._native import handles
-from .._native.producer import ANY
+from .._native.producer import ANY, Producer
 from .._native.topic import Topic
 from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
     BrokerResponseError,
     ClosedError,
+    ConfigError,
     KafkaConfigurationError,
     MessageSizeTooLargeError,
     UnknownTopicOrPartitionError,
@@ -92,11 +93,7 @@ class KafkaProducer:
         self._counts = {"record-send-total": 0, "byte-total": 0, "record-error-total": 0}
         self._store = options.open_store(self.config)
         gathers = self._gathers()
-        self._native = self._store.producer(
-            acks={-1: "all"}.get(self.config["acks"], str(self.config["acks"])),
-            compression_type=self._codec(),
-            max_block_ms=min(int(self.config["max_block_ms"]), 0x7FFFFFFF),
-        )
+        self._native = self._open_native(self._codec())
         self._sender = self._make_sender() if gathers else None
         self._closed = False
         handles.opened(self)
@@ -129,6 +126,19 @@ class KafkaProducer:
         log.info("compression_type=%s: records are stored as lz4", asked)
         return "lz4"
 
+    def _open_native(self, codec: Optional[str]) -> Producer:
+        try:
+            return self._store.producer(
+                acks={-1: "all"}.get(self.config["acks"], str(self.config["acks"])),
+                compression_type=codec,
+                max_block_ms=min(int(self.config["max_block_ms"]), 0x7FFFFFFF),
+            )
+        except ConfigError:
+            if codec is None:
+                raise
+            log.warning("this build has no %s: records are stored uncompressed", codec)
+            return self._open_native(None)
+
     def _make_sender(self) -> Sender:
         store, auto_create = self._store, self._auto_create
 
@@ -151,10 +161,19 @@ class KafkaProducer:
         self.close()
 
     def __del__(self) -> None:
-        try:
-            self.close(timeout=0 if self._sender is None else None)
-        except Exception:  # half built, or at the end of the interpreter
-            pass
+        if getattr(self, "_closed", True):
+            return
+        self._closed = True
+        native, store = self._native, self._store
+
+        def close() -> None:
+            native.close()
+            store.close()
+
+        if self._sender is not None:
+            self._sender.abandon(close)
+        else:
+            close()
 
     def bootstrap_connected(self) -> bool:
         """True while it is open."""

@@ -13,12 +13,16 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from .._native import handles
 from .._native.producer import PENDING, Producer
 from ..errors import ClosedError, ForkedError, KafkaError, KafkaTimeoutError
 from ..structs import TopicPartition
 from .future import FutureRecordMetadata, make_metadata
 
 log = logging.getLogger("kafkalite")
+
+# A producer that is collected only leaves a mark, so its thread looks for it this often.
+LOOK_S = 0.5
 
 
 class Entry(NamedTuple):
@@ -38,6 +42,8 @@ def entry_size(entry: Entry) -> int:
 
 
 class Sender:
+    close_rank = 0
+
     def __init__(
         self,
         producer: Producer,
@@ -61,6 +67,8 @@ class Sender:
         self._finished = 0
         self._pressed = 0
         self._closing = False
+        self._at_the_end: Optional[Callable[[], None]] = None
+        handles.opened(self)
         self._thread = threading.Thread(
             target=self._run, name="kafkalite-producer", daemon=True
         )
@@ -125,15 +133,29 @@ class Sender:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if not self.is_me() and timeout != 0:
+        if self.is_me():
+            self._send_taken(self._take())  # a callback closes: nobody else sends the rest
+        elif timeout != 0:
             self._thread.join(timeout)
-        left: List[Entry] = []
-        if self.is_me() or self._thread.is_alive():
-            with self._changed:
-                left = [entry for entries in self._waiting.values() for entry in entries]
-                self._waiting = {}
-        for entry in left:
+        for entry in [entry for entries in self._take().values() for entry in entries]:
             entry.future.failure(KafkaTimeoutError("the producer was closed before it was sent"))
+
+    def abandon(self, close: Callable[[], None]) -> None:
+        """Send the rest, then close, with nobody waiting: the producer was collected.
+
+        A collection may come at any moment, even while a thread holds the lock of a future, so
+        nothing is waited for here.
+        """
+        self._at_the_end = close
+        self._closing = True
+
+    def close_at_exit(self) -> None:
+        self.close(None)
+
+    def _take(self) -> Dict[str, List[Entry]]:
+        with self._changed:
+            taken, self._waiting = self._waiting, {}
+        return taken
 
     def _due(self) -> Optional[float]:
         """Seconds until what waits is to be sent; None when nothing waits."""
@@ -145,28 +167,36 @@ class Sender:
         return max(0.0, self._oldest + self._linger - time.monotonic())
 
     def _run(self) -> None:
-        while True:
+        while self._wait_until_due():
+            self._send_taken(self._take())
+        if self._at_the_end is not None:
+            self._at_the_end()
+
+    def _wait_until_due(self) -> bool:
+        """False when all is sent and the producer is closed."""
+        with self._changed:
+            while True:
+                due = self._due()
+                if due == 0:
+                    return True
+                if due is None and self._closing:
+                    return False
+                # A collected producer wakes nobody: look now and then.
+                self._changed.wait(LOOK_S if due is None else min(due, LOOK_S))
+
+    def _send_taken(self, taken: Dict[str, List[Entry]]) -> None:
+        for topic, entries in taken.items():
+            try:
+                self._send(topic, entries)
+            except BaseException as error:  # no record may be left without an outcome
+                log.exception("a batch could not be sent")
+                for entry in entries:
+                    if not entry.future.is_done:
+                        entry.future.failure(error)
             with self._changed:
-                while True:
-                    due = self._due()
-                    if due == 0:
-                        break
-                    if due is None and self._closing:
-                        return
-                    self._changed.wait(due)
-                taken, self._waiting = self._waiting, {}
-            for topic, entries in taken.items():
-                try:
-                    self._send(topic, entries)
-                except BaseException as error:  # no record may be left without an outcome
-                    log.exception("a batch could not be sent")
-                    for entry in entries:
-                        if not entry.future.is_done:
-                            entry.future.failure(error)
-                with self._changed:
-                    self._bytes -= sum(map(entry_size, entries))
-                    self._finished += len(entries)
-                    self._changed.notify_all()
+                self._bytes -= sum(map(entry_size, entries))
+                self._finished += len(entries)
+                self._changed.notify_all()
 
     def _send(self, topic: str, entries: List[Entry]) -> None:
         """All by one call; if that is refused, each by its own, so that only the bad ones fail."""
