@@ -16,7 +16,6 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "base/random.h"
-#include "base/wait.h"
 #include "catalog/topics.h"
 #include "engine/member_change.h"
 #include "engine/notify.h"
@@ -45,15 +44,6 @@ static void members_raise(struct kfl__core *core, uint32_t number, uint64_t owne
         atomic_fetch_add(&seat->version, 1);
 }
 
-static void members_wake(struct kfl__core *core, uint32_t words)
-{
-    for (; words != 0; words &= words - 1) {
-        _Atomic uint32_t *word = &core->shared->arrivals[__builtin_ctz(words)].word;
-        atomic_fetch_add_explicit(word, 1, memory_order_release);
-        kfl__wake(word, INT32_MAX);
-    }
-}
-
 static void members_tell(struct kfl__core *core, const struct kfl__group *group)
 {
     uint32_t words = 0;
@@ -69,7 +59,7 @@ static void members_tell(struct kfl__core *core, const struct kfl__group *group)
         kfl__seat_leave(kfl__state_seats(core->state), member->seat, member->seat_owner);
         words |= UINT32_C(1) << member->entry % 32;
     }
-    members_wake(core, words);
+    kfl__notify_wake_words(core, words);
 }
 
 /* Runs the step; the group as it left it stays in the change. */
@@ -103,7 +93,7 @@ void kfl__members_wake_all(struct kfl__core *core, bool raise)
             atomic_fetch_add(&seats[i].version, 1);
         words |= UINT32_C(1) << kfl__seat_entry(owner) % 32;
     }
-    members_wake(core, words);
+    kfl__notify_wake_words(core, words);
 }
 
 struct kfl__member_change *kfl__member_change_create(struct kfl__core *core, const char *name)

@@ -49,11 +49,15 @@ static void notify_raise_word(struct kfl__core *core, uint32_t n)
         kfl__wake(word, INT32_MAX);
 }
 
-void kfl__notify_wake(struct kfl__core *core, struct kfl__slot *slot)
+void kfl__notify_wake_words(struct kfl__core *core, uint32_t bits)
 {
-    uint32_t bits = atomic_exchange_explicit(&slot->sleepers, 0, memory_order_acq_rel);
     for (; bits != 0; bits &= bits - 1)
         notify_raise_word(core, (uint32_t)__builtin_ctz(bits));
+}
+
+void kfl__notify_wake(struct kfl__core *core, struct kfl__slot *slot)
+{
+    kfl__notify_wake_words(core, atomic_exchange_explicit(&slot->sleepers, 0, memory_order_acq_rel));
 }
 
 void kfl__notify_wake_process(struct kfl__core *core)

@@ -30,6 +30,8 @@ static inline void kfl__notify_raise(struct kfl__core *core, struct kfl__slot *s
         kfl__notify_wake(core, slot);
 }
 
+/* Who sleeps on these words: bit n is that of the processes whose entry % 32 is n. */
+void kfl__notify_wake_words(struct kfl__core *core, uint32_t bits);
 /* Everybody of this process who sleeps in the store: a wakeup, a close. */
 void kfl__notify_wake_process(struct kfl__core *core);
 
