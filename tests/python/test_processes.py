@@ -83,7 +83,9 @@ def test_random_kills(tmp_path):
             living.pop(name).wait(10)
         with kafkalite.open(directory) as log:
             group = log.group("g")
-            ends = {(("t", n)): log.topic("t").end_offset(n) for n in range(8)}
+            ends = {("t", n): log.topic("t").end_offset(n) for n in range(8)}
+            ends = {place: end for place, end in ends.items() if end}
+            pids = {process.pid for process in living.values()}
             # The consumers that are left finish, and everybody who is listed lives.
             # A long run leaves much to read, so it is only when nothing moves that it is stuck.
             deadline, moved = time.monotonic() + 60, 0
@@ -93,13 +95,13 @@ def test_random_kills(tmp_path):
                     moved = sum(what.offset for what in group.committed().values())
                     deadline = time.monotonic() + 60
                 committed = {tuple(place): what.offset for place, what in group.committed().items()}
-                if committed == {place: end for place, end in ends.items() if end} and told.state == "Stable":
+                members = {member.process_id for member in told.members}
+                if committed == ends and told.state == "Stable" and members == pids:
                     break
                 time.sleep(0.05)
-            pids = {process.pid for process in living.values()}
-            assert {member.process_id for member in told.members} == pids, "no zombie members"
+            assert members == pids, "no zombie members"
             assert sum(len(member.owned) for member in told.members) == 8
-            assert committed == {place: end for place, end in ends.items() if end}, "nothing is stuck"
+            assert committed == ends, "nothing is stuck"
     finally:
         for process in living.values():
             process.kill()
