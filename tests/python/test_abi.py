@@ -150,6 +150,14 @@ def test_the_import_is_quick(run_python, tmp_path):
     assert best <= 60, f"{best} ms of processor time"
 
 
+def test_a_star_import_hides_nothing_of_python():
+    import builtins
+
+    assert not set(kafkalite.__all__) & set(vars(builtins))
+    for name in kafkalite.__all__:
+        assert getattr(kafkalite, name) is not None
+
+
 def test_the_import_takes_only_what_it_needs(run_python):
     program = "import sys, kafkalite; print(*sorted(sys.modules))"
     loaded = run_python(program).stdout.split()

@@ -53,6 +53,7 @@ _LAZY = {
     "TopicPartitionReplica": "structs",
 }
 
+# Without open(): a star import would hide the one of Python.
 __all__ = [
     "Batch",
     "BrokerConnection",
@@ -79,7 +80,6 @@ __all__ = [
     "TopicPartition",
     "__version__",
     "install_as_kafka",
-    "open",
     "repair",
 ]
 
