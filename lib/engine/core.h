@@ -54,6 +54,7 @@ struct kfl__core {
     /* atomic */
     _Atomic int closing;    /* 1: calls are refused; 2: also those that were under way */
     _Atomic int topics_synced; /* the name of the folder of topics is durable */
+    _Atomic int making_room; /* engine/room is at it */
     /*
      * Calls that use the catalog or wait; the close waits for them. Away from the rest, since each poll
      * writes it and each append reads what stands around.

@@ -15,6 +15,7 @@
 #include "base/wait.h"
 #include "catalog/topics.h"
 #include "engine/maintain.h"
+#include "engine/room.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
@@ -227,6 +228,7 @@ static void janitor_round(struct janitor *janitor, struct janitor_round *round)
     round->next_ns = INT64_MAX;
     round->note = round->now_ns - atomic_load(&janitor->noted_at_ns) >= JANITOR_NOTE_NS || round->budget_ends_ns >= 0;
     janitor_run_chores(janitor, round);
+    kfl__room_make(janitor->core);
     if (round->note) {
         janitor_settle_topics(janitor);
         janitor_adopt(round);
@@ -271,6 +273,7 @@ int kfl__janitor_start(struct kfl__core *core)
     }
     janitor->core = core;
     core->janitor = janitor;
+    kfl__segment_learn_limits();
     r = kfl__maintain_create(core);
     if (r < 0 || core->read_only || core->settings->background_threads == 0)
         return r;

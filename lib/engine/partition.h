@@ -37,6 +37,13 @@ struct kfl__partition {
     struct kfl__segment *kept;         /* left behind, the oldest first, their descriptors kept until durable (R7) */
     int32_t kept_count;
 
+    /* any of writing, writing_next, kept, syncing may be there: a hint for those who hold no lock */
+    _Atomic int holds_files;
+
+    /* of engine/room: what its last visit saw */
+    _Atomic int64_t room_offset;
+    _Atomic uint64_t room_uses;
+
     /* of the helper's rounds: how long nothing was appended */
     int64_t rest_offset;
     int32_t rest_rounds;
@@ -222,6 +229,8 @@ struct kfl__segment *kfl__partition_opened(struct kfl__partition *partition, str
 #define KFL_SEGMENTS_OPEN 512
 /* Close files that nobody reads and that were asked for last before this count of view_uses: how many. */
 int32_t kfl__partition_give_back(struct kfl__partition *partition, uint64_t used_before);
+/* The current list lets go of this file, which it shared with who wrote it. */
+void kfl__partition_unshare(struct kfl__partition *partition, const struct kfl__segment *segment);
 
 /* ---- engine/recover ---- */
 

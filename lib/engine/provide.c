@@ -2,11 +2,13 @@
 /* Brings about what somebody who held the append lock found missing, without it. */
 #include "engine/partition.h"
 
+#include "engine/room.h"
+
 #define load_relaxed(word) atomic_load_explicit(word, memory_order_relaxed)
 
-int kfl__partition_provide(struct kfl__partition *partition, int need,
-                           const struct kfl__payload *payload, const struct kfl__append *how,
-                           int64_t deadline_ns)
+static int provide_once(struct kfl__partition *partition, int need,
+                        const struct kfl__payload *payload, const struct kfl__append *how,
+                        int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
     switch (need) {
@@ -34,4 +36,15 @@ int kfl__partition_provide(struct kfl__partition *partition, int need,
                                              : r;
     }
     }
+}
+
+int kfl__partition_provide(struct kfl__partition *partition, int need,
+                           const struct kfl__payload *payload, const struct kfl__append *how,
+                           int64_t deadline_ns)
+{
+    kfl__room_make(partition->core);
+    int r = provide_once(partition, need, payload, how, deadline_ns);
+    if (r < 0 && kfl__room_is_short(r) && kfl__room_force(partition->core))
+        r = provide_once(partition, need, payload, how, deadline_ns);
+    return r;
 }

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "engine/room.h"
 #include "engine/topics.h"
 #include "log/lookup.h"
 #include "log/walk.h"
@@ -219,7 +220,10 @@ static int cursor_locate(struct kfl__cursor *cursor)
             return CURSOR_WAIT;
         return cursor_without_files(cursor);
     }
+    kfl__room_make(cursor->partition->core);
     r = kfl__partition_segment(cursor->partition, view, cursor->entry, &cursor->segment);
+    if (r < 0 && kfl__room_is_short(r) && kfl__room_force(cursor->partition->core))
+        r = kfl__partition_segment(cursor->partition, view, cursor->entry, &cursor->segment);
     if (r != 0) {
         cursor->segment = NULL;
         return cursor_lost_file(cursor, r, end);
@@ -373,6 +377,9 @@ static int cursor_window(struct kfl__cursor *cursor)
             return cursor_out_of_range(cursor, start, end);
         if (cursor->offset >= end) {
             cursor_found_end(cursor, cursor->durable ? (uint64_t)end : word, version);
+            /* Where maps are short, who has read all holds none. */
+            if (KFL_UNLIKELY(kfl__segment_crowded(4)))
+                cursor_drop(cursor);
             return 0;
         }
         if (cursor->segment == NULL || cursor_version(cursor) != cursor->view->manifest_version) {

@@ -369,6 +369,7 @@ static int segments_publish_next(struct kfl__partition *partition, const struct 
     }
     kfl__segment_release(partition->writing_next);
     partition->writing_next = segment;
+    atomic_store(&partition->holds_files, 1);
     struct kfl__segment *writing = partition->writing, *touch = NULL;
     if (writing != NULL && atomic_load(&writing->touched_to) > 0) {
         kfl__segment_acquire(segment);

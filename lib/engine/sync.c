@@ -89,6 +89,7 @@ static int sync_open(struct kfl__partition *partition, int64_t segment_id, struc
         if (segment != NULL) {
             kfl__segment_release(partition->syncing);
             partition->syncing = segment;
+            atomic_store(&partition->holds_files, 1);
         }
     }
     *out_segment = segment;

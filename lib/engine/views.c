@@ -8,7 +8,6 @@
  */
 #include "base/file.h"
 #include "engine/indexes.h"
-#include "engine/janitor.h"
 #include "engine/segments.h"
 #include "engine/topics.h"
 
@@ -172,11 +171,38 @@ struct kfl__segment *kfl__partition_opened(struct kfl__partition *partition, str
     return segment;
 }
 
+/* A share of the file that this process appends to, if it is that one: it need not be mapped twice. Or NULL. */
+static KFL_UNCHECKED struct kfl__segment *segments_share_written(struct kfl__partition *partition, int64_t segment_id)
+{
+    struct kfl__slot *slot = partition->slot;
+    struct kfl__segment *segment = NULL;
+    if (atomic_load(&partition->holds_files) == 0 || atomic_load(&slot->active.id) != segment_id)
+        return NULL;
+    int r = kfl__robust_trylock(&slot->append, KFL_RANK_APPEND);
+    if (r == KFL_LOCK_BUSY)
+        return NULL;
+    struct kfl__words words;
+    kfl__error_save(&words);
+    r = kfl__partition_take(partition, r);
+    kfl__error_restore(&words);
+    if (r < 0)
+        return NULL;
+    if (partition->writing != NULL && partition->writing->id == segment_id) {
+        segment = partition->writing;
+        kfl__segment_acquire(segment);
+    }
+    kfl__partition_unlock(partition);
+    return segment;
+}
+
 static int segments_open(struct kfl__partition *partition, int64_t segment_id, struct kfl__segment **out_segment)
 {
     struct kfl__core *core = partition->core;
     struct kfl__segment_expect expect = {core->store_id, partition->topic->id, (uint32_t)partition->number};
     int directory = -1;
+    *out_segment = segments_share_written(partition, segment_id);
+    if (*out_segment != NULL)
+        return 0;
     int r = kfl__partition_directory(partition, false, &directory);
     if (r != 0)
         return r;
@@ -205,15 +231,28 @@ int32_t kfl__partition_give_back(struct kfl__partition *partition, uint64_t used
     return given;
 }
 
-/* There are many open: those that were not asked for lately go, here now, and elsewhere when the helper comes. */
+void kfl__partition_unshare(struct kfl__partition *partition, const struct kfl__segment *segment)
+{
+    struct kfl__segment *share = NULL;
+    kfl__mutex_lock(&partition->view_lock);
+    struct kfl__view *view = partition->view;
+    for (int32_t i = view == NULL ? -1 : view->entry_count - 1; i >= 0 && share == NULL; i--)
+        if (view->entries[i].segment == segment) {
+            share = view->entries[i].segment;
+            view->entries[i].segment = NULL;
+        }
+    kfl__mutex_unlock(&partition->view_lock);
+    kfl__segment_release(share);
+}
+
+/*
+ * There are many open: those of this partition that were not asked for lately go now. Those of others go when the helper
+ * comes, or when a file is opened and there are too many for the process (engine/room).
+ */
 static void segments_limit(struct kfl__partition *partition, uint64_t uses)
 {
-    if (kfl__segment_count_reading() <= KFL_SEGMENTS_OPEN)
-        return;
-    if (uses > KFL_SEGMENTS_OPEN / 2)
+    if (kfl__segment_count_reading() > KFL_SEGMENTS_OPEN && uses > KFL_SEGMENTS_OPEN / 2)
         (void)kfl__partition_give_back(partition, uses - KFL_SEGMENTS_OPEN / 2);
-    if (kfl__segment_count_reading() > KFL_SEGMENTS_OPEN)
-        kfl__janitor_wake(partition->core);
 }
 
 int kfl__partition_segment(struct kfl__partition *partition, struct kfl__view *view, int32_t entry,

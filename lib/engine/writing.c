@@ -59,6 +59,7 @@ void kfl__partition_write_to(struct kfl__partition *partition, struct kfl__segme
     if (partition->writing != NULL)
         partition_keep(partition, partition->writing);
     partition->writing = segment;
+    atomic_store(&partition->holds_files, 1);
 }
 
 KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
@@ -73,6 +74,7 @@ KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
         next = partition->writing_next;
         partition->writing = partition->writing_next = NULL;
         kfl__partition_drop_kept(partition);
+        atomic_store(&partition->holds_files, 0);
     }
     kfl__partition_unlock(partition);
     int r = durable ? kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC) : KFL_LOCK_BUSY;
@@ -82,7 +84,11 @@ KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
         syncing = partition->syncing;
         partition->syncing = NULL;
         kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
+    } else {
+        atomic_store(&partition->holds_files, 1); /* perhaps that one */
     }
+    if (writing != NULL)
+        kfl__partition_unshare(partition, writing);
     kfl__segment_release(writing);
     kfl__segment_release(next);
     kfl__segment_release(syncing);
@@ -113,6 +119,7 @@ int kfl__partition_open_active(struct kfl__partition *partition, int64_t segment
     if ((uint32_t)load_relaxed(&partition->slot->next.id) == (uint32_t)segment_id) {
         kfl__segment_release(partition->writing_next);
         partition->writing_next = segment;
+        atomic_store(&partition->holds_files, 1);
     } else {
         kfl__partition_write_to(partition, segment);
     }
@@ -132,7 +139,14 @@ int kfl__partition_open_for_append(struct kfl__partition *partition, bool next, 
         atomic_load_explicit(next ? &slot->next.id : &slot->active.id, memory_order_acquire);
     if (id == 0)
         return 0;
-    int r = kfl__partition_directory(partition, false, &directory);
+    int r = kfl__partition_lock(partition, deadline_ns);
+    if (r < 0)
+        return r;
+    bool open = kfl__partition_written(partition, (uint32_t)id) != NULL;
+    kfl__partition_unlock(partition);
+    if (open)
+        return 0; /* whoever prepared it was this process, a moment ago */
+    r = kfl__partition_directory(partition, false, &directory);
     if (r == 0) {
         r = kfl__segment_open(directory, id, &expect,
                               core->by_file ? KFL_SEGMENT_WRITE_BY_FILE : KFL_SEGMENT_WRITE,
@@ -162,6 +176,7 @@ int kfl__partition_open_for_append(struct kfl__partition *partition, bool next, 
                (partition->writing_next == NULL || partition->writing_next->id != id)) {
         kfl__segment_release(partition->writing_next);
         partition->writing_next = segment;
+        atomic_store(&partition->holds_files, 1);
         segment = NULL;
     }
     kfl__partition_unlock(partition);

@@ -9,7 +9,10 @@
  */
 #include "log/segment.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -25,7 +28,87 @@
 /* A batch of one small record takes about this: how many signposts a segment gets room for. */
 #define SEGMENT_SMALL_BATCH 96u
 
+/* Where the system does not say how many maps a process may have: Linux's default. */
+#define SEGMENT_MAPS_OF_SYSTEM INT64_C(65530)
+
 static _Atomic int32_t segment_reading_count;
+static _Atomic int64_t segment_map_count, segment_descriptor_count;
+static _Atomic int64_t segment_map_limit = SEGMENT_MAPS_OF_SYSTEM / 4 * 3, segment_descriptor_limit = 512;
+static _Atomic int64_t segment_map_limit_wanted;
+
+static int64_t segment_maps_of_system(void)
+{
+    char text[32] = "";
+    size_t got = 0;
+    int fd = -1;
+    struct kfl__words words;
+    kfl__error_save(&words);
+    if (kfl__file_open(AT_FDCWD, "/proc/sys/vm/max_map_count", false, &fd) == 0) {
+        (void)kfl__file_read_at(fd, text, sizeof text - 1, 0, &got);
+        kfl__file_close(fd);
+    }
+    kfl__error_restore(&words);
+    int64_t count = strtoll(text, NULL, 10);
+    return count > 0 ? count : SEGMENT_MAPS_OF_SYSTEM;
+}
+
+void kfl__segment_learn_limits(void)
+{
+    struct rlimit limit;
+    int64_t wanted = atomic_load(&segment_map_limit_wanted);
+    int64_t descriptors = 1024;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        descriptors = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
+    /* The rest is the program's. */
+    atomic_store(&segment_map_limit, wanted > 0 ? wanted : segment_maps_of_system() / 4 * 3);
+    atomic_store(&segment_descriptor_limit, descriptors / 2);
+}
+
+void kfl__segment_limit_maps(int64_t maps)
+{
+    atomic_store(&segment_map_limit_wanted, maps);
+    kfl__segment_learn_limits();
+}
+
+void kfl__segment_use(struct kfl__segment_use *out_use, struct kfl__segment_use *out_limit)
+{
+    *out_use = (struct kfl__segment_use){
+        .maps = atomic_load_explicit(&segment_map_count, memory_order_relaxed),
+        .descriptors = atomic_load_explicit(&segment_descriptor_count, memory_order_relaxed),
+    };
+    *out_limit = (struct kfl__segment_use){
+        .maps = atomic_load_explicit(&segment_map_limit, memory_order_relaxed),
+        .descriptors = atomic_load_explicit(&segment_descriptor_limit, memory_order_relaxed),
+    };
+}
+
+bool kfl__segment_crowded(int eighths)
+{
+    struct kfl__segment_use use, limit;
+    kfl__segment_use(&use, &limit);
+    return use.maps > limit.maps / 8 * eighths || use.descriptors > limit.descriptors / 8 * eighths;
+}
+
+static int64_t segment_maps(const struct kfl__segment *segment)
+{
+    return (segment->bytes != NULL) + (segment->writing != NULL) + (segment->offsets.bytes != NULL) +
+           (segment->times.bytes != NULL);
+}
+
+/* It is complete: what it takes of the process is counted from here on. */
+static void segment_count(struct kfl__segment *segment)
+{
+    segment->counted = true;
+    atomic_fetch_add(&segment_map_count, segment_maps(segment));
+    if (segment->reading)
+        atomic_fetch_add(&segment_reading_count, 1);
+}
+
+static void segment_set_descriptor(struct kfl__segment *segment, int fd)
+{
+    atomic_store(&segment->fd, fd);
+    atomic_fetch_add(&segment_descriptor_count, 1);
+}
 
 static uint64_t segment_pages(uint64_t size)
 {
@@ -127,7 +210,7 @@ int kfl__segment_create(int directory, const struct kfl__segment_plan *plan, boo
         r = kfl__fail(KFL_E_CORRUPT, "%s exists although its number was never given out", name);
     if (r < 0)
         goto fail;
-    atomic_store(&segment->fd, fd);
+    segment_set_descriptor(segment, fd);
     KFL_STEP("segment.created");
     r = kfl__file_reserve(fd, 0, (int64_t)plan->size);
     if (r < 0)
@@ -149,6 +232,7 @@ int kfl__segment_create(int directory, const struct kfl__segment_plan *plan, boo
     r = segment_map(segment, fd, map_writable);
     if (r < 0)
         goto fail_made;
+    segment_count(segment);
     *out_segment = segment;
     return 0;
 
@@ -224,13 +308,12 @@ int kfl__segment_open(int directory, int64_t segment_id, const struct kfl__segme
     r = kfl__index_open(directory, name, writable, &segment->times);
     if (r < 0)
         goto fail;
-    if (writable) {
-        atomic_store(&segment->fd, fd);
-    } else {
+    if (writable)
+        segment_set_descriptor(segment, fd);
+    else
         kfl__file_close(fd);
-        segment->reading = true;
-        atomic_fetch_add(&segment_reading_count, 1);
-    }
+    segment->reading = !writable;
+    segment_count(segment);
     *out_segment = segment;
     return 0;
 fail:
@@ -250,11 +333,13 @@ void kfl__segment_release(struct kfl__segment *segment)
         return;
     if (segment->reading)
         atomic_fetch_sub(&segment_reading_count, 1);
+    if (segment->counted)
+        atomic_fetch_sub(&segment_map_count, segment_maps(segment));
     kfl__map_close((void *)(uintptr_t)segment->bytes, segment->size);
     kfl__map_close(segment->writing, segment->size);
     kfl__index_close(&segment->offsets);
     kfl__index_close(&segment->times);
-    kfl__file_close(atomic_load(&segment->fd));
+    kfl__segment_close_descriptor(segment);
     kfl__free((void *)segment->readable);
     kfl__free(segment);
 }
@@ -406,5 +491,9 @@ int kfl__segment_sync(struct kfl__segment *segment)
 
 void kfl__segment_close_descriptor(struct kfl__segment *segment)
 {
-    kfl__file_close(atomic_exchange(&segment->fd, -1));
+    int fd = atomic_exchange(&segment->fd, -1);
+    if (fd < 0)
+        return;
+    kfl__file_close(fd);
+    atomic_fetch_sub(&segment_descriptor_count, 1);
 }

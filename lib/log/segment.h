@@ -30,6 +30,7 @@ struct kfl__segment {
     uint8_t *writing;     /* the same, writable; NULL unless this process appends here through the map */
     struct kfl__index offsets, times;
     bool reading; /* opened to be read only */
+    bool counted; /* among what this process has open */
     struct kfl__count count;
     /* atomic */
     _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
@@ -86,6 +87,19 @@ void kfl__segment_acquire(struct kfl__segment *segment);
 void kfl__segment_release(struct kfl__segment *segment); /* takes NULL */
 /* How many of this process are open to be read only: they can be given back and opened again. */
 int32_t kfl__segment_count_reading(void);
+
+/* What all segments of this process take of what the system lets it have. */
+struct kfl__segment_use {
+    int64_t maps, descriptors;
+};
+/* The limits are three quarters of vm.max_map_count and half of RLIMIT_NOFILE, as they were when they were learned. */
+void kfl__segment_use(struct kfl__segment_use *out_use, struct kfl__segment_use *out_limit);
+/* Is more open than so many eighths of the limits? Cheap. */
+bool kfl__segment_crowded(int eighths);
+/* At the open of a store, and when something could not be opened: the limits may be others by now. */
+void kfl__segment_learn_limits(void);
+/* For tests: no more maps than this; 0: as the system has it. */
+void kfl__segment_limit_maps(int64_t maps);
 /* Unlink the file and its indexes. Missing ones are fine. */
 int kfl__segment_discard(int directory, int64_t segment_id);
 

@@ -196,53 +196,6 @@ START_TEST(a_partition_at_rest_has_no_file_open_and_goes_on)
 }
 END_TEST
 
-static int use_few_descriptors(void *context)
-{
-    (void)context;
-    char path[600];
-    struct kfl__core *own = NULL;
-    struct kfl__topic *topic;
-    struct kfl__partition *partitions[12];
-    snprintf(path, sizeof path, "%s/few", temp_dir_path());
-    own = core_open(path, NULL);
-    topic = core_topic(own, "t", 12, NULL);
-    struct rlimit limit = {20 + 8, 20 + 8}; /* some are the test's own */
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return CHILD_CANNOT_TRY;
-    int good = 0, refused = 0;
-    for (int32_t i = 0; i < 12; i++) {
-        if (kfl__topic_partition(topic, i, &partitions[i]) < 0)
-            return 1;
-        int64_t r = core_append(partitions[i], 0, 100, false);
-        good += r == 0;
-        refused += r == KFL_E_IO;
-        if (r != 0 && r != KFL_E_IO)
-            return 2;
-    }
-    if (good == 0 || refused == 0)
-        return 3;
-    for (int32_t i = 0; i < good; i++)
-        if (core_append(partitions[i], 1, 100, false) != 1)
-            return 4;
-    /* At rest they give back what they have, and the others have their turn. */
-    for (int32_t i = 0; i < good; i++)
-        if (kfl__sync_wait(partitions[i], 2, -1) < 0)
-            return 5;
-    for (int round = 0; round < 40; round++)
-        (void)kfl__janitor_run(own, -1);
-    if (core_append(partitions[11], 0, 100, false) != 0)
-        return 6;
-    return core_read(partitions[0], 0, NULL) == 2 && core_read(partitions[11], 0, NULL) == 1 ? 0 : 7;
-}
-
-/* X35 */
-START_TEST(without_descriptors_an_append_is_refused_and_nothing_is_broken)
-{
-    int r = child_run(use_few_descriptors, NULL);
-    ck_assert_msg(r == 0 || r == CHILD_CANNOT_TRY, "%d", r);
-}
-END_TEST
-
 #ifdef KFL_FAULT_POINTS
 struct death {
     const char *point;
@@ -423,7 +376,6 @@ Suite *kfl_suite(void)
     tcase_add_test(appends, only_appends_through_the_map_ask_for_pages);
     tcase_add_test(appends, where_blocks_move_nothing_is_stored_through_a_map);
     tcase_add_test(appends, a_partition_at_rest_has_no_file_open_and_goes_on);
-    tcase_add_test(appends, without_descriptors_an_append_is_refused_and_nothing_is_broken);
     suite_add_tcase(suite, appends);
 #ifdef KFL_FAULT_POINTS
     TCase *deaths = tcase_create("deaths");

@@ -291,15 +291,15 @@ END_TEST
 
 START_TEST(a_list_that_is_replaced_hands_over_what_is_open)
 {
-    core_append_run(partition, 0, 60, 3000);
+    core_append_run(partition, 0, 90, 3000);
     struct kfl__cursor idle;
     kfl__cursor_init(&idle, partition, 0, false);
     ck_assert_int_eq(kfl__cursor_batch(&idle), KFL_CURSOR_BATCH);
-    ck_assert_int_eq(core_read(partition, 0, NULL), 60);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 90);
     int32_t open = kfl__segment_count_reading();
     ck_assert_int_gt(open, 2);
-    core_append_run(partition, 60, 100, 3000);
-    ck_assert_int_eq(core_read(partition, 0, NULL), 100);
+    core_append_run(partition, 90, 130, 3000);
+    ck_assert_int_eq(core_read(partition, 0, NULL), 130);
     ck_assert_int_ge(kfl__segment_count_reading(), open);
     /* The idle cursor's old list pins nothing but the file that it stands in. */
     (void)kfl__partition_give_back(partition, UINT64_MAX);
