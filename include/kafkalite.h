@@ -269,19 +269,30 @@ KFL_API int kfl_store_sync(kfl_store *store, int32_t timeout_ms);
 
 /* What maintenance has done. Filled by the call; the caller's memory. */
 typedef struct kfl_progress {
-    int64_t deleted_segments; /* by retention, in this call */
+    /* of the round, which may take several calls */
+    int64_t deleted_segments; /* by retention */
     int64_t deleted_bytes;    /* in them */
-    int32_t partitions_left;  /* of this round over all partitions */
-    int32_t reserved;
-    int64_t reserved_too[12];
+    int64_t compacted_segments; /* replaced by fewer or smaller ones */
+    int64_t written_bytes;
+    int64_t freed_bytes;
+    int64_t kept_records; /* by compaction; tombstones are counted among them, and apart */
+    int64_t removed_records;
+    int64_t kept_tombstones;
+    int64_t removed_tombstones;
+    /* of the partition at hand */
+    int64_t read_bytes;
+    int64_t total_bytes; /* to be read: most of the input twice */
+    int32_t partition;   /* -1: none */
+    int32_t partitions_left;
+    int64_t reserved[4];
 } kfl_progress;
 
 /*
  * Do what the background would do now: sync what is older than flush.ms, prepare segments, note
  * durable places in the catalog, append lingering batches whose time has come; then delete what
- * retention lets go, of every topic. A store opened with background.threads=0 leaves all of it to
- * this call. In the background one process of all that have the store open does the deleting; this
- * call does it whoever that is.
+ * retention lets go and compact what is due, of every topic. A store opened with background.threads=0 leaves all of it to
+ * this call. In the background one process of all that have the store open deletes and compacts;
+ * this call does it whoever that is.
  *
  *   budget_ms     stop after about this long; -1: when all is done
  *   out_progress  what was done; NULL: not wanted
@@ -382,6 +393,27 @@ KFL_API int kfl_topic_wait_durable(kfl_store *store, const char *name, int32_t p
  */
 KFL_API int kfl_topic_delete_records(kfl_store *store, const char *name, int32_t partition,
                                      int64_t before_offset, int64_t *out_start_offset);
+
+/*
+ * Compact a topic now, every partition of it. For each key the newest record stays, with its offset;
+ * a tombstone stays for delete.retention.ms from the compaction that meets it first. The file that
+ * takes appends is never compacted.
+ *
+ *   flags      0: as the background would, if it is due; or of
+ *              KFL_COMPACT_FORCE    whatever min.cleanable.dirty.ratio says
+ *              KFL_COMPACT_ROLL     the file that takes appends is closed first, so that all that
+ *                                   is there takes part
+ *              KFL_COMPACT_DRY_RUN  read and count, change nothing
+ *   budget_ms  stop after about this long; -1: when it is done
+ *
+ * Returns 1 while there is more (call again with the same flags; to stop calling loses nothing), 0, or
+ *         KFL_E_CORRUPT   a file is damaged: what lies in front of it was compacted
+ *         KFL_E_POLICY_VIOLATION  cleanup.policy lacks "compact"
+ *         KFL_E_NO_SPACE, KFL_E_IO, KFL_E_NOMEM, KFL_E_UNKNOWN_TOPIC_OR_PARTITION
+ */
+enum { KFL_COMPACT_FORCE = 1, KFL_COMPACT_ROLL = 2, KFL_COMPACT_DRY_RUN = 4 };
+KFL_API int kfl_topic_compact(kfl_store *store, const char *name, int flags, int32_t budget_ms,
+                              kfl_progress *out_progress);
 
 /* ----------------------------------------------------------------------------------------------
  * Producing

@@ -215,8 +215,8 @@ static int records_unpack(kfl_records *records, const uint8_t *batch, const stru
                           const uint8_t **out_bytes, size_t *out_size)
 {
     int codec = header->flags & (int)KFL_BATCH_FLAG_CODEC;
-    *out_bytes = batch + sizeof *header;
-    *out_size = header->size - sizeof *header;
+    *out_bytes = batch + kfl__batch_head_size(header);
+    *out_size = header->size - kfl__batch_head_size(header);
     if (KFL_LIKELY(codec == KFL_CODEC_NONE))
         return 0;
     uint8_t *unpacked = kfl__alloc(header->unpacked_size);

@@ -4,6 +4,7 @@
 
 #include "api/store.h"
 #include "base/memory.h"
+#include "engine/maintain.h"
 #include "engine/read.h"
 #include "engine/sync.h"
 
@@ -230,4 +231,32 @@ int kfl_topic_delete_records(kfl_store *store, const char *name, int32_t number,
     } else
         r = kfl__partition_trim(partition, before_offset, out_start_offset != NULL ? out_start_offset : &start);
     return topics_leave_partition(store, topic, r);
+}
+
+int kfl_topic_compact(kfl_store *store, const char *name, int flags, int32_t budget_ms, kfl_progress *out_progress)
+{
+    int64_t deadline = budget_ms < 0 ? -1 : kfl__clock_deadline_ns(budget_ms);
+    kfl_progress progress = {0};
+    struct kfl__topic *topic = NULL;
+    int r = kfl__store_check_writable(store);
+    if (r == 0 && (name == NULL || (flags & ~(KFL_COMPACT_FORCE | KFL_COMPACT_ROLL | KFL_COMPACT_DRY_RUN)) != 0))
+        r = kfl__fail(KFL_E_INVALID, "kfl_topic_compact: no name, or flags %d", flags);
+    if (r == 0)
+        r = kfl__core_enter(store->core);
+    if (r < 0)
+        return r;
+    r = kfl__topic_find(store->core, name, &topic);
+    if (r == 0)
+        r = kfl__topic_current(topic);
+    if (r == 0 && (kfl__topic_shape(topic)->settings->cleanup_policy & KFL_CLEANUP_COMPACT) == 0) {
+        kfl__fail(KFL_E_POLICY_VIOLATION, "topic %s has cleanup.policy=delete: set compact to have it compacted", name);
+        r = kfl__fail_at(KFL_E_POLICY_VIOLATION, name, -1, -1);
+    }
+    if (r == 0)
+        r = kfl__maintain_compact(store->core, topic->id, flags, deadline, &progress);
+    kfl__topic_release(topic);
+    kfl__core_leave(store->core);
+    if (r >= 0 && out_progress != NULL)
+        *out_progress = progress;
+    return r;
 }

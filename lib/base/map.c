@@ -80,6 +80,11 @@ int kfl__map_populate_write(void *bytes, size_t size)
     return populate(bytes, size, MADV_POPULATE_WRITE);
 }
 
+void kfl__map_cold(const void *bytes, size_t size)
+{
+    (void)madvise((void *)(uintptr_t)bytes, size, MADV_COLD);
+}
+
 void kfl__map_expect_sequential(void *bytes, size_t size)
 {
     madvise(bytes, size, MADV_SEQUENTIAL); /* Only advice: what it answers changes nothing. */

@@ -18,6 +18,8 @@ void kfl__map_close(void *bytes, size_t size); /* takes NULL */
 int kfl__map_populate_read(const void *bytes, size_t size);
 int kfl__map_populate_write(void *bytes, size_t size);
 void kfl__map_expect_sequential(void *bytes, size_t size);
+/* Read, and not wanted again soon: first to go when memory is short, but for pages that others have mapped. A hint. */
+void kfl__map_cold(const void *bytes, size_t size);
 /* A private page whose bytes a child of fork() sees as zeros. */
 int kfl__map_fork_page(void **out_page);
 size_t kfl__map_page_size(void);

@@ -30,9 +30,10 @@ struct segment_head {
     int64_t max_timestamp_ms;
     int64_t max_timestamp_offset;
     int64_t record_count;
-    int64_t next_segment_id;
+    int64_t clean_offset;
+    int64_t horizon_ms;
 };
-_Static_assert(sizeof(struct segment_head) == 96, "on disk");
+_Static_assert(sizeof(struct segment_head) == 104, "on disk");
 _Static_assert(offsetof(struct segment_head, maker_start) == 8, "on disk");
 
 #define SEGMENT_KEY_SIZE 21
@@ -76,7 +77,8 @@ static int segment_decode(struct kfl__catalog_txn *txn, const struct kfl__row *r
         .max_timestamp_ms = head.max_timestamp_ms,
         .max_timestamp_offset = head.max_timestamp_offset,
         .record_count = head.record_count,
-        .next_segment_id = head.next_segment_id,
+        .clean_offset = head.clean_offset,
+        .horizon_ms = head.horizon_ms,
     };
     return 0;
 }
@@ -143,7 +145,8 @@ int kfl__segments_put(struct kfl__catalog_txn *txn, uint64_t topic_id, int32_t p
         .max_timestamp_ms = row->max_timestamp_ms,
         .max_timestamp_offset = row->max_timestamp_offset,
         .record_count = row->record_count,
-        .next_segment_id = row->next_segment_id,
+        .clean_offset = row->clean_offset,
+        .horizon_ms = row->horizon_ms,
     };
     struct kfl__key key;
     segment_key(&key, KFL_TABLE_SEGMENT, topic_id, partition, row->segment_id);

@@ -30,7 +30,8 @@ struct kfl__segment_row {
     int64_t max_timestamp_ms;   /* -1: not known or none */
     int64_t max_timestamp_offset;
     int64_t record_count;    /* -1: not known */
-    int64_t next_segment_id; /* SEALED: the one that follows in offset order, 0: not known */
+    int64_t clean_offset; /* records below it were cleaned: none of an older one of its keys is left; 0: none */
+    int64_t horizon_ms;   /* the earliest time at which tombstones in it may go; 0: none was stamped */
 };
 
 /* 0 or KFL_E_NOT_FOUND. */

@@ -114,6 +114,32 @@ static bool property_read_number(const char *text, int64_t *out_value)
     return true;
 }
 
+/* "0.5" in millionths: digits, and up to six more behind a point. */
+static bool property_read_ratio(const char *text, int64_t *out_value)
+{
+    int64_t value = 0, unit = 1000000;
+    size_t whole = strspn(text, "0123456789");
+    if (whole == 0 || whole > 9)
+        return false;
+    for (size_t i = 0; i < whole; i++)
+        value = value * 10 + (text[i] - '0');
+    value *= unit;
+    const char *digit = text + whole;
+    if (*digit == '.') {
+        digit++;
+        if (*digit == '\0')
+            return false;
+        for (; *digit >= '0' && *digit <= '9' && unit > 1; digit++) {
+            unit /= 10;
+            value += (*digit - '0') * unit;
+        }
+    }
+    if (*digit != '\0')
+        return false;
+    *out_value = value;
+    return true;
+}
+
 static bool property_read_mode(const char *text, int64_t *out_value)
 {
     size_t size = strlen(text);
@@ -183,6 +209,10 @@ static bool property_read(const struct kfl__property *property, const char *text
             value > property->most)
             return false;
         break;
+    case KFL_TYPE_RATIO:
+        if (!property_read_ratio(text, &value) || value < property->least || value > property->most)
+            return false;
+        break;
     case KFL_TYPE_MODE:
         if (!property_read_mode(text, &value) || (value & property->least) != property->least ||
             (value & ~property->most) != 0)
@@ -219,6 +249,12 @@ void kfl__property_format(const struct kfl__property *property, int64_t value,
     case KFL_TYPE_INT64:
         property_append(text, KFL_PROPERTY_TEXT_SIZE, "%" PRId64, value);
         break;
+    case KFL_TYPE_RATIO:
+        property_append(text, KFL_PROPERTY_TEXT_SIZE, "%" PRId64 ".%06" PRId64, value / 1000000, value % 1000000);
+        /* At least one digit behind the point. */
+        for (size_t size = strlen(text); text[size - 1] == '0' && text[size - 2] != '.'; size--)
+            text[size - 1] = '\0';
+        break;
     case KFL_TYPE_MODE:
         property_append(text, KFL_PROPERTY_TEXT_SIZE, "%04" PRIo64, (uint64_t)value);
         break;
@@ -248,6 +284,7 @@ void kfl__property_store(const struct kfl__property *property, int64_t value, co
         *(int32_t *)field = (int32_t)value;
         break;
     case KFL_TYPE_INT64:
+    case KFL_TYPE_RATIO:
         *(int64_t *)field = value;
         break;
     case KFL_TYPE_MODE:
@@ -279,6 +316,10 @@ static void property_describe(const struct kfl__property *property, char *text, 
         break;
     case KFL_TYPE_INT64:
         property_append(text, size, "%" PRId64 " .. %" PRId64, property->least, property->most);
+        break;
+    case KFL_TYPE_RATIO:
+        property_append(text, size, "%" PRId64 ".%" PRId64 " .. %" PRId64 ".0", property->least / 1000000,
+                        property->least % 1000000 / 100000, property->most / 1000000);
         break;
     case KFL_TYPE_MODE:
         property_append(text, size, "bits of %04" PRIo64 " with all of %04" PRIo64,
@@ -442,6 +483,8 @@ const char *kfl_property_type(const char *name)
         return "boolean";
     case KFL_TYPE_INT64:
         return property_table[index].most <= INT32_MAX ? "int" : "long";
+    case KFL_TYPE_RATIO:
+        return "double";
     case KFL_TYPE_MODE:
         return "octal";
     case KFL_TYPE_CHOICE:

@@ -4,7 +4,7 @@
  * defaults, kfl_property_…() and docs/configuration.md.
  *
  * X(field, "name", scopes, type, default, least, most, choices, text)
- *   type     BOOLEAN, INT64, MODE (octal), CHOICE (the field holds the index into choices), LIST (a
+ *   type     BOOLEAN, INT64, RATIO (a decimal of six places, kept in millionths), MODE (octal), CHOICE (the field holds the index into choices), LIST (a
  *            set of choices: the field holds a bit for each), STRING (the field points at the
  *            config's copy)
  *   default  as text, in the form that kfl_config_get() gives back
@@ -46,6 +46,20 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
       "The oldest segment of a partition goes while this many bytes are left without it; -1: no limit. Only with delete in cleanup.policy.") \
     X(log_retention_check_interval_ms, "log.retention.check.interval.ms", KFL_SCOPE_STORE, INT64, "300000", 1, INT64_MAX, NULL, \
       "How often the helper looks for segments that may go.") \
+    X(min_cleanable_dirty_ratio, "min.cleanable.dirty.ratio", KFL_SCOPE_TOPIC, RATIO, "0.5", 0, 1000000, NULL, \
+      "A partition is compacted once so large a part of it was not compacted yet.") \
+    X(min_compaction_lag_ms, "min.compaction.lag.ms", KFL_SCOPE_TOPIC, INT64, "0", 0, INT64_MAX, NULL, \
+      "A segment whose newest record is younger than this is not compacted, nor is what lies behind it.") \
+    X(max_compaction_lag_ms, "max.compaction.lag.ms", KFL_SCOPE_TOPIC, INT64, "9223372036854775807", 1, INT64_MAX, NULL, \
+      "A partition with a record older than this that was not compacted yet is compacted whatever the ratio. With compact in cleanup.policy a segment is closed after this long too.") \
+    X(delete_retention_ms, "delete.retention.ms", KFL_SCOPE_TOPIC, INT64, "86400000", 0, INT64_MAX, NULL, \
+      "How long a tombstone stays after the compaction that meets it first.") \
+    X(log_cleaner_backoff_ms, "log.cleaner.backoff.ms", KFL_SCOPE_STORE, INT64, "15000", 1, INT64_MAX, NULL, \
+      "How often the helper looks for partitions to compact.") \
+    X(log_cleaner_dedupe_buffer_size, "log.cleaner.dedupe.buffer.size", KFL_SCOPE_STORE, INT64, "134217728", 65536, 1099511627776, NULL, \
+      "Most memory for the keys of a compaction, at 20 to 25 bytes a key. More keys take several passes.") \
+    X(log_cleaner_io_max_bytes_per_second, "log.cleaner.io.max.bytes.per.second", KFL_SCOPE_STORE, INT64, "9223372036854775807", 65536, INT64_MAX, NULL, \
+      "How much compaction reads and writes in a second.") \
     X(compression_type, "compression.type", KFL_SCOPE_TOPIC | KFL_SCOPE_PRODUCER, CHOICE, "producer", 0, 0, "producer|none|uncompressed|lz4|zstd", \
       "Codec of new batches. At a topic, producer keeps what the producer chose and uncompressed undoes it; at a producer, producer and none mean no compression. A codec that was not built in is refused.") \
     X(max_message_bytes, "max.message.bytes", KFL_SCOPE_TOPIC, INT64, "1048588", 0, 1073741824, NULL, \
@@ -106,6 +120,7 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
 
 #define KFL__FIELD_BOOLEAN int32_t
 #define KFL__FIELD_INT64 int64_t
+#define KFL__FIELD_RATIO int64_t /* millionths */
 #define KFL__FIELD_MODE uint32_t
 #define KFL__FIELD_CHOICE int32_t
 #define KFL__FIELD_LIST uint32_t
@@ -143,6 +158,7 @@ enum {
 enum kfl__property_type {
     KFL_TYPE_BOOLEAN,
     KFL_TYPE_INT64,
+    KFL_TYPE_RATIO,
     KFL_TYPE_MODE,
     KFL_TYPE_CHOICE,
     KFL_TYPE_LIST,

@@ -45,6 +45,13 @@ struct append_batch {
     uint16_t flags;
 };
 
+/* What is to be compacted soon has to be closed soon. */
+static inline int64_t append_roll_ms(const struct kfl__settings *settings)
+{
+    bool lag = (settings->cleanup_policy & KFL_CLEANUP_COMPACT) != 0 && settings->max_compaction_lag_ms < settings->segment_ms;
+    return KFL_UNLIKELY(lag) ? settings->max_compaction_lag_ms : settings->segment_ms;
+}
+
 static APPEND_INLINE bool slot_is_full(const struct kfl__slot *slot,
                                        const struct kfl__segment *segment,
                                        const struct kfl__settings *settings,
@@ -55,7 +62,7 @@ static APPEND_INLINE bool slot_is_full(const struct kfl__slot *slot,
     if (place == KFL_SEGMENT_FIRST_PLACE)
         return false;
     int64_t first = load_relaxed(&slot->active_first_timestamp_ms);
-    if (first >= 0 && batch.max_timestamp_ms - first > settings->segment_ms)
+    if (first >= 0 && batch.max_timestamp_ms - first > append_roll_ms(settings))
         return true;
     if (load_relaxed(&slot->active_batch_count) >= kfl__index_offsets_capacity(&segment->offsets) &&
         segment->offsets.bytes != NULL)

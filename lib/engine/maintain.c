@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/wait.h"
 #include "catalog/topics.h"
+#include "engine/compact.h"
 #include "engine/retention.h"
 #include "engine/topics.h"
 
@@ -28,16 +29,25 @@ struct maintain_item {
     int32_t partition;
 };
 
+/* One way through a list of partitions; what was begun is gone on with at the next call. */
+struct maintain_round {
+    uint64_t topic_id;           /* 0: all that ask for something */
+    int flags;                   /* KFL_COMPACT_… of kafkalite.h, for one topic */
+    struct maintain_item *items; /* NULL: none was begun */
+    int32_t item_count, item_room, at;
+    struct kfl__compaction *compaction; /* of the partition at hand; NULL: none was begun */
+    kfl_progress progress;              /* of what is done */
+    int failed;                         /* the first error, and its words */
+    struct kfl__words words;
+};
+
 struct maintain {
     struct kfl__core *core;
     struct kfl__mutex lock; /* guards: */
     struct kfl__condition moved;
-    bool busy; /* a thread is at the round; the rest is its own meanwhile */
+    bool busy; /* a thread is at a round; they are its own meanwhile */
 
-    struct maintain_item *items; /* of the round; NULL: none was begun */
-    int32_t item_count, item_room, at;
-    int failed; /* the first error of the round, and its words */
-    struct kfl__words words;
+    struct maintain_round all, asked;
 
     /* the helper's alone */
     uint64_t looked_version; /* of the store's topics, when it looked last; 0: never */
@@ -48,7 +58,7 @@ struct maintain {
     _Atomic uint32_t word; /* raised to wake the thread */
 };
 
-/* ---- the round ---- */
+/* ---- the list ---- */
 
 /* Defaults delete nothing and compact nothing: what is not set asks for nothing. */
 static bool maintain_is_wanted(const char *properties)
@@ -66,90 +76,176 @@ static bool maintain_is_wanted(const char *properties)
 
 static int maintain_add(const struct kfl__topic_row *row, void *context)
 {
-    struct maintain *maintain = context;
-    if (!maintain_is_wanted(row->properties))
+    struct maintain_round *round = context;
+    if (round->topic_id != 0 ? row->topic_id != round->topic_id
+                             : !maintain_is_wanted(row->properties))
         return 0;
-    if (maintain->item_count + row->partition_count > maintain->item_room) {
-        int32_t room = (maintain->item_count + row->partition_count) * 2;
-        struct maintain_item *grown = kfl__realloc(maintain->items, (size_t)room * sizeof *grown);
+    if (round->item_count + row->partition_count > round->item_room) {
+        int32_t room = (round->item_count + row->partition_count) * 2;
+        struct maintain_item *grown = kfl__realloc(round->items, (size_t)room * sizeof *grown);
         if (grown == NULL)
             return kfl__fail(KFL_E_NOMEM, "a list of %d partitions: out of memory", room);
-        maintain->items = grown;
-        maintain->item_room = room;
+        round->items = grown;
+        round->item_room = room;
     }
     for (int32_t i = 0; i < row->partition_count; i++)
-        maintain->items[maintain->item_count++] = (struct maintain_item){row->topic_id, i};
+        round->items[round->item_count++] = (struct maintain_item){row->topic_id, i};
     return 0;
 }
 
 static int maintain_list(struct kfl__catalog_txn *txn, void *context)
 {
-    struct maintain *maintain = context;
-    maintain->item_count = 0;
-    return kfl__topics_list(txn, maintain_add, maintain);
+    struct maintain_round *round = context;
+    round->item_count = 0;
+    return kfl__topics_list(txn, maintain_add, round);
 }
 
-static int maintain_partition(struct kfl__partition *partition, kfl_progress *progress)
+static void maintain_forget(struct maintain_round *round)
+{
+    kfl__compaction_end(round->compaction);
+    kfl__free(round->items);
+    *round = (struct maintain_round){0};
+}
+
+/* ---- one partition ---- */
+
+/* What of the numbers belongs to the partition at hand, on top of what is done. */
+static void maintain_add_compaction(kfl_progress *progress, const struct kfl__compact_done *done)
+{
+    progress->compacted_segments += done->segments;
+    progress->written_bytes += done->written_bytes;
+    progress->freed_bytes += done->freed_bytes;
+    progress->kept_records += done->kept;
+    progress->removed_records += done->removed;
+    progress->kept_tombstones += done->kept_tombstones;
+    progress->removed_tombstones += done->removed_tombstones;
+}
+
+static int maintain_retain(struct maintain_round *round, struct kfl__partition *partition)
 {
     struct kfl__retention_done done = {0};
     int r = kfl__retention_run(partition, &done);
-    progress->deleted_segments += done.segments;
-    progress->deleted_bytes += done.bytes;
+    round->progress.deleted_segments += done.segments;
+    round->progress.deleted_bytes += done.bytes;
     return r;
 }
 
-static int maintain_visit(struct kfl__core *core, const struct maintain_item *item,
-                          kfl_progress *progress)
+/* A file that takes appends is not compacted: it takes no more from here on. */
+static int maintain_roll(struct kfl__partition *partition)
 {
+    int64_t active, base, end = kfl__slot_end(partition->slot);
+    kfl__partition_active(partition, &active, &base);
+    int r = active == 0 || end <= base ? 0 : kfl__partition_roll(partition, active, end);
+    return r < 0 ? r : 0; /* moved: it took an append meanwhile, and its like never end */
+}
+
+static int maintain_begin_compaction(struct maintain_round *round, struct kfl__partition *partition)
+{
+    struct kfl__compact_wish wish = {
+        .force = (round->flags & KFL_COMPACT_FORCE) != 0,
+        .dry = (round->flags & KFL_COMPACT_DRY_RUN) != 0,
+    };
+    struct kfl__compact_plan plan;
+    int r = 0;
+    if ((kfl__topic_shape(partition->topic)->settings->cleanup_policy & KFL_CLEANUP_COMPACT) == 0)
+        return 0;
+    if ((round->flags & KFL_COMPACT_ROLL) != 0 && !wish.dry)
+        r = kfl__partition_recovered(partition);
+    if (r == 0 && (round->flags & KFL_COMPACT_ROLL) != 0 && !wish.dry)
+        r = maintain_roll(partition);
+    if (r == 0)
+        r = kfl__compaction_begin(partition, &wish, &plan, &round->compaction);
+    return r == KFL_COMPACT_NOTHING ? 0 : r;
+}
+
+/* 1: the deadline came first. */
+static int maintain_compact(struct maintain_round *round, int64_t deadline_ns)
+{
+    int r = kfl__compaction_step(round->compaction, deadline_ns);
+    if (r == 1)
+        return 1;
+    maintain_add_compaction(&round->progress, kfl__compaction_done(round->compaction));
+    kfl__compaction_end(round->compaction);
+    round->compaction = NULL;
+    return r;
+}
+
+static int maintain_visit(struct kfl__core *core, struct maintain_round *round, int64_t deadline_ns)
+{
+    const struct maintain_item *item = &round->items[round->at];
     struct kfl__partition *partition;
     struct kfl__topic *topic = NULL;
-    int r = kfl__topic_find_id(core, item->topic_id, &topic);
-    if (r == 0)
-        r = kfl__topic_current(topic);
-    if (r == 0)
-        r = kfl__topic_partition(topic, item->partition, &partition);
-    if (r == 0)
-        r = maintain_partition(partition, progress);
-    kfl__topic_release(topic);
+    int r = 0;
+    if (round->compaction == NULL) {
+        r = kfl__topic_find_id(core, item->topic_id, &topic);
+        if (r == 0)
+            r = kfl__topic_current(topic);
+        if (r == 0)
+            r = kfl__topic_partition(topic, item->partition, &partition);
+        if (r == 0 && round->topic_id == 0)
+            r = maintain_retain(round, partition);
+        if (r == 0)
+            r = maintain_begin_compaction(round, partition);
+        kfl__topic_release(topic);
+    }
+    if (r == 0 && round->compaction != NULL)
+        r = maintain_compact(round, deadline_ns);
     return r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION ? 0 : r; /* deleted meanwhile */
 }
 
+/* ---- the round ---- */
+
 /* Busy. 1: the deadline came first. */
-static int maintain_round(struct maintain *maintain, int64_t deadline_ns, kfl_progress *progress)
+static int maintain_go_on(struct maintain *maintain, struct maintain_round *round,
+                          int64_t deadline_ns)
 {
     struct kfl__core *core = maintain->core;
-    if (maintain->items == NULL) {
-        int r = kfl__catalog_look(core->catalog, maintain_list, maintain);
+    if (round->items == NULL) {
+        int r = kfl__catalog_look(core->catalog, maintain_list, round);
         if (r < 0)
             return r;
-        maintain->at = 0;
-        maintain->failed = 0;
     }
-    while (maintain->at < maintain->item_count) {
+    while (round->at < round->item_count) {
         if (atomic_load(&core->closing) != 0 || atomic_load(&maintain->stop) != 0)
             return kfl__fail(KFL_E_CLOSED, "the store %s is closed", core->path);
-        int r = maintain_visit(core, &maintain->items[maintain->at], progress);
+        int r = maintain_visit(core, round, deadline_ns);
+        if (r == 1)
+            return 1;
         /* One that cannot be maintained must not keep the others from it. */
-        if (r < 0 && maintain->failed == 0) {
-            maintain->failed = r;
-            kfl__error_save(&maintain->words);
+        if (r < 0 && round->failed == 0) {
+            round->failed = r;
+            kfl__error_save(&round->words);
         }
-        maintain->at++;
-        if (deadline_ns >= 0 && maintain->at < maintain->item_count &&
+        round->at++;
+        if (deadline_ns >= 0 && round->at < round->item_count &&
             kfl__clock_steady_ns() >= deadline_ns)
             return 1;
     }
-    kfl__free(maintain->items);
-    maintain->items = NULL;
-    maintain->item_room = 0;
-    if (maintain->failed < 0)
-        kfl__error_restore(&maintain->words);
-    return maintain->failed;
+    if (round->failed < 0)
+        kfl__error_restore(&round->words);
+    return round->failed;
 }
 
-int kfl__maintain_run(struct kfl__core *core, int64_t deadline_ns, kfl_progress *progress)
+static void maintain_tell(const struct maintain_round *round, kfl_progress *progress)
+{
+    *progress = round->progress;
+    progress->partition = -1;
+    if (round->at < round->item_count)
+        progress->partition = round->items[round->at].partition;
+    progress->partitions_left = round->item_count - round->at;
+    if (round->compaction != NULL) {
+        const struct kfl__compact_done *done = kfl__compaction_done(round->compaction);
+        maintain_add_compaction(progress, done);
+        progress->read_bytes = done->read_bytes;
+        progress->total_bytes = done->total_bytes;
+    }
+}
+
+static int maintain_run(struct kfl__core *core, uint64_t topic_id, int flags, int64_t deadline_ns,
+                        kfl_progress *progress)
 {
     struct maintain *maintain = core->maintain;
+    struct maintain_round *round = topic_id == 0 ? &maintain->all : &maintain->asked;
     kfl__mutex_lock(&maintain->lock);
     while (maintain->busy)
         if (kfl__condition_wait(&maintain->moved, &maintain->lock, deadline_ns) ==
@@ -159,13 +255,31 @@ int kfl__maintain_run(struct kfl__core *core, int64_t deadline_ns, kfl_progress 
         }
     maintain->busy = true;
     kfl__mutex_unlock(&maintain->lock);
-    int r = maintain_round(maintain, deadline_ns, progress);
-    progress->partitions_left = maintain->items == NULL ? 0 : maintain->item_count - maintain->at;
+    if (round->topic_id != topic_id || round->flags != flags) {
+        maintain_forget(round); /* who asked for that has stopped asking */
+        round->topic_id = topic_id;
+        round->flags = flags;
+    }
+    int r = maintain_go_on(maintain, round, deadline_ns);
+    maintain_tell(round, progress);
+    if (r != 1)
+        maintain_forget(round);
     kfl__mutex_lock(&maintain->lock);
     maintain->busy = false;
     kfl__condition_signal(&maintain->moved);
     kfl__mutex_unlock(&maintain->lock);
     return r;
+}
+
+int kfl__maintain_run(struct kfl__core *core, int64_t deadline_ns, kfl_progress *progress)
+{
+    return maintain_run(core, 0, 0, deadline_ns, progress);
+}
+
+int kfl__maintain_compact(struct kfl__core *core, uint64_t topic_id, int flags, int64_t deadline_ns,
+                          kfl_progress *progress)
+{
+    return maintain_run(core, topic_id, flags, deadline_ns, progress);
 }
 
 /* ---- the thread ---- */
@@ -174,7 +288,10 @@ static void *maintain_thread(void *context)
 {
     struct maintain *maintain = context;
     struct kfl__core *core = maintain->core;
-    int64_t interval_ms = core->settings->log_retention_check_interval_ms;
+    int64_t interval_ms =
+        core->settings->log_retention_check_interval_ms < core->settings->log_cleaner_backoff_ms
+            ? core->settings->log_retention_check_interval_ms
+            : core->settings->log_cleaner_backoff_ms;
     int64_t interval_ns = interval_ms > INT64_MAX / 4000000 ? INT64_MAX / 4 : interval_ms * 1000000;
     int64_t due = kfl__clock_steady_ns() +
                   (interval_ns < MAINTAIN_FIRST_NS ? interval_ns : MAINTAIN_FIRST_NS);
@@ -264,6 +381,9 @@ void kfl__maintain_stop(struct kfl__core *core)
     if (maintain->thread_runs)
         pthread_join(maintain->thread, NULL);
     maintain->thread_runs = false;
+    /* What was begun and left is thrown away while there is a catalog to note it in. */
+    maintain_forget(&maintain->all);
+    maintain_forget(&maintain->asked);
 }
 
 void kfl__maintain_destroy(struct kfl__core *core)
@@ -273,7 +393,6 @@ void kfl__maintain_destroy(struct kfl__core *core)
         return;
     kfl__condition_destroy(&maintain->moved);
     kfl__mutex_destroy(&maintain->lock);
-    kfl__free(maintain->items);
     kfl__free(maintain);
     core->maintain = NULL;
 }

@@ -108,50 +108,6 @@ int32_t kfl__retention_plan(struct kfl__retention_segment *segments, int32_t cou
 
 /* ---- what it needs ---- */
 
-static int retention_compare(const struct kfl__segment_row *a, const struct kfl__segment_row *b)
-{
-    return a->base_offset < b->base_offset ? -1 : a->base_offset > b->base_offset;
-}
-
-static void retention_sort(struct kfl__segment_row *rows, int32_t count)
-{
-    for (int32_t i = 1; i < count; i++) {
-        struct kfl__segment_row row = rows[i];
-        int32_t at = i;
-        for (; at > 0 && retention_compare(&rows[at - 1], &row) > 0; at--)
-            rows[at] = rows[at - 1];
-        rows[at] = row;
-    }
-}
-
-/* The rows that hold records, in order of offset, and which of them takes appends (-1: none). */
-static int retention_rows(struct kfl__partition *partition, struct kfl__segment_row **out_rows,
-                          int32_t *out_count, int64_t *out_active)
-{
-    struct kfl__segment_row *rows = NULL;
-    int32_t count = 0, kept = 0;
-    int64_t base = 0, again = 0, id = 0;
-    do {
-        kfl__free(rows);
-        kfl__partition_active(partition, &id, &base);
-        int r = kfl__segments_rows(partition, &rows, &count);
-        if (r < 0)
-            return r;
-        kfl__partition_active(partition, &again, &base);
-    } while (again != id);
-    for (int32_t i = 0; i < count; i++) {
-        if (rows[i].segment_id == id && rows[i].base_offset < 0)
-            rows[i].base_offset = base;
-        if (rows[i].base_offset >= 0)
-            rows[kept++] = rows[i];
-    }
-    retention_sort(rows, kept);
-    *out_rows = rows;
-    *out_count = kept;
-    *out_active = id;
-    return 0;
-}
-
 static void retention_fill_active(struct kfl__slot *slot, struct kfl__retention_segment *segment)
 {
     uint64_t word;
@@ -171,7 +127,7 @@ int kfl__retention_look(struct kfl__partition *partition, struct kfl__retention_
     struct kfl__segment_row *rows = NULL;
     int64_t active;
     int32_t count = 0;
-    int r = retention_rows(partition, &rows, &count, &active);
+    int r = kfl__segments_in_order(partition, &rows, &count, &active);
     if (r < 0)
         return r;
     struct kfl__retention_segment *segments = kfl__alloc_array((size_t)count + 1, sizeof *segments);
@@ -215,22 +171,6 @@ int kfl__retention_look(struct kfl__partition *partition, struct kfl__retention_
 
 /* ---- bringing it about ---- */
 
-/* Full files have their times and sizes in the catalog once they are durable. */
-static int retention_complete_rows(struct kfl__partition *partition)
-{
-    int64_t active, base;
-    /* Who died in a roll has left it half done: the lock mends that. */
-    int r = kfl__partition_lock(partition, -1);
-    if (r < 0)
-        return r;
-    kfl__partition_unlock(partition);
-    kfl__partition_active(partition, &active, &base);
-    r = active == 0 ? 0 : kfl__sync_wait(partition, base, -1);
-    while (r == 0 && (r = kfl__partition_seal(partition)) > 0)
-        r = 0;
-    return r;
-}
-
 static int retention_delete(struct kfl__partition *partition,
                             const struct kfl__retention_segment *segments, int32_t count,
                             int64_t start_offset, struct kfl__retention_done *done)
@@ -267,7 +207,7 @@ int kfl__retention_run(struct kfl__partition *partition, struct kfl__retention_d
         return 0;
     int r = kfl__partition_recovered(partition);
     if (r == 0)
-        r = retention_complete_rows(partition);
+        r = kfl__partition_complete_rows(partition);
     if (r == 0)
         r = kfl__retention_look(partition, &rules, &segments, &count);
     if (r == 0)

@@ -8,6 +8,7 @@
  * appenders look at.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -508,5 +509,44 @@ int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least)
         atomic_store(&slot->floor_raised_at, atomic_load(&slot->end_offset));
     }
     kfl__partition_unlock(partition);
+    return 0;
+}
+
+/* ---- the files in order ---- */
+
+static int segments_compare(const void *a, const void *b)
+{
+    const struct kfl__segment_row *one = a, *other = b;
+    return one->base_offset < other->base_offset ? -1 : one->base_offset > other->base_offset;
+}
+
+int kfl__segments_in_order(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count,
+                           int64_t *out_active)
+{
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0, kept = 0;
+    int64_t base = 0, again = 0, id = 0;
+    do {
+        kfl__free(rows);
+        rows = NULL;
+        kfl__partition_active(partition, &id, &base);
+        int r = kfl__segments_rows(partition, &rows, &count);
+        if (r < 0)
+            return r;
+        int64_t unused;
+        kfl__partition_active(partition, &again, &unused);
+    } while (again != id);
+    for (int32_t i = 0; i < count; i++) {
+        if (rows[i].segment_id == id && rows[i].base_offset < 0)
+            rows[i].base_offset = base;
+        if (rows[i].base_offset >= 0)
+            rows[kept++] = rows[i];
+    }
+    if (kept > 0)
+        qsort(rows, (size_t)kept, sizeof *rows, segments_compare);
+    *out_rows = rows;
+    *out_count = kept;
+    if (out_active != NULL)
+        *out_active = id;
     return 0;
 }

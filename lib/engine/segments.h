@@ -25,5 +25,13 @@ void kfl__segments_discard(struct kfl__partition *partition, const int64_t *ids,
 int kfl__partition_measure(struct kfl__partition *partition, struct kfl__segment_row *row);
 /* The rows that may take part (READY, LIVE, SEALED), by id. Owned: kfl__free. */
 int kfl__segments_rows(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count);
+/*
+ * Those of them that hold records, in order of offset; the one that takes appends with its beginning, *out_active (may be
+ * NULL) is its id, 0: none. Owned: kfl__free.
+ */
+int kfl__segments_in_order(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count,
+                           int64_t *out_active);
+/* Sync what is full, and complete its rows. */
+int kfl__partition_complete_rows(struct kfl__partition *partition);
 
 #endif

@@ -17,8 +17,8 @@
 static int times_search_batch(const struct kfl__segment *segment, uint64_t place, const struct kfl__batch_header *header,
                               int64_t timestamp_ms, int64_t least_offset, int64_t *out_offset, int64_t *out_timestamp_ms)
 {
-    const uint8_t *payload = segment->bytes + place + sizeof *header;
-    size_t size = header->size - sizeof *header;
+    const uint8_t *payload = segment->bytes + place + kfl__batch_head_size(header);
+    size_t size = header->size - kfl__batch_head_size(header);
     uint8_t *unpacked = NULL;
     struct kfl__batch_cursor cursor;
     kfl_record record;

@@ -301,13 +301,16 @@ int kfl__partition_seal(struct kfl__partition *partition)
     int32_t count = 0;
     int64_t active, base;
     uint32_t durable = kfl__word_ordinal(atomic_load(&slot->durable_word));
+    kfl__partition_active(partition, &active, &base);
+    /* What was rolled into may still be empty: the word of what is durable stays behind then, in a file that is full. */
+    if (active != 0 && atomic_load(&slot->durable_offset) >= base)
+        durable = (uint32_t)active;
     /* The helper comes every second, and the list may be long. */
     if (atomic_load(&partition->sealed_below) == durable)
         return 0;
     int r = kfl__partition_drop_files(partition);
     if (r < 0)
         return r;
-    kfl__partition_active(partition, &active, &base);
     r = kfl__segments_rows(partition, &rows, &count);
     for (int32_t i = 0; r >= 0 && i < count && seal.count < TRIM_SEAL_BATCH; i++) {
         struct kfl__segment_row row = rows[i];
@@ -331,4 +334,19 @@ int kfl__partition_seal(struct kfl__partition *partition)
     KFL_STEP("seal.committed");
     trim_give_back(&seal);
     return seal.count == TRIM_SEAL_BATCH;
+}
+
+int kfl__partition_complete_rows(struct kfl__partition *partition)
+{
+    int64_t active, base;
+    /* Who died in a roll has left it half done: the lock mends that. */
+    int r = kfl__partition_lock(partition, -1);
+    if (r < 0)
+        return r;
+    kfl__partition_unlock(partition);
+    kfl__partition_active(partition, &active, &base);
+    r = active == 0 ? 0 : kfl__sync_wait(partition, base, -1);
+    while (r == 0 && (r = kfl__partition_seal(partition)) > 0)
+        r = 0;
+    return r;
 }

@@ -46,13 +46,16 @@ static int batch_shape(const struct kfl__batch_header *header)
     if ((header->flags & ~KFL_BATCH_FLAGS_KNOWN) != 0 || !batch_codec_is_known(codec))
         return KFL_BATCH_NEWER;
 
-    uint64_t payload_size = header->size - sizeof *header;
+    uint16_t extension = (header->flags & KFL_BATCH_FLAG_HORIZON) != 0 ? KFL_BATCH_HORIZON_SIZE : 0;
+    bool compacted = (header->flags & KFL_BATCH_FLAG_COMPACTED) != 0;
+    uint32_t span = compacted ? header->durable_distance : header->record_count;
     int64_t end_offset;
-    if (header->extension_size != 0 || header->base_offset < 0 ||
-        __builtin_add_overflow(header->base_offset, (int64_t)header->record_count, &end_offset))
+    if (header->extension_size != extension || header->size < sizeof *header + extension || (extension != 0 && !compacted) ||
+        header->base_offset < 0 || __builtin_add_overflow(header->base_offset, (int64_t)span, &end_offset))
         return KFL_BATCH_BAD;
-    if (header->durable_distance != KFL_DURABLE_NOT_SAID &&
-        (int64_t)header->durable_distance > header->base_offset)
+    uint64_t payload_size = header->size - sizeof *header - extension;
+    if (compacted ? span < header->record_count
+                  : header->durable_distance != KFL_DURABLE_NOT_SAID && (int64_t)header->durable_distance > header->base_offset)
         return KFL_BATCH_BAD;
     if (codec == KFL_CODEC_NONE ? header->unpacked_size != payload_size
                                 : header->unpacked_size > KFL_BATCH_SIZE_MAX)
@@ -77,7 +80,8 @@ static inline uint32_t batch_durable_distance(int64_t base_offset, int64_t durab
     return distance < KFL_DURABLE_NOT_SAID ? (uint32_t)distance : KFL_DURABLE_NOT_SAID;
 }
 
-KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t place, uint64_t seed)
+static inline void batch_seal(void *to, const struct kfl__batch_facts *facts, uint32_t distance, uint16_t extension,
+                              uint64_t place, uint64_t seed)
 {
     assert(place % KFL_BATCH_ALIGNMENT == 0);
     assert(facts->payload_size <= KFL_BATCH_SIZE_MAX - sizeof(struct kfl__batch_header));
@@ -87,7 +91,6 @@ KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_fac
      * halves what sealing costs.
      */
     uint32_t size = (uint32_t)sizeof(struct kfl__batch_header) + facts->payload_size;
-    uint32_t distance = batch_durable_distance(facts->base_offset, facts->durable_offset);
     union {
         uint64_t words[7];
         struct batch_hashed hashed;
@@ -97,7 +100,7 @@ KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_fac
         (uint64_t)facts->base_offset,
         (uint64_t)facts->max_timestamp_ms,
         facts->writer_epoch | (uint64_t)distance << 32,
-        facts->flags | (uint64_t)facts->unpacked_size << 32,
+        facts->flags | (uint64_t)extension << 16 | (uint64_t)facts->unpacked_size << 32,
         facts->payload_hash,
     }};
     assert(batch_shape(&sealed.hashed.header) == 0);
@@ -108,6 +111,20 @@ KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_fac
         __asm__("" : "+r"(word)); /* two at a time would be loaded from two stores, which stalls too */
         kfl__store64((uint8_t *)to + 8 * i, word);
     }
+}
+
+KFL_INLINE_WHERE_SEEN void kfl__batch_seal(void *to, const struct kfl__batch_facts *facts, uint64_t place, uint64_t seed)
+{
+    assert((facts->flags & KFL_BATCH_FLAG_COMPACTED) == 0);
+    batch_seal(to, facts, batch_durable_distance(facts->base_offset, facts->durable_offset), 0, place, seed);
+}
+
+void kfl__batch_seal_compacted(void *to, const struct kfl__batch_facts *facts, uint32_t span, uint64_t place,
+                               uint64_t seed)
+{
+    uint16_t extension = (facts->flags & KFL_BATCH_FLAG_HORIZON) != 0 ? KFL_BATCH_HORIZON_SIZE : 0;
+    assert((facts->flags & KFL_BATCH_FLAG_COMPACTED) != 0);
+    batch_seal(to, facts, span, extension, place, seed);
 }
 
 void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,

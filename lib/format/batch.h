@@ -51,6 +51,13 @@ static inline void kfl__batch_pad(void *batch, uint32_t payload_size)
     uint64_t padding = (0 - (uint64_t)payload_size) % sizeof(uint64_t);
     kfl__store64(last, kfl__load64(last) & UINT64_MAX >> 8 * padding);
 }
+/*
+ * The same for what compaction leaves of one or more batches: it spans `span` offsets, at least as many as it has
+ * records. With KFL_BATCH_FLAG_HORIZON among the flags the payload begins with the extension, which payload_size and
+ * the payload's hash count in, and unpacked_size does not.
+ */
+void kfl__batch_seal_compacted(void *to, const struct kfl__batch_facts *facts, uint32_t span, uint64_t place,
+                               uint64_t seed);
 /* An end mark: 48 bytes at `to`. */
 void kfl__batch_seal_end(void *to, int64_t end_offset, int64_t next_segment_id,
                          uint32_t writer_epoch, int64_t durable_offset, uint64_t place,
@@ -87,16 +94,29 @@ static inline uint64_t kfl__batch_next_place(uint64_t place, const struct kfl__b
     return (place + header->size + KFL_BATCH_ALIGNMENT - 1) & ~(uint64_t)(KFL_BATCH_ALIGNMENT - 1);
 }
 
-/* base_offset + number of offsets that the batch spans (record_count; with an extension more). */
+/* base_offset + number of offsets that the batch spans. */
 static inline int64_t kfl__batch_end_offset(const struct kfl__batch_header *header)
 {
-    return header->base_offset + header->record_count;
+    return header->base_offset + ((header->flags & KFL_BATCH_FLAG_COMPACTED) != 0 ? header->durable_distance
+                                                                                  : header->record_count);
+}
+
+/* Bytes before the payload: the header and its extension. */
+static inline uint32_t kfl__batch_head_size(const struct kfl__batch_header *header)
+{
+    return (uint32_t)sizeof *header + header->extension_size;
+}
+
+/* When the tombstones of this verified batch may go; -1: no clean has met them yet. `batch` points at the header. */
+static inline int64_t kfl__batch_horizon(const struct kfl__batch_header *header, const uint8_t *batch)
+{
+    return (header->flags & KFL_BATCH_FLAG_HORIZON) == 0 ? -1 : (int64_t)kfl__load64(batch + sizeof *header);
 }
 
 /* -1: not said. */
 static inline int64_t kfl__batch_durable_offset(const struct kfl__batch_header *header)
 {
-    return header->durable_distance == KFL_DURABLE_NOT_SAID
+    return header->durable_distance == KFL_DURABLE_NOT_SAID || (header->flags & KFL_BATCH_FLAG_COMPACTED) != 0
                ? -1
                : header->base_offset - (int64_t)header->durable_distance;
 }

@@ -58,7 +58,8 @@ struct kfl__batch_header {
     int64_t base_offset;       /* of its first record; of an end mark: the offset that comes next */
     int64_t max_timestamp_ms;  /* records' times are stored against it; end mark: next segment's id */
     uint32_t writer_epoch;     /* which opening and repair wrote it: never falls within a file */
-    uint32_t durable_distance; /* all below base_offset minus this was durable then; ~0: not said */
+    uint32_t durable_distance; /* all below base_offset minus this was durable then; ~0: not said;
+                                * of a compacted batch: how many offsets it spans */
     uint16_t flags;            /* KFL_BATCH_FLAG_… */
     uint16_t extension_size;   /* a multiple of 8, before the payload; 0 unless a flag says so */
     uint32_t unpacked_size;    /* of the payload before compression; without a codec its size */
@@ -76,7 +77,12 @@ _Static_assert(offsetof(struct kfl__batch_header, unpacked_size) == 44, "docs/fo
 #define KFL_BATCH_FLAG_CODEC 0x0007u       /* 0 none, 3 lz4, 4 zstd (Kafka's numbers) */
 #define KFL_BATCH_FLAG_APPEND_TIME 0x0008u /* timestamps are the append clock's */
 #define KFL_BATCH_FLAG_END 0x0010u         /* end mark: the segment is full, the next one is named */
-#define KFL_BATCH_FLAGS_KNOWN 0x001fu      /* any other bit: written by a newer library */
+#define KFL_BATCH_FLAG_COMPACTED 0x0020u   /* records may lack within the offsets that it spans */
+#define KFL_BATCH_FLAG_HORIZON 0x0040u     /* an extension of 8 bytes: when its tombstones may go */
+#define KFL_BATCH_FLAGS_KNOWN 0x007fu      /* any other bit: written by a newer library */
+
+/* The extension of KFL_BATCH_FLAG_HORIZON: i64, milliseconds since 1970. */
+#define KFL_BATCH_HORIZON_SIZE 8u
 
 /*
  * A record in a payload; then key, value, headers. Unaligned, one directly behind the other, and so

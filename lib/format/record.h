@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "format/layout.h"
 #include "kafkalite.h"
 
@@ -49,6 +50,14 @@ uint8_t *kfl__record_encode_plain(uint8_t *to, const void *key, size_t key_size,
  */
 const uint8_t *kfl__record_decode(const uint8_t *from, const uint8_t *end, int64_t base_offset,
                                   int64_t max_timestamp_ms, kfl_record *out_record);
+
+/* The key of a record that was decoded before, at the same bytes; NULL: missing. */
+static inline const uint8_t *kfl__record_key(const uint8_t *record, size_t *out_size)
+{
+    int32_t size = (int32_t)kfl__load32(record + offsetof(struct kfl__record_head, key_size));
+    *out_size = size < 0 ? 0 : (size_t)size;
+    return size < 0 ? NULL : record + sizeof(struct kfl__record_head);
+}
 
 /* true when `size` bytes are exactly `count` well-formed packed headers. */
 bool kfl__headers_check(const void *packed_headers, size_t size, uint32_t count);

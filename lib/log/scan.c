@@ -269,7 +269,7 @@ static int scan_unpack(struct kfl__scan *scan, const struct kfl__batch_header *h
                        const uint8_t **out_bytes)
 {
     int codec = header->flags & (int)KFL_BATCH_FLAG_CODEC;
-    const uint8_t *payload = scan->batch + sizeof *header;
+    const uint8_t *payload = scan->batch + kfl__batch_head_size(header);
     if (codec == KFL_CODEC_NONE) {
         *out_bytes = payload;
         return 0;
@@ -283,7 +283,7 @@ static int scan_unpack(struct kfl__scan *scan, const struct kfl__batch_header *h
                              header->unpacked_size);
     }
     *out_bytes = scan->unpacked;
-    return kfl__codec_unpack(codec, payload, header->size - sizeof *header, scan->unpacked,
+    return kfl__codec_unpack(codec, payload, header->size - kfl__batch_head_size(header), scan->unpacked,
                              header->unpacked_size);
 }
 

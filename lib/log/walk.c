@@ -79,14 +79,14 @@ static bool walk_plausible(const uint8_t *bytes, uint64_t room, int64_t least_of
     memcpy(&header, bytes, sizeof header);
     if (header.size < sizeof header || header.size > room)
         return false;
-    if ((header.flags & ~KFL_BATCH_FLAGS_KNOWN) != 0 || header.extension_size != 0)
+    if ((header.flags & ~KFL_BATCH_FLAGS_KNOWN) != 0 || header.extension_size > header.size - sizeof header)
         return false;
-    uint64_t payload = header.size - sizeof header;
+    uint64_t payload = header.size - kfl__batch_head_size(&header);
     if ((header.flags & KFL_BATCH_FLAG_END) != 0)
         return payload == 0 && header.record_count == 0 && header.base_offset >= least_offset;
     if ((header.flags & KFL_BATCH_FLAG_CODEC) == 0 && header.unpacked_size != payload)
         return false;
-    return header.record_count > 0 && header.record_count <= header.unpacked_size / sizeof(struct kfl__record_head) &&
+    return (header.record_count > 0 || (header.flags & KFL_BATCH_FLAG_COMPACTED) != 0) && header.record_count <= header.unpacked_size / sizeof(struct kfl__record_head) &&
            header.base_offset >= least_offset;
 }
 

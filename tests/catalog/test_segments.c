@@ -75,7 +75,8 @@ START_TEST(a_segment_comes_back_as_it_was_put)
         .max_timestamp_ms = 1 << 30,
         .max_timestamp_offset = 1999,
         .record_count = 1000,
-        .next_segment_id = 8,
+        .clean_offset = 1207,
+        .horizon_ms = 1700000000007,
     };
     assert_ok(kfl__catalog_change_run(catalog, run_put_segment, &put));
     reopen_catalog();

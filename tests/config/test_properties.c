@@ -56,7 +56,7 @@ END_TEST
 START_TEST(every_row_is_whole)
 {
     static const char *const types[] = {"boolean", "int",  "long",  "octal",
-                                        "choice",  "list", "string"};
+                                        "choice",  "list", "string", "double"};
     for (int32_t i = 0; i < KFL_PROPERTY_COUNT; i++) {
         const struct kfl__property *property = kfl__property_get(i);
         const char *type = kfl_property_type(property->name);
@@ -315,6 +315,32 @@ START_TEST(a_name_far_from_all_gets_no_suggestion)
 }
 END_TEST
 
+START_TEST(a_ratio_has_at_most_six_places)
+{
+    const char *name = "min.cleanable.dirty.ratio";
+    char text[KFL_PROPERTY_TEXT_SIZE];
+    takes(name, "0", 0);
+    takes(name, "1", 1000000);
+    takes(name, "1.0", 1000000);
+    takes(name, "0.5", 500000);
+    takes(name, "0.123456", 123456);
+    refuses(name, "1.000001");
+    refuses(name, "2");
+    refuses(name, "0.1234567");
+    refuses(name, "0.");
+    refuses(name, ".5");
+    refuses(name, "-0.5");
+    refuses(name, "0.5 ");
+    refuses(name, "5e-1");
+    kfl__property_format(row(name), 500000, text);
+    ck_assert_str_eq(text, "0.5");
+    kfl__property_format(row(name), 1000000, text);
+    ck_assert_str_eq(text, "1.0");
+    kfl__property_format(row(name), 1, text);
+    ck_assert_str_eq(text, "0.000001");
+}
+END_TEST
+
 START_TEST(defaults_are_typed)
 {
     const struct kfl__settings *defaults = kfl__property_defaults();
@@ -393,6 +419,7 @@ Suite *kfl_suite(void)
     tcase_add_test(table, the_public_table_ends_behind_the_last_row);
     tcase_add_test(table, an_unknown_name_has_no_facts);
     tcase_add_test(table, facts_are_told_in_words);
+    tcase_add_test(table, a_ratio_has_at_most_six_places);
     tcase_add_test(table, defaults_are_typed);
     suite_add_tcase(suite, table);
 

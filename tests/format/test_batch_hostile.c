@@ -113,7 +113,7 @@ START_TEST(a_flag_or_codec_that_is_not_known_is_newer)
     struct image image = image_of_three(&facts);
     struct kfl__batch_header good, header;
     ck_assert_int_eq(image_verify(&image, &good), 0);
-    for (unsigned bit = 5; bit < 16; bit++)
+    for (unsigned bit = 7; bit < 16; bit++)
         EXPECT(KFL_BATCH_NEWER, flags, (uint16_t)(1u << bit));
     EXPECT(KFL_BATCH_NEWER, flags, 1);
     EXPECT(KFL_BATCH_NEWER, flags, 2);
@@ -121,10 +121,36 @@ START_TEST(a_flag_or_codec_that_is_not_known_is_newer)
     EXPECT(KFL_BATCH_NEWER, flags, 6);
     EXPECT(KFL_BATCH_NEWER, flags, 7);
     good.extension_size = 16;
-    EXPECT(KFL_BATCH_NEWER, flags, 0x20);
+    EXPECT(KFL_BATCH_NEWER, flags, 0x80);
     /* Without the right hash it is damage, whatever it claims. */
     image.bytes[PLACE + HEADER_SIZE] ^= 1;
     ck_assert_int_eq(image_verify(&image, &header), KFL_BATCH_BAD);
+    free(image.bytes);
+}
+END_TEST
+
+/* A span below the records, an extension that nobody announced or that is cut, a span beyond all numbers. */
+START_TEST(a_compacted_batch_is_held_to_its_own_rules)
+{
+    struct kfl__batch_facts facts;
+    struct image image = image_of_three(&facts);
+    struct kfl__batch_header good, header;
+    ck_assert_int_eq(image_verify(&image, &good), 0);
+    good.flags = KFL_BATCH_FLAG_COMPACTED;
+    EXPECT(0, durable_distance, 3);
+    EXPECT(0, durable_distance, UINT32_MAX);
+    EXPECT(KFL_BATCH_BAD, durable_distance, 2);
+    good.durable_distance = 1000;
+    EXPECT(KFL_BATCH_BAD, base_offset, INT64_MAX - 999);
+    EXPECT(KFL_BATCH_BAD, extension_size, 8);
+    good.flags |= KFL_BATCH_FLAG_HORIZON;
+    EXPECT(KFL_BATCH_BAD, extension_size, 0);
+    EXPECT(KFL_BATCH_BAD, extension_size, 16);
+    EXPECT(KFL_BATCH_BAD, extension_size, 8); /* the payload is not shorter by it */
+    good.extension_size = 8;
+    EXPECT(0, unpacked_size, good.unpacked_size - 8);
+    good.flags = KFL_BATCH_FLAG_HORIZON;
+    EXPECT(KFL_BATCH_BAD, unpacked_size, good.unpacked_size - 8);
     free(image.bytes);
 }
 END_TEST
@@ -270,6 +296,7 @@ Suite *kfl_suite(void)
     tcase_add_test(hostile, an_end_mark_with_anything_in_it_is_bad);
     tcase_add_test(hostile, a_batch_at_a_place_that_is_none_is_bad_though_its_hash_is_right);
     tcase_add_test(hostile, a_flag_or_codec_that_is_not_known_is_newer);
+    tcase_add_test(hostile, a_compacted_batch_is_held_to_its_own_rules);
     suite_add_tcase(suite, hostile);
     TCase *walks = tcase_create("hostile payloads");
     tcase_set_timeout(walks, 60);

@@ -16,7 +16,7 @@
 
 #define GOLDEN KFL_TESTS_SOURCE_ROOT "/tests/golden/format-1/"
 
-static const char *const golden_names[] = {"example", "plain", "missing", "lz4", "zstd", "open"};
+static const char *const golden_names[] = {"example", "plain", "missing", "lz4", "zstd", "open", "compacted"};
 #define GOLDEN_COUNT ((int)(sizeof golden_names / sizeof golden_names[0]))
 
 /* The whole file and a NUL; malloc'ed to its exact size. */
@@ -59,7 +59,7 @@ static void golden_tell_records(FILE *to, const struct kfl__batch_header *header
     if (codec == KFL_CODEC_NONE)
         memcpy(unpacked, payload, header->unpacked_size);
     else
-        ck_assert_int_eq(kfl__codec_unpack(codec, payload, header->size - sizeof *header, unpacked,
+        ck_assert_int_eq(kfl__codec_unpack(codec, payload, header->size - kfl__batch_head_size(header), unpacked,
                                            header->unpacked_size),
                          0);
     struct kfl__batch_cursor cursor;
@@ -94,7 +94,8 @@ static void golden_tell(FILE *to, const uint8_t *file, size_t size)
         }
         text_batch(to, place, header.base_offset, header.record_count, header.writer_epoch,
                    kfl__batch_durable_offset(&header), header.flags);
-        golden_tell_records(to, &header, file + place + sizeof header);
+        text_compacted(to, kfl__batch_end_offset(&header), kfl__batch_horizon(&header, file + place), header.flags);
+        golden_tell_records(to, &header, file + place + kfl__batch_head_size(&header));
         place = kfl__batch_next_place(place, &header);
     }
     text_nothing(to, place);

@@ -75,6 +75,17 @@ static inline void text_end(FILE *to, uint64_t place, int64_t end_offset, int64_
             place, end_offset, next_segment_id);
 }
 
+/* What a compacted batch says beside. */
+static inline void text_compacted(FILE *to, int64_t end_offset, int64_t horizon_ms, uint16_t flags)
+{
+    if ((flags & KFL_BATCH_FLAG_COMPACTED) == 0)
+        return;
+    fprintf(to, "  compacted, up to offset %" PRId64, end_offset);
+    if ((flags & KFL_BATCH_FLAG_HORIZON) != 0)
+        fprintf(to, ", tombstones go at %" PRId64, horizon_ms);
+    fputc('\n', to);
+}
+
 /* The bytes at `place` are no batch of this file. */
 static inline void text_nothing(FILE *to, uint64_t place)
 {

@@ -256,6 +256,61 @@ static void make_open(const char *directory)
     golden_finish();
 }
 
+/* What compaction leaves: gaps within a batch, tombstones with a horizon, and an end without a record. */
+static void golden_compacted(const struct kfl__message *messages, const uint32_t *deltas, uint32_t count, uint32_t span,
+                             uint16_t flags, int64_t horizon_ms)
+{
+    uint8_t *payload = golden.bytes + golden.place + sizeof(struct kfl__batch_header), *at = payload;
+    int64_t max_timestamp_ms = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (messages[i].timestamp_ms > max_timestamp_ms)
+            max_timestamp_ms = messages[i].timestamp_ms;
+    }
+    if ((flags & KFL_BATCH_FLAG_HORIZON) != 0) {
+        kfl__store64(at, (uint64_t)horizon_ms);
+        at += KFL_BATCH_HORIZON_SIZE;
+    }
+    uint8_t *records = at;
+    for (uint32_t i = 0; i < count; i++)
+        at = kfl__record_encode(at, &messages[i], deltas[i], max_timestamp_ms);
+    const struct kfl__batch_facts facts = {
+        .base_offset = golden.next_offset,
+        .max_timestamp_ms = max_timestamp_ms,
+        .record_count = count,
+        .payload_size = (uint32_t)(at - payload),
+        .unpacked_size = (uint32_t)(at - records),
+        .writer_epoch = golden.writer_epoch,
+        .flags = flags,
+        .durable_offset = -1,
+        .payload_hash = kfl__hash64(payload, (size_t)(at - payload)),
+    };
+    kfl__batch_seal_compacted(golden.bytes + golden.place, &facts, span, golden.place, golden.seed);
+    text_batch(golden.text, golden.place, golden.next_offset, count, golden.writer_epoch, -1, flags);
+    text_compacted(golden.text, golden.next_offset + span, horizon_ms, flags);
+    for (uint32_t i = 0; i < count; i++)
+        text_record(golden.text, golden.next_offset + deltas[i], messages[i].timestamp_ms, messages[i].key,
+                    messages[i].key_size, messages[i].value, messages[i].value_size);
+    golden.place += kfl__batch_room(facts.payload_size);
+    golden.next_offset += span;
+}
+
+static void make_compacted(const char *directory)
+{
+    static const struct kfl__message messages[] = {
+        {.key = "a", .key_size = 1, .value = "1", .value_size = 1, .timestamp_ms = NOW_MS},
+        {.key = "b", .key_size = 1, .timestamp_ms = NOW_MS + 5},
+        {.key = "c", .key_size = 1, .value = "", .timestamp_ms = 0},
+    };
+    static const uint32_t deltas[] = {0, 7, 4000000};
+    golden_begin(directory, "compacted", 30, 30, 100);
+    golden_compacted(messages, deltas, 3, 4000001, KFL_BATCH_FLAG_COMPACTED, 0);
+    golden_compacted(messages + 1, deltas, 2, 8, KFL_BATCH_FLAG_COMPACTED | KFL_BATCH_FLAG_HORIZON, NOW_MS + 86400000);
+    golden_compacted(messages, deltas, 1, 1, KFL_BATCH_FLAG_COMPACTED | KFL_BATCH_FLAG_APPEND_TIME, 0);
+    golden_compacted(NULL, NULL, 0, 1000, KFL_BATCH_FLAG_COMPACTED, 0);
+    text_nothing(golden.text, golden.place);
+    golden_finish();
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2) {
@@ -268,5 +323,6 @@ int main(int count, char **arguments)
     make_packed(arguments[1], "lz4", KFL_CODEC_LZ4);
     make_packed(arguments[1], "zstd", KFL_CODEC_ZSTD);
     make_open(arguments[1]);
+    make_compacted(arguments[1]);
     return EXIT_SUCCESS;
 }
