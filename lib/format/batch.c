@@ -80,7 +80,7 @@ static inline uint32_t batch_durable_distance(int64_t base_offset, int64_t durab
     return distance < KFL_DURABLE_NOT_SAID ? (uint32_t)distance : KFL_DURABLE_NOT_SAID;
 }
 
-static inline void batch_seal(void *to, const struct kfl__batch_facts *facts, uint32_t distance, uint16_t extension,
+static KFL_INLINE_WHERE_SEEN void batch_seal(void *to, const struct kfl__batch_facts *facts, uint32_t distance, uint16_t extension,
                               uint64_t place, uint64_t seed)
 {
     assert(place % KFL_BATCH_ALIGNMENT == 0);

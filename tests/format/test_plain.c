@@ -313,7 +313,9 @@ START_TEST(a_run_takes_nothing_that_stepping_refuses)
             assert_same_record(&rows[0], &record);
             taken++;
         } else {
-            ck_assert(!told || record.header_count > 0 || record.offset != header.base_offset);
+            /* What compaction left may look like one, and spans more. */
+            ck_assert(!told || record.header_count > 0 || record.offset != header.base_offset ||
+                      (header.flags & KFL_BATCH_FLAG_COMPACTED) != 0);
             refused++;
         }
         free(image.image.bytes);

@@ -56,6 +56,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "topic_alter": (CODE, PTR, STR, PTR),
     "topic_set": (CODE, PTR, STR, STR, STR),
     "topic_partition_count": (CODE, PTR, STR),
+    "topic_compact": (CODE, PTR, STR, I32, I32, PTR),
     "topic_config": (CODE, PTR, STR, PTR),
     "topic_list": (CODE, PTR, PTR),
     "names_count": (I32, PTR),
