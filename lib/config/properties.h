@@ -44,6 +44,12 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
       "A segment goes once its newest record is older than this; -1: never. Only with delete in cleanup.policy.") \
     X(retention_bytes, "retention.bytes", KFL_SCOPE_TOPIC, INT64, "-1", -1, INT64_MAX, NULL, \
       "The oldest segment of a partition goes while this many bytes are left without it; -1: no limit. Only with delete in cleanup.policy.") \
+    X(retention_consumers_groups, "retention.consumers.groups", KFL_SCOPE_TOPIC, STRING, "", 0, 4096, NULL, \
+      "Groups, separated by commas: what one of them has not committed is not deleted, up to retention.consumers.max.bytes. Without retention.ms and retention.bytes, a segment that all have committed goes.") \
+    X(retention_consumers_max_bytes, "retention.consumers.max.bytes", KFL_SCOPE_TOPIC, INT64, "-1", -1, INT64_MAX, NULL, \
+      "How much of the disk a partition's segments may take for those groups, at least two segments; -1: no limit.") \
+    X(retention_consumers_on_full, "retention.consumers.on.full", KFL_SCOPE_TOPIC, CHOICE, "refuse", 0, 0, "refuse|drop|wait", \
+      "What an append does that needs another segment beyond that limit. refuse: it fails. drop: the oldest segment goes, and consumers it passes are told. wait: for a commit, max.block.ms at most, then it fails.") \
     X(log_retention_check_interval_ms, "log.retention.check.interval.ms", KFL_SCOPE_STORE, INT64, "300000", 1, INT64_MAX, NULL, \
       "How often the helper looks for segments that may go.") \
     X(min_cleanable_dirty_ratio, "min.cleanable.dirty.ratio", KFL_SCOPE_TOPIC, RATIO, "0.5", 0, 1000000, NULL, \
@@ -142,6 +148,7 @@ enum {
     KFL_COMPRESSION_LZ4,
     KFL_COMPRESSION_ZSTD,
 };
+enum { KFL_ON_FULL_REFUSE, KFL_ON_FULL_DROP, KFL_ON_FULL_WAIT };
 enum { KFL_TIME_CREATE, KFL_TIME_APPEND };
 enum { KFL_ACKS_0, KFL_ACKS_1, KFL_ACKS_ALL };
 enum { KFL_PARTITIONER_MURMUR2, KFL_PARTITIONER_XXH3 };

@@ -210,6 +210,9 @@ int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
 int kfl__partition_seal(struct kfl__partition *partition);
 /* Delete what lies below: catalog first (R8), then the slot, then files. */
 int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);
+/* The same unless a group of retention.consumers.groups has not committed all of it: KFL_PARTITION_HELD, and nothing happens. */
+#define KFL_PARTITION_HELD 2
+int kfl__partition_trim_held(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);
 /*
  * Throw away the files that lie wholly below the start: of somebody who was killed when it had moved, or one that took appends
  * when its records were deleted.

@@ -12,6 +12,7 @@
 
 #include "base/fault.h"
 #include "base/memory.h"
+#include "engine/hold.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
@@ -50,14 +51,22 @@ static int32_t retention_by_start(struct kfl__retention_segment *segments, int32
     return n;
 }
 
+static bool retention_is_held(const struct kfl__retention_segment *segment,
+                              const struct kfl__retention_rules *rules)
+{
+    return segment->end_offset > rules->hold_offset;
+}
+
 static int32_t retention_by_size(struct kfl__retention_segment *segments, int32_t from,
-                                 int32_t count, int64_t limit)
+                                 int32_t count, const struct kfl__retention_rules *rules)
 {
     int64_t size = 0;
     for (int32_t i = from; i < count; i++)
         size += segments[i].bytes;
     int32_t n = from;
-    for (; n < count && !retention_is_empty(&segments[n]) && size - segments[n].bytes >= limit;
+    for (; n < count && !retention_is_empty(&segments[n]) &&
+           !retention_is_held(&segments[n], rules) &&
+           size - segments[n].bytes >= rules->retention_bytes;
          n++) {
         size -= segments[n].bytes;
         segments[n].why = KFL_RETENTION_SIZE;
@@ -70,9 +79,20 @@ static int32_t retention_by_time(struct kfl__retention_segment *segments, int32_
 {
     int32_t n = from;
     for (; n < count && !retention_is_empty(&segments[n]) &&
+           !retention_is_held(&segments[n], rules) &&
            retention_is_old(rules->now_ms, retention_time(segments, count, n), rules->retention_ms);
          n++)
         segments[n].why = KFL_RETENTION_TIME;
+    return n;
+}
+
+/* Where nothing else says when records that were consumed go. A file that takes appends is left to fill. */
+static int32_t retention_by_progress(struct kfl__retention_segment *segments, int32_t from,
+                                     int32_t count, const struct kfl__retention_rules *rules)
+{
+    int32_t n = from;
+    for (; n < count && !segments[n].active && !retention_is_held(&segments[n], rules); n++)
+        segments[n].why = KFL_RETENTION_CONSUMED;
     return n;
 }
 
@@ -84,6 +104,8 @@ static enum kfl__retention_why retention_stays(const struct kfl__retention_segme
         return KFL_RETENTION_POLICY;
     if (retention_is_empty(segment))
         return KFL_RETENTION_EMPTY;
+    if (retention_is_held(segment, rules))
+        return KFL_RETENTION_HELD;
     if (rules->retention_ms >= 0)
         return KFL_RETENTION_YOUNG;
     return rules->retention_bytes >= 0 ? KFL_RETENTION_SMALL : KFL_RETENTION_NO_LIMIT;
@@ -96,9 +118,12 @@ int32_t kfl__retention_plan(struct kfl__retention_segment *segments, int32_t cou
     if (rules->deletes) {
         n = retention_by_start(segments, count, rules->start_offset);
         if (rules->retention_bytes >= 0)
-            n = retention_by_size(segments, n, count, rules->retention_bytes);
+            n = retention_by_size(segments, n, count, rules);
         if (rules->retention_ms >= 0)
             n = retention_by_time(segments, n, count, rules);
+        if (rules->retention_bytes < 0 && rules->retention_ms < 0 &&
+            rules->hold_offset != INT64_MAX)
+            n = retention_by_progress(segments, n, count, rules);
     }
     for (int32_t i = n; i < count; i++)
         segments[i].why =
@@ -157,12 +182,19 @@ int kfl__retention_look(struct kfl__partition *partition, struct kfl__retention_
         kfl__free(segments);
         return r;
     }
+    struct kfl__hold hold;
+    r = kfl__hold_look(partition, &hold);
+    if (r < 0) {
+        kfl__free(segments);
+        return r;
+    }
     *out_rules = (struct kfl__retention_rules){
         .deletes = (settings->cleanup_policy & KFL_CLEANUP_DELETE) != 0,
         .now_ms = kfl__clock_wall_ms(&partition->core->clock),
         .retention_ms = settings->retention_ms,
         .retention_bytes = settings->retention_bytes,
         .start_offset = atomic_load(&slot->start_offset),
+        .hold_offset = hold.offset,
     };
     *out_segments = segments;
     *out_count = count;
@@ -186,7 +218,9 @@ static int retention_delete(struct kfl__partition *partition,
     if (r < 0 || count == 0)
         return r;
     KFL_STEP("retention.rolled");
-    r = kfl__partition_trim(partition, segments[count - 1].end_offset, &start);
+    r = kfl__partition_trim_held(partition, segments[count - 1].end_offset, &start);
+    if (r == KFL_PARTITION_HELD)
+        return 0; /* a group went back meanwhile */
     if (r == 0 && segments[count - 1].end_offset <= start_offset)
         r = kfl__partition_drop_files(partition);
     for (int32_t i = 0; r == 0 && i < count; i++) {
@@ -203,7 +237,8 @@ int kfl__retention_run(struct kfl__partition *partition, struct kfl__retention_d
     struct kfl__retention_segment *segments = NULL;
     int32_t count = 0;
     if ((settings->cleanup_policy & KFL_CLEANUP_DELETE) == 0 ||
-        (settings->retention_ms < 0 && settings->retention_bytes < 0))
+        (settings->retention_ms < 0 && settings->retention_bytes < 0 &&
+         !kfl__hold_is_set(settings)))
         return 0;
     int r = kfl__partition_recovered(partition);
     if (r == 0)

@@ -13,12 +13,14 @@ enum kfl__retention_why {
     KFL_RETENTION_DELETED = 1, /* wholly below the start offset: its records are gone already */
     KFL_RETENTION_SIZE,        /* retention.bytes are left without it */
     KFL_RETENTION_TIME,        /* its newest record is older than retention.ms */
+    KFL_RETENTION_CONSUMED, /* all of retention.consumers.groups have committed it, and there is no other limit */
     /* it stays */
     KFL_RETENTION_POLICY, /* cleanup.policy lacks delete */
     KFL_RETENTION_NO_LIMIT,
     KFL_RETENTION_EMPTY,  /* takes appends and holds nothing */
     KFL_RETENTION_YOUNG,  /* its newest record is not old enough, and the limit of size is kept */
     KFL_RETENTION_SMALL,  /* the limit of size is kept, and there is none of time */
+    KFL_RETENTION_HELD,   /* a group has not committed it */
     KFL_RETENTION_BEHIND, /* one in front of it stays */
 };
 
@@ -36,6 +38,7 @@ struct kfl__retention_rules {
     int64_t now_ms;
     int64_t retention_ms, retention_bytes; /* -1: none */
     int64_t start_offset;
+    int64_t hold_offset; /* nothing goes that ends above it; INT64_MAX: no group holds anything */
 };
 
 /*

@@ -18,6 +18,7 @@
 #include "catalog/history.h"
 #include "catalog/segments.h"
 #include "catalog/topics.h"
+#include "engine/hold.h"
 #include "engine/notify.h"
 #include "engine/partition.h"
 #include "engine/segments.h"
@@ -422,8 +423,13 @@ static int segments_prepare(struct kfl__partition *partition, const struct kfl__
     if (atomic_load(&slot->next.id) != 0 &&
         (uint64_t)atomic_load(&slot->next.size) >= KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE)
         return 0; /* somebody else was first */
-    int r = kfl__segments_begin(partition, segments_next_size(slot, settings, room), &make.row);
-    if (r < 0)
+    uint64_t size = segments_next_size(slot, settings, room);
+    uint64_t least = kfl__align_up(KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE, 4096);
+    int r = kfl__hold_allows(partition, settings, atomic_load(&slot->next.id),
+                             least > KFL_SEGMENT_SIZE_MIN ? least : KFL_SEGMENT_SIZE_MIN, &size);
+    if (r == 0)
+        r = kfl__segments_begin(partition, size, &make.row);
+    if (r != 0)
         return r;
     KFL_STEP("prepare.listed");
     r = kfl__segments_create(partition, settings, &make.row, &segment);
@@ -457,12 +463,9 @@ fail:
     return r;
 }
 
-int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
-                           int64_t deadline_ns)
+static int segments_prepare_once(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
+                                 int64_t deadline_ns)
 {
-    if (KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE > KFL_SEGMENT_SIZE_MAX - 4096)
-        return kfl__fail(KFL_E_MESSAGE_TOO_LARGE, "a batch of %llu bytes is larger than a segment can be",
-                         (unsigned long long)room);
     int r = kfl__partition_prepare_lock(partition, deadline_ns);
     if (r < 0)
         return r;
@@ -472,6 +475,26 @@ int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__s
         r = kfl__partition_gone(partition);
     kfl__partition_prepare_unlock(partition);
     return r;
+}
+
+int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
+                           int64_t deadline_ns)
+{
+    if (KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE > KFL_SEGMENT_SIZE_MAX - 4096)
+        return kfl__fail(KFL_E_MESSAGE_TOO_LARGE, "a batch of %llu bytes is larger than a segment can be",
+                         (unsigned long long)room);
+    for (;;) {
+        int r = segments_prepare_once(partition, settings, room, deadline_ns);
+        if (r != KFL_HOLD_FULL)
+            return r;
+        /* Ahead of any need nobody is made to go for it. */
+        if (room == 0)
+            return kfl__fail(KFL_E_NO_SPACE, "partition %s/%d has its retention.consumers.max.bytes", partition->topic->name,
+                             partition->number);
+        r = kfl__hold_make_room(partition, settings, deadline_ns);
+        if (r < 0)
+            return r;
+    }
 }
 
 /* ---- the floor ---- */

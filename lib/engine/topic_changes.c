@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "engine/hold.h"
 #include "engine/members.h"
 #include "engine/notify.h"
 #include "engine/topics.h"
@@ -114,6 +115,8 @@ static int changes_run_alter(struct kfl__catalog_txn *txn, void *context)
     if (r == 0)
         r = kfl__config_merge(config, change->config);
     if (r == 0)
+        r = kfl__hold_check_config(config);
+    if (r == 0)
         r = kfl__config_encode(config, &properties);
     if (r == 0)
         r = kfl__topics_alter(txn, change->name, properties);
@@ -171,6 +174,8 @@ int kfl__topics_make(struct kfl__core *core, const char *name, int32_t partition
         r = changes_check_count(name, partition_count);
     if (r == 0)
         r = changes_check_config(config);
+    if (r == 0)
+        r = kfl__hold_check_config(config);
     if (r == 0)
         r = kfl__config_encode(config, &change.properties);
     if (r < 0)

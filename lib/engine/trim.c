@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "engine/hold.h"
 #include "engine/notify.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
@@ -23,6 +24,7 @@
 struct trim_delete {
     struct kfl__partition *partition;
     int64_t start_offset;
+    bool held; /* only what all groups have committed (R9) */
     int64_t active;
     const struct kfl__segment_row *rows;
     int32_t row_count;
@@ -51,8 +53,13 @@ static int trim_put_start(struct kfl__catalog_txn *txn, void *context)
     struct kfl__partition *partition = delete->partition;
     struct kfl__partition_row row;
     int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
+    struct kfl__hold hold = {.offset = INT64_MAX};
+    if (r == 0 && delete->held)
+        r = kfl__hold_get(txn, partition, &hold);
     if (r < 0)
         return r;
+    if (hold.offset < delete->start_offset)
+        return KFL_PARTITION_HELD;
     if (row.start_offset > delete->start_offset)
         delete->start_offset = row.start_offset;
     row.start_offset = delete->start_offset;
@@ -68,7 +75,7 @@ static int trim_move_start(struct trim_delete *delete)
     KFL_STEP("trim.started");
     if (r == 0)
         r = kfl__partition_lock(partition, -1);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (atomic_load(&slot->start_offset) < delete->start_offset)
         atomic_store_explicit(&slot->start_offset, delete->start_offset, memory_order_release);
@@ -139,11 +146,11 @@ static int trim_files_below(struct trim_delete *delete)
 }
 
 /* Holding the prepare lock. */
-static int trim_delete(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+static int trim_delete(struct kfl__partition *partition, int64_t before_offset, bool held, int64_t *out_start_offset)
 {
-    struct trim_delete delete = {.partition = partition, .start_offset = before_offset};
+    struct trim_delete delete = {.partition = partition, .start_offset = before_offset, .held = held};
     int r = trim_move_start(&delete);
-    if (r < 0)
+    if (r != 0)
         return r;
     *out_start_offset = delete.start_offset;
     return trim_files_below(&delete);
@@ -169,7 +176,7 @@ int kfl__partition_drop_files(struct kfl__partition *partition)
     return r;
 }
 
-int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+static int trim_up_to(struct kfl__partition *partition, int64_t before_offset, bool held, int64_t *out_start_offset)
 {
     struct kfl__slot *slot = partition->slot;
     int64_t end = kfl__slot_end(slot);
@@ -194,9 +201,19 @@ int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset,
     r = kfl__partition_prepare_lock(partition, -1);
     if (r < 0)
         return r;
-    r = trim_delete(partition, before_offset, out_start_offset);
+    r = trim_delete(partition, before_offset, held, out_start_offset);
     kfl__partition_prepare_unlock(partition);
     return r;
+}
+
+int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    return trim_up_to(partition, before_offset, false, out_start_offset);
+}
+
+int kfl__partition_trim_held(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset)
+{
+    return trim_up_to(partition, before_offset, true, out_start_offset);
 }
 
 /* ---- sealing ---- */

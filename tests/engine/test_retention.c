@@ -27,7 +27,7 @@ static void given(int32_t n, const int64_t *times)
             .active = i == n - 1,
         };
     rules = (struct kfl__retention_rules){
-        .deletes = true, .now_ms = NOW, .retention_ms = -1, .retention_bytes = -1};
+        .deletes = true, .now_ms = NOW, .retention_ms = -1, .retention_bytes = -1, .hold_offset = INT64_MAX};
 }
 #define TIMES(...) ((const int64_t[]){__VA_ARGS__})
 
