@@ -122,7 +122,14 @@ static uint64_t peer_leveldb_get(void *opaque, uint64_t number)
     return first;
 }
 
+static void peer_leveldb_compact(void *opaque)
+{
+    struct peer_leveldb *store = opaque;
+    leveldb_compact_range(store->database, NULL, 0, NULL, 0);
+}
+
 const struct bench_peer bench_peer_leveldb = {
     "LevelDB",          peer_leveldb_open,   peer_leveldb_close, peer_leveldb_enter,
     peer_leveldb_leave, peer_leveldb_append, peer_leveldb_scan,  peer_leveldb_get,
+    peer_leveldb_compact,
 };

@@ -122,7 +122,14 @@ static uint64_t peer_rocksdb_get(void *opaque, uint64_t number)
     return first;
 }
 
+static void peer_rocksdb_compact(void *opaque)
+{
+    struct peer_rocksdb *store = opaque;
+    rocksdb_compact_range(store->database, NULL, 0, NULL, 0);
+}
+
 const struct bench_peer bench_peer_rocksdb = {
     "RocksDB",          peer_rocksdb_open,   peer_rocksdb_close, peer_rocksdb_enter,
     peer_rocksdb_leave, peer_rocksdb_append, peer_rocksdb_scan,  peer_rocksdb_get,
+    peer_rocksdb_compact,
 };

@@ -24,6 +24,8 @@ struct bench_peer {
     uint64_t (*scan)(void *session, void (*visit)(const void *value, size_t size));
     /* The value of one record; its first 8 bytes are returned. */
     uint64_t (*get)(void *session, uint64_t number);
+    /* All of it, now; NULL: nothing of the kind. */
+    void (*compact)(void *store);
 };
 
 /* NULL behind the last. */

@@ -414,6 +414,47 @@ KFL_API int kfl_topic_delete_records(kfl_store *store, const char *name, int32_t
 enum { KFL_COMPACT_FORCE = 1, KFL_COMPACT_ROLL = 2, KFL_COMPACT_DRY_RUN = 4 };
 KFL_API int kfl_topic_compact(kfl_store *store, const char *name, int flags, int32_t budget_ms,
                               kfl_progress *out_progress);
+/* Delete now what retention lets go of this topic. out_progress may be NULL. */
+KFL_API int kfl_topic_retain(kfl_store *store, const char *name, kfl_progress *out_progress);
+
+/*
+ * What retention or compaction would do to each segment of a topic now, and why it stays where it does. Changes
+ * nothing.
+ *
+ *   kind      KFL_PLAN_…; forced: as with KFL_COMPACT_FORCE
+ *   out_plan  in order of partition and offset. Owned: kfl_plan_release()
+ */
+typedef struct kfl_plan kfl_plan;
+typedef struct kfl_plan_row {
+    const char *topic;
+    int32_t partition;
+    int32_t goes; /* 1: it is deleted, or takes part in compaction */
+    int64_t segment_id;
+    int64_t base_offset;
+    int64_t end_offset;
+    int64_t bytes;
+    const char *text; /* e.g. "stays: group \"billing\" has committed 17 only" */
+} kfl_plan_row;
+enum { KFL_PLAN_RETENTION = 0, KFL_PLAN_COMPACTION = 1, KFL_PLAN_FORCED_COMPACTION = 2 };
+KFL_API int kfl_topic_plan(kfl_store *store, const char *name, int kind, kfl_plan **out_plan);
+KFL_API int32_t kfl_plan_count(const kfl_plan *plan);
+KFL_API const kfl_plan_row *kfl_plan_get(const kfl_plan *plan, int32_t index); /* NULL for a bad index */
+KFL_API void kfl_plan_release(kfl_plan *plan);                                 /* takes NULL */
+
+/*
+ * Forget one key of a compacted topic, in every partition: a tombstone is appended for those who keep a
+ * table, and then every record of the key goes, the tombstone among them, whatever delete.retention.ms and
+ * min.compaction.lag.ms say. When it has returned, no file of the store has a record of the key that was appended
+ * before the call. What a reader holds stays until it lets go; a device may keep what was written to it.
+ *
+ *   out_records  how many there were; may be NULL
+ *
+ * Returns 0, or KFL_E_CORRUPT (a file is damaged: whether it had the key cannot be said),
+ *         KFL_E_POLICY_VIOLATION (cleanup.policy lacks "compact"), KFL_E_BUSY (try again), KFL_E_NO_SPACE, KFL_E_IO,
+ *         KFL_E_NOMEM, KFL_E_UNKNOWN_TOPIC_OR_PARTITION
+ */
+KFL_API int kfl_topic_forget(kfl_store *store, const char *name, const void *key, size_t key_size,
+                             int64_t *out_records);
 
 /* ----------------------------------------------------------------------------------------------
  * Producing

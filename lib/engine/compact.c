@@ -142,7 +142,7 @@ static void compact_end_pass(struct kfl__compaction *compaction)
     compaction->rows = NULL;
 }
 
-static struct kfl__compact_rules compact_rules(const struct kfl__partition *partition, bool force)
+struct kfl__compact_rules kfl__compact_rules(const struct kfl__partition *partition, bool force)
 {
     const struct kfl__settings *settings = kfl__topic_shape(partition->topic)->settings;
     return (struct kfl__compact_rules){
@@ -166,9 +166,11 @@ static int compact_look(struct kfl__compaction *compaction)
 {
     struct kfl__partition *partition = compaction->partition;
     struct kfl__compact_rules rules =
-        compact_rules(partition, compaction->wish.force || compaction->full);
+        kfl__compact_rules(partition, compaction->wish.force || compaction->full);
     int r = kfl__partition_complete_rows(partition);
     compaction->version = atomic_load(&partition->slot->manifest_version);
+    if (compaction->wish.forget.key != NULL)
+        rules.min_lag_ms = 0;
     if (r == 0)
         r = kfl__segments_in_order(partition, &compaction->rows, &compaction->row_count, NULL);
     if (r < 0)
@@ -240,7 +242,8 @@ static int compact_open_input(struct kfl__compaction *compaction, int32_t n)
                               &input->segment);
         kfl__file_close(directory);
     }
-    if (r == KFL_FILE_MISSING && atomic_load(&partition->slot->manifest_version) != compaction->version)
+    if (r == KFL_FILE_MISSING &&
+        atomic_load(&partition->slot->manifest_version) != compaction->version)
         return COMPACT_LOST;
     if (r == KFL_FILE_MISSING) {
         kfl__fail(KFL_E_CORRUPT, "segment %lld of %s/%d is missing",

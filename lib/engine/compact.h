@@ -40,6 +40,9 @@ struct kfl__compact_plan {
 struct kfl__compact_plan kfl__compact_plan(const struct kfl__segment_row *rows, int32_t count,
                                            const struct kfl__compact_rules *rules);
 
+/* As the topic's properties and the clock are now. */
+struct kfl__compact_rules kfl__compact_rules(const struct kfl__partition *partition, bool force);
+
 struct kfl__compact_wish {
     bool force;
     bool dry; /* only count */

@@ -483,6 +483,73 @@ START_TEST(it_can_be_left_and_gone_on_with)
 }
 END_TEST
 
+/* The bytes, anywhere in the store's files. */
+static int files_hold(const char *bytes)
+{
+    char command[700];
+    snprintf(command, sizeof command, "grep -rlaq '%s' %s", bytes, temp_dir_path());
+    return system(command) == 0;
+}
+
+START_TEST(a_key_can_be_forgotten)
+{
+    int64_t records = -1;
+    make_topic("t", 3, WITH(SMALL, "min.compaction.lag.ms", "1000000000"));
+    for (int32_t i = 0; i < 30; i++) {
+        send_at(producer, "t", i % 2, "the-subject", "what-is-known-of-it", NOW_MS);
+        send_at(producer, "t", i % 3, "somebody-else", "stays", NOW_MS);
+    }
+    OK(kfl_store_sync(store, -1));
+    ck_assert(files_hold("the-subject") && files_hold("what-is-known"));
+    OK(kfl_topic_forget(store, "t", "the-subject", 11, &records));
+    ck_assert_int_eq(records, 30);
+    OK(kfl_store_sync(store, -1));
+    ck_assert(!files_hold("the-subject") && !files_hold("what-is-known"));
+    ck_assert(files_hold("somebody-else"));
+    OK(kfl_topic_forget(store, "t", "the-subject", 11, &records));
+    ck_assert_int_eq(records, 0);
+    ck_assert_ptr_nonnull(strstr(left(), "somebody-else=stays"));
+    check_verifies();
+    make_topic("d", 1, NULL);
+    FAILS(KFL_E_POLICY_VIOLATION, kfl_topic_forget(store, "d", "k", 1, NULL));
+    FAILS(KFL_E_INVALID, kfl_topic_forget(store, "t", NULL, 0, NULL));
+}
+END_TEST
+
+START_TEST(a_plan_says_why)
+{
+    kfl_plan *plan = NULL;
+    make_topic("t", 1, WITH(SMALL));
+    fill(30, 3, 5000, NOW_MS);
+    OK(kfl_store_maintain(store, 0, NULL));
+    OK(kfl_topic_plan(store, "t", KFL_PLAN_COMPACTION, &plan));
+    ck_assert_int_ge(kfl_plan_count(plan), 3);
+    ck_assert_int_eq(kfl_plan_get(plan, 0)->goes, 1);
+    const kfl_plan_row *last = kfl_plan_get(plan, kfl_plan_count(plan) - 1);
+    ck_assert_int_eq(last->goes, 0);
+    ck_assert_str_eq(last->text, "stays: it takes appends");
+    ck_assert_int_eq(last->end_offset, 30);
+    ck_assert_ptr_null(kfl_plan_get(plan, kfl_plan_count(plan)));
+    kfl_plan_release(plan);
+    OK(kfl_topic_plan(store, "t", KFL_PLAN_RETENTION, &plan));
+    ck_assert_str_eq(kfl_plan_get(plan, 0)->text, "stays: cleanup.policy lacks delete");
+    kfl_plan_release(plan);
+    OK(kfl_topic_set(store, "t", "cleanup.policy", "delete"));
+    OK(kfl_topic_set(store, "t", "retention.ms", "1000"));
+    OK(kfl_store_set_clock(store, NOW_MS + 5000));
+    OK(kfl_topic_plan(store, "t", KFL_PLAN_RETENTION, &plan));
+    ck_assert_int_eq(kfl_plan_get(plan, 0)->goes, 1);
+    ck_assert_ptr_nonnull(strstr(kfl_plan_get(plan, 0)->text, "retention.ms=1000"));
+    kfl_plan_release(plan);
+    kfl_progress progress;
+    OK(kfl_topic_retain(store, "t", &progress));
+    ck_assert_int_ge(progress.deleted_segments, 3);
+    ck_assert_int_eq(start_of("t", 0), 30);
+    FAILS(KFL_E_INVALID, kfl_topic_plan(store, "t", 7, &plan));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_topic_retain(store, "nobody", NULL));
+}
+END_TEST
+
 START_TEST(a_slow_rate_is_kept)
 {
     kfl_progress progress;
@@ -654,6 +721,8 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_topic_that_is_not_compacted_is_refused);
     tcase_add_test(tests, a_dry_run_changes_nothing);
     tcase_add_test(tests, it_can_be_left_and_gone_on_with);
+    tcase_add_test(tests, a_key_can_be_forgotten);
+    tcase_add_test(tests, a_plan_says_why);
     tcase_add_test(tests, a_slow_rate_is_kept);
     tcase_add_test(tests, little_memory_takes_several_passes);
     tcase_add_test(tests, damage_stops_it_there);

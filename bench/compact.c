@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Load and compaction of records over a tenth as many keys, LevelDB and RocksDB beside it: the same keys in the
+ * same order, 500 records a commit, then all of it compacted. Blocks of 500 neighbouring keys come in a
+ * shuffled order. What is left must be one record a key.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "bench.h"
+#include "ours.h"
+#include "peers.h"
+
+#define BLOCK 500u
+
+static uint64_t record_count, key_count;
+static struct bench_source source;
+
+/* The first key of the n-th block of the load. */
+static uint64_t block_key(uint64_t n)
+{
+    uint64_t blocks = key_count / BLOCK;
+    /* Each turn over all keys has an order of its own; the factor shares nothing with the number of blocks. */
+    return ((n % blocks) * UINT64_C(7919) + n / blocks * 131) % blocks * BLOCK;
+}
+
+struct ours_case {
+    size_t per_call; /* 1: a batch for each record */
+};
+
+static int ours_send_block(struct ours *ours, uint64_t n, size_t per_call, kfl_packed_row *rows,
+                           char *bytes)
+{
+    uint64_t first = block_key(n);
+    if (per_call == 1) {
+        for (uint64_t i = 0; i < BLOCK; i++) {
+            uint64_t key = bench_peer_key(first + i);
+            int r = kfl_producer_send(ours->producer, OURS_TOPIC, 0, &key, sizeof key,
+                                      bench_source_record(&source, n + i) + BENCH_KEY_SIZE,
+                                      source.value_size, NULL, 0, 1, NULL);
+            if (r < 0)
+                return r;
+        }
+        return 0;
+    }
+    char *at = bytes;
+    for (uint64_t i = 0; i < BLOCK; i++) {
+        uint64_t key = bench_peer_key(first + i);
+        rows[i] = (kfl_packed_row){
+            .timestamp_ms = 1, .key_size = sizeof key, .value_size = (int32_t)source.value_size};
+        memcpy(at, &key, sizeof key);
+        memcpy(at + sizeof key, bench_source_record(&source, n + i) + BENCH_KEY_SIZE,
+               source.value_size);
+        at += source.record_size;
+    }
+    return kfl_producer_send_packed(ours->producer, OURS_TOPIC, rows, BLOCK, bytes,
+                                    (size_t)(at - bytes));
+}
+
+static double ours_run(struct bench_row *row)
+{
+    const struct ours_case *how = row->context;
+    char *path = bench_path("ours");
+    struct ours ours;
+    kfl_packed_row *rows = calloc(BLOCK, sizeof *rows);
+    char *bytes = malloc(BLOCK * source.record_size);
+    kfl_progress progress = {0};
+    double result = -1;
+    int64_t start = bench_now_ns(), middle = 0, end = 0;
+    if (rows == NULL || bytes == NULL)
+        bench_die("out of memory");
+    int r = ours_open(row, path, "1", 1, true, &ours);
+    if (r >= 0)
+        r = kfl_topic_set(ours.store, OURS_TOPIC, "cleanup.policy", "compact");
+    for (uint64_t n = 0; r >= 0 && n < record_count / BLOCK; n++)
+        r = ours_send_block(&ours, n, how->per_call, rows, bytes);
+    /* What is compacted has to be durable first: that is the load's affair. */
+    if (r >= 0)
+        r = kfl_store_sync(ours.store, -1);
+    middle = bench_now_ns();
+    if (r >= 0)
+        r = kfl_topic_compact(ours.store, OURS_TOPIC, KFL_COMPACT_FORCE | KFL_COMPACT_ROLL, -1,
+                              &progress);
+    end = bench_now_ns();
+    if (r < 0)
+        ours_failed(row, "compact");
+    else if ((uint64_t)progress.kept_records != key_count)
+        bench_out(row, "%lld records are left", (long long)progress.kept_records);
+    else
+        result = (double)(end - start) / (double)record_count;
+    double input = (double)(progress.freed_bytes + progress.written_bytes);
+    snprintf(row->note, sizeof row->note,
+             "%.2f s, %.2f of it compaction: %.2f GB/s of input; %.0f MB written",
+             (double)(end - start) / 1e9, (double)(end - middle) / 1e9,
+             input / (double)(end - middle), (double)progress.written_bytes / 1e6);
+    ours_close(&ours);
+    bench_remove(path);
+    free(path);
+    free(rows);
+    free(bytes);
+    return result;
+}
+
+static double peer_run(struct bench_row *row)
+{
+    const struct bench_peer *peer = row->context;
+    char *path = bench_path("peer");
+    bench_remove(path);
+    int64_t start = bench_now_ns();
+    void *store = peer->open(path, false);
+    void *session = peer->enter(store);
+    for (uint64_t n = 0; n < record_count / BLOCK && bench_going_on(); n++)
+        peer->append(session, block_key(n), BLOCK, &source);
+    int64_t middle = bench_now_ns();
+    peer->compact(store);
+    int64_t end = bench_now_ns();
+    peer->leave(session);
+    peer->close(store);
+    bench_remove(path);
+    free(path);
+    snprintf(row->note, sizeof row->note, "%.2f s, %.2f of it compaction",
+             (double)(end - start) / 1e9, (double)(end - middle) / 1e9);
+    return (double)(end - start) / (double)record_count;
+}
+
+int main(int argc, char **argv)
+{
+    static struct ours_case packed = {BLOCK}, single = {1};
+    struct bench_row rows[4] = {{0}};
+    size_t count = 0;
+    bench_start(argc, argv, "compact");
+    record_count = bench_quick() ? 1000000 : 10000000;
+    key_count = record_count / 10;
+    source = bench_source_create(100 - BENCH_KEY_SIZE);
+    for (const struct bench_peer *const *peer = bench_peers; *peer != NULL; peer++)
+        if ((*peer)->compact != NULL && count < 2)
+            rows[count++] = (struct bench_row){.name = (*peer)->name,
+                                               .role = count == 0 ? BENCH_LIMIT : BENCH_PEER,
+                                               .bytes = 100,
+                                               .run = peer_run,
+                                               .context = (void *)(uintptr_t)*peer};
+    rows[count++] = (struct bench_row){.name = "500 a call",
+                                       .role = BENCH_OURS,
+                                       .bytes = 100,
+                                       .bar = {BENCH_TIME, 0, 0},
+                                       .run = ours_run,
+                                       .context = &packed};
+    rows[count++] = (struct bench_row){.name = "one a call",
+                                       .role = BENCH_OURS,
+                                       .bytes = 100,
+                                       .bar = {BENCH_TIME, 0, 0},
+                                       .run = ours_run,
+                                       .context = &single};
+    bench_table("load and compact, a record", rows, count);
+    bench_source_destroy(&source);
+    return bench_finish();
+}
