@@ -96,6 +96,32 @@ static const struct option_row trim_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct option_row retain_options[] = {
+    {"dry-run", 0, NULL, "only show which segments would go"},
+    {"explain", 0, NULL, "show every segment, and why it goes or stays"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct option_row compact_options[] = {
+    {"roll", 0, NULL, "close the file that takes appends: all takes part"},
+    {"dry-run", 0, NULL, "read and count, change nothing"},
+    {"explain", 0, NULL, "show every segment, and why it takes part or not"},
+    {"force", 0, NULL, "with --explain: as this verb does, not the helper"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct option_row vacuum_options[] = {
+    {"size", 0, "SIZE", "until all is no larger than 2G, 500M, 64K"},
+    {"time", 0, "TIME", "what is older: -7d, 2026-11-20"},
+    {"execute", 0, NULL, "do it; without, only the plan is shown"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct option_row forget_options[] = {
+    {"execute", 0, NULL, "do it"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct option_row dump_options[] = {
     {"from", 0, "N", "begin at this offset"},
     {"to", 0, "N", "stop before this offset"},
@@ -193,6 +219,20 @@ const struct verb verbs[] = {
      "kafkalite trim orders --before @-7d --execute\n"
      "kafkalite trim orders --before 1200 -p 0 --execute",
      "An offset needs -p when there are several partitions.\n" TIME_NOTE, trim_options, run_trim},
+    {"retain", NULL, NULL, "[TOPIC...]", 0, -1, "delete now what retention lets go",
+     "kafkalite retain orders --explain", "Without a topic: all of them.", retain_options, run_retain},
+    {"compact", NULL, NULL, "[TOPIC...]", 0, -1, "compact now, whatever the dirty ratio",
+     "kafkalite compact prices --roll\nkafkalite compact prices --explain",
+     "Without a topic: all that are compacted.", compact_options, run_compact},
+    {"vacuum", NULL, NULL, "[TOPIC...]", 0, -1, "delete the oldest segments over all topics",
+     "kafkalite vacuum --size 2G --execute\nkafkalite vacuum --time -7d",
+     "Whole segments, oldest first; not of topics that are only compacted.\n" TIME_NOTE,
+     vacuum_options, run_vacuum},
+    {"forget", NULL, NULL, "TOPIC KEY", 2, 2, "take every record of one key out of a topic",
+     "kafkalite forget users 4711 --execute",
+     "A tombstone is appended, and the topic compacted; then no file has a record\n"
+     "of the key.",
+     forget_options, run_forget},
     {"dump", NULL, NULL, "TOPIC[/PARTITION]|FILE.log...", 1, -1, "what lies in the segment files",
      "kafkalite dump orders/1 --from 1200 -n 2\nkafkalite dump 00000000000000000007.log --batches",
      "A lone segment file needs no store. The status is 3 when bytes are damaged.", dump_options,
