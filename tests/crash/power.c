@@ -3,7 +3,7 @@
  * Cuts the power: runs a workload under the recorder, makes images of what may be left at moments of it,
  * and has each judged in a process of its own. Some recoveries are recorded too, and cut again.
  *
- *   power [--seed N] [--loads N] [--images N] [--again N] [--lie log|names|catalog] [--spoil PLAN]
+ *   power [--seed N] [--loads N] [--images N] [--again N] [--lie log|names|catalog] [--spoil PLAN] [--compacting 1]
  *         [--only IMAGE] [--print 1]
  *
  * Load n of seed s is seed s + n; image i of it is repeated by --seed s+n --loads 1 --only i. The folder of
@@ -33,6 +33,7 @@
 struct power {
     uint64_t seed;
     int32_t loads, images, again, lies;
+    bool compacting;
     bool must_fail;
     const char *spoil; /* KAFKALITE_FAULT of those who judge */
     int64_t only, print;
@@ -91,6 +92,18 @@ static const char *choose_fault(struct chance *chance, char *text, size_t text_s
     return text;
 }
 
+static const char *choose_compaction_fault(struct chance *chance, char *text, size_t text_size)
+{
+    static const char *const points[] = {
+        "compact.learned", "compact.listed",        "compact.created",   "compact.written",
+        "compact.synced",  "compact.before_commit", "compact.committed", "compact.told",
+    };
+    snprintf(text, text_size, "%s:%" PRIu64 "=kill",
+             points[chance_below(chance, sizeof points / sizeof points[0])],
+             1 + chance_below(chance, 3));
+    return text;
+}
+
 static int run_load(const struct power *power, uint64_t seed, struct recorder_trace *trace)
 {
     struct chance chance = {seed ^ 0x5eed};
@@ -104,9 +117,12 @@ static int run_load(const struct power *power, uint64_t seed, struct recorder_tr
             .steps = 20 + (int32_t)chance_below(&chance, 80),
             .kill = phase + 1 < phases || chance_below(&chance, 2) == 0,
             .lies = power->lies,
+            .compacting = power->compacting,
         };
         if (load.kill)
-            load.fault = choose_fault(&chance, fault, sizeof fault);
+            load.fault = power->compacting && chance_below(&chance, 2) == 0
+                             ? choose_compaction_fault(&chance, fault, sizeof fault)
+                             : choose_fault(&chance, fault, sizeof fault);
         snprintf(load.folder, sizeof load.folder, "%s/work", power->folder);
         pid_t pid = fork();
         if (pid == 0)
@@ -271,6 +287,7 @@ int main(int argc, char **argv)
         .again = (int32_t)number_after(argc, argv, "--again", 10),
         .only = number_after(argc, argv, "--only", -1),
         .print = number_after(argc, argv, "--print", 0),
+        .compacting = number_after(argc, argv, "--compacting", 0) != 0,
     };
     char work[200];
     for (int i = 1; i + 1 < argc; i++) {

@@ -48,6 +48,7 @@ struct power_load {
     bool kill;         /* end like kill -9 */
     const char *fault; /* KAFKALITE_FAULT of this process; NULL: none */
     int lies;
+    bool compacting; /* a compacted topic, every record with a key of its own */
 };
 /* In a process of its own. Does not return when it kills itself; else 0, or 1 and a message. */
 int power_load_run(const struct power_load *load);

@@ -359,8 +359,8 @@ static int check_go_on(struct check *check, uint32_t round)
         uint8_t value[100];
         int64_t offset = -1;
         told_write(value, POWER_CHECKER + round, (uint64_t)i + 1, sizeof value);
-        r = kfl_producer_send(producer, POWER_TOPIC, i, NULL, 0, value, sizeof value, NULL, 0,
-                              KFL_TIMESTAMP_NOW, &offset);
+        r = kfl_producer_send(producer, POWER_TOPIC, i, value, sizeof(struct told), value,
+                              sizeof value, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
         if (r >= 0 && offset < check->end[i])
             return check_fail("partition %d: offset %" PRId64 " given again", i, offset);
     }

@@ -50,6 +50,17 @@ static size_t load_size(struct load_thread *thread)
                                              : chance_below(&thread->chance, 200));
 }
 
+/* In a compacted topic each record has a key of its own, so that every one stays: what was written beside it. */
+static const void *load_key(const struct load_thread *thread, const uint8_t *value)
+{
+    return thread->load->compacting ? value : NULL;
+}
+
+static size_t load_key_size(const struct load_thread *thread)
+{
+    return thread->load->compacting ? sizeof(struct told) : 0;
+}
+
 static int load_send(struct load_thread *thread, kfl_producer *producer, bool durable)
 {
     static _Thread_local uint8_t value[VALUE_MAX];
@@ -59,8 +70,9 @@ static int load_send(struct load_thread *thread, kfl_producer *producer, bool du
     uint64_t sequence = ++thread->sequence;
     told_write(value, thread->sender, sequence, size);
     load_mark(POWER_BEGUN, partition, thread->sender, sequence, 0, false);
-    int r = kfl_producer_send(producer, POWER_TOPIC, partition, NULL, 0, value, size, NULL, 0,
-                              KFL_TIMESTAMP_NOW, &offset);
+    int r =
+        kfl_producer_send(producer, POWER_TOPIC, partition, load_key(thread, value),
+                          load_key_size(thread), value, size, NULL, 0, KFL_TIMESTAMP_NOW, &offset);
     if (r < 0)
         return load_fail(thread, "send");
     load_mark(POWER_TOLD, partition, thread->sender, sequence, offset, durable);
@@ -69,7 +81,7 @@ static int load_send(struct load_thread *thread, kfl_producer *producer, bool du
 
 static int load_packed(struct load_thread *thread, kfl_producer *producer, bool durable)
 {
-    static _Thread_local uint8_t bytes[PACKED_MAX * VALUE_MAX];
+    static _Thread_local uint8_t bytes[PACKED_MAX * (VALUE_MAX + sizeof(struct told))];
     kfl_packed_row rows[PACKED_MAX];
     uint64_t count = 1 + chance_below(&thread->chance, PACKED_MAX), first = thread->sequence + 1;
     size_t used = 0;
@@ -77,10 +89,14 @@ static int load_packed(struct load_thread *thread, kfl_producer *producer, bool 
     for (uint64_t i = 0; i < count; i++) {
         size_t size = sizeof(struct told) + chance_below(&thread->chance, 600);
         told_write(bytes + used, thread->sender, ++thread->sequence, size);
+        if (thread->load->compacting) {
+            memmove(bytes + used + load_key_size(thread), bytes + used, size);
+            used += load_key_size(thread);
+        }
         used += size;
         rows[i].timestamp_ms = KFL_TIMESTAMP_NOW;
         rows[i].partition = (int32_t)chance_below(&thread->chance, (uint64_t)thread->partitions);
-        rows[i].key_size = -1;
+        rows[i].key_size = thread->load->compacting ? (int32_t)load_key_size(thread) : -1;
         rows[i].value_size = (int32_t)size;
     }
     load_mark(POWER_BEGUN, 0, thread->sender, thread->sequence, 0, false);
@@ -125,8 +141,9 @@ static int load_linger(struct load_thread *thread)
     for (uint64_t i = 0; i < count; i++) {
         size_t size = sizeof(struct told) + chance_below(&thread->chance, 200);
         told_write(value, thread->sender, ++thread->sequence, size);
-        if (kfl_producer_send(thread->lingering, POWER_TOPIC, partition, NULL, 0, value, size, NULL,
-                              0, KFL_TIMESTAMP_NOW, NULL) < 0)
+        if (kfl_producer_send(thread->lingering, POWER_TOPIC, partition, load_key(thread, value),
+                              load_key_size(thread), value, size, NULL, 0, KFL_TIMESTAMP_NOW,
+                              NULL) < 0)
             return load_fail(thread, "send");
     }
     if (kfl_producer_flush(thread->lingering, 10000) < 0)
@@ -197,6 +214,10 @@ static int load_step(struct load_thread *thread)
         return load_delete(thread);
     if (kfl_store_maintain(thread->store, -1, NULL) < 0)
         return load_fail(thread, "maintain");
+    if (thread->load->compacting &&
+        kfl_topic_compact(thread->store, POWER_TOPIC, KFL_COMPACT_FORCE | KFL_COMPACT_ROLL, -1,
+                          NULL) < 0)
+        return load_fail(thread, "compact");
     return 0;
 }
 
@@ -257,6 +278,8 @@ static int load_create(struct load_thread *thread)
     int r = kfl_config_create(&config);
     if (r == 0)
         r = kfl_config_set(config, "segment.bytes", "65536");
+    if (r == 0 && thread->load->compacting)
+        r = kfl_config_set(config, "cleanup.policy", "compact,delete");
     if (r == 0)
         r = kfl_topic_create(thread->store, POWER_TOPIC, thread->partitions, config);
     kfl_config_destroy(config);
@@ -281,7 +304,8 @@ int power_load_run(const struct power_load *load)
     recorder_start(load->folder, load->trace, load->lies);
     if (load_open(&first, background) != 0 || load_create(&first) != 0)
         return 1;
-    if (chance_below(&chance, 4) == 0 && load->phase == 0 && load_burst(&first) != 0)
+    if (chance_below(&chance, 4) == 0 && load->phase == 0 && !load->compacting &&
+        load_burst(&first) != 0)
         return 1;
     for (uint32_t i = 0; i < count; i++) {
         threads[i] = first;
