@@ -24,7 +24,7 @@ from ._native.group import Group, Groups
 from ._native.producer import Offset, Producer
 from ._native.records import Batch, Record
 from ._native.table import Table
-from ._native.store import Store, open, repair
+from ._native.store import Store, open as open, repair
 from ._native.topic import Topic
 from .errors import KafkaliteError
 from .structs import OffsetAndMetadata, TopicPartition
