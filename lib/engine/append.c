@@ -286,8 +286,6 @@ static __attribute__((noinline)) int append_unusual(struct kfl__partition *parti
     if (payload->record_count > INT64_MAX - end)
         return kfl__fail(KFL_E_INVALID, "partition %s/%d has no offsets left",
                          partition->topic->name, partition->number);
-    if (end + payload->record_count > load_relaxed(&slot->offset_floor))
-        return KFL_NEEDS_FLOOR;
 
     uint64_t word = load_relaxed(&slot->published);
     uint64_t room = kfl__batch_room(payload->size);
@@ -295,14 +293,19 @@ static __attribute__((noinline)) int append_unusual(struct kfl__partition *parti
     if (begun &&
         (partition->writing == NULL || (uint32_t)partition->writing->id != kfl__word_ordinal(word)))
         return KFL_NEEDS_FILE;
-    if (!begun || slot_is_full(slot, partition->writing, how->settings, append_batch_of(payload),
-                               kfl__word_place(word), end)) {
-        int64_t next_id = load_relaxed(&slot->next.id);
-        if (next_id == 0 ||
-            (uint64_t)load_relaxed(&slot->next.size) <
-                KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE ||
-            partition->writing_next == NULL || partition->writing_next->id != next_id)
-            return KFL_NEEDS_NEXT;
+    bool roll = !begun || slot_is_full(slot, partition->writing, how->settings,
+                                       append_batch_of(payload), kfl__word_place(word), end);
+    int64_t next_id = load_relaxed(&slot->next.id);
+    if (roll &&
+        (next_id == 0 ||
+         (uint64_t)load_relaxed(&slot->next.size) <
+             KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE ||
+         partition->writing_next == NULL || partition->writing_next->id != next_id))
+        return KFL_NEEDS_NEXT;
+    /* After the file: listing a new one raises the floor in the same transaction. */
+    if (end + payload->record_count > load_relaxed(&slot->offset_floor))
+        return KFL_NEEDS_FLOOR;
+    if (roll) {
         int r = kfl__partition_roll_to_next(partition, staging != NULL);
         if (r < 0)
             return r;

@@ -197,10 +197,15 @@ int kfl__partition_spurn_next(struct kfl__partition *partition, int64_t segment_
  */
 void kfl__partition_rest(struct kfl__partition *partition);
 
+/* ---- engine/folders ---- */
+
+/* The partition's folder; make: create it, and the topic's, whose name is synced. 0 or KFL_FILE_MISSING. */
+int kfl__partition_directory(struct kfl__partition *partition, bool make, int *out_fd);
+/* Before the partition's first file is listed: the name of its folder is durable. */
+int kfl__partition_sync_folder(struct kfl__partition *partition);
+
 /* ---- engine/segments: files ---- */
 
-/* The partition's folder; make: create it (and the topic's), synced. 0 or KFL_FILE_MISSING. */
-int kfl__partition_directory(struct kfl__partition *partition, bool make, int *out_fd);
 /* Make the file behind the active one, with room for at least `room` bytes of batches; unless there is one (R3, R4). */
 int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
                            int64_t deadline_ns);

@@ -7,7 +7,6 @@
  * lock; the catalog's transactions are over before the append lock is taken for the few words that the
  * appenders look at.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,56 +28,6 @@
 
 #define SEGMENTS_FLOOR_LEAST INT64_C(4096)
 #define SEGMENTS_FLOOR_MOST (INT64_C(1) << 24)
-
-/* ---- folders ---- */
-
-static uint32_t segments_folder_mode(const struct kfl__core *core)
-{
-    uint32_t mode = core->settings->file_mode;
-    return mode | (mode & 0444) >> 2; /* who may read may search */
-}
-
-/*
- * A folder that is there already may have been made by somebody who died before its name was synced: each
- * process brings the name down itself before it first relies on it.
- */
-static int segments_step_into(struct kfl__partition *partition, int parent, const char *name, bool make,
-                              _Atomic int *io_synced, int *out_fd)
-{
-    if (make) {
-        int r = kfl__file_make_directory(parent, name, segments_folder_mode(partition->core));
-        if (r < 0)
-            return r;
-        if (r == 0 || atomic_load(io_synced) == 0) {
-            r = kfl__file_sync_directory(parent);
-            if (r < 0)
-                return r;
-            atomic_store(io_synced, 1);
-        }
-    }
-    return kfl__file_open_directory(parent, name, out_fd);
-}
-
-int kfl__partition_directory(struct kfl__partition *partition, bool make, int *out_fd)
-{
-    char name[32];
-    int topics = -1, topic = -1;
-    /* Whoever made the file that takes appends has synced the folder's name before. */
-    _Atomic int synced = atomic_load(&partition->slot->active.id) != 0;
-    int r = segments_step_into(partition, partition->core->directory, KFL_NAME_TOPICS, make, &partition->core->topics_synced,
-                               &topics);
-    if (r != 0)
-        return r;
-    snprintf(name, sizeof name, "%llu", (unsigned long long)partition->topic->id);
-    r = segments_step_into(partition, topics, name, make, &partition->topic->folder_synced, &topic);
-    kfl__file_close(topics);
-    if (r != 0)
-        return r;
-    snprintf(name, sizeof name, "%d", partition->number);
-    r = segments_step_into(partition, topic, name, make, &synced, out_fd);
-    kfl__file_close(topic);
-    return r;
-}
 
 /* ---- the prepare lock ---- */
 
@@ -229,6 +178,13 @@ int kfl__segments_create(struct kfl__partition *partition, const struct kfl__set
         return kfl__partition_gone(partition);
     r = kfl__segment_create(directory, &plan, !core->by_file, out_segment);
     kfl__file_close(directory);
+    if (r < 0)
+        return r;
+    r = kfl__partition_sync_folder(partition);
+    if (r < 0) {
+        kfl__segment_release(*out_segment);
+        *out_segment = NULL;
+    }
     return r;
 }
 
