@@ -12,18 +12,8 @@
 #include "catalog/rows.h"
 #include "fixture.h"
 #include "peer.h"
+#include "sanitized.h"
 #include "suite.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 static int run_store_get(struct kfl__catalog_txn *txn, void *context)
 {
