@@ -260,9 +260,14 @@ static const char *const roll_points[] = {"roll.marked",      "roll.before_publi
 /* rule:R3 rule:R4 */
 START_TEST(a_roll_that_died_is_finished_by_the_next)
 {
-    struct death death = {roll_points[_i], _i == 7 ? 0 : 3, 3000};
-    if (_i != 7)
-        go_on(5);
+    bool floor = strcmp(roll_points[_i], "floor.raised") == 0;
+    struct death death = {roll_points[_i], floor ? 0 : 3, 3000};
+    go_on(5);
+    if (floor) { /* raised by itself by the first append to a file that is there already */
+        ck_assert_int_lt(core_close(core), 1);
+        core = core_open(temp_dir_path(), NULL);
+        partition = core_partition(core, NULL);
+    }
     ck_assert_int_eq(child_run(die_at, &death), -SIGKILL);
     int64_t end = kfl__slot_end(partition->slot);
     ck_assert_int_eq(core_read(partition, 0, NULL), end);
