@@ -26,7 +26,8 @@ static int provide_once(struct kfl__partition *partition, int need,
         return r == KFL_E_CORRUPT && id != 0 ? kfl__partition_leave_file(partition, id) : r;
     }
     default: {
-        uint64_t room = kfl__batch_room(payload->size);
+        /* For no record, as retention rolls, nobody is made to go: it is retention that would do it. */
+        uint64_t room = payload->record_count > 0 ? kfl__batch_room(payload->size) : 0;
         int r = kfl__partition_prepare(partition, how->settings, room, deadline_ns);
         if (r < 0)
             return r;

@@ -210,8 +210,8 @@ static int retention_delete(struct kfl__partition *partition,
     const struct kfl__retention_segment *last = &segments[count - 1];
     int64_t start;
     int r = last->active ? kfl__partition_roll(partition, last->segment_id, last->end_offset) : 0;
-    if (r == KFL_PARTITION_MOVED) {
-        /* It took an append meanwhile, which is as young as can be. */
+    if (r == KFL_PARTITION_MOVED || (r == KFL_E_NO_SPACE && count > 1)) {
+        /* It took an append meanwhile, which is as young as can be; or those before it have to go first. */
         count--;
         r = 0;
     }
