@@ -292,7 +292,8 @@ static inline int producer_size(struct kfl__outgoing *outgoing)
 /* Key and value together: what is laid out in memory first, so that its hash is known before the lock is taken. */
 #define PRODUCER_SHORT 480u
 #define PRODUCER_NOT_SHORT INT_MIN
-#define PRODUCER_SHORT_ROOM (sizeof(struct kfl__record_head) + PRODUCER_SHORT + KFL_BATCH_ALIGNMENT)
+/* In whole words, of which one more than the record may need is zeroed. */
+#define PRODUCER_SHORT_ROOM ((sizeof(struct kfl__record_head) + PRODUCER_SHORT + 2 * sizeof(uint64_t) - 1) / sizeof(uint64_t) * sizeof(uint64_t))
 
 /* Do the properties leave nothing to be done for a short record but to append it? */
 static bool producer_is_plain(const kfl_producer *producer, const struct kfl__topic_shape *shape)

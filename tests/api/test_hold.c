@@ -275,6 +275,13 @@ START_TEST(random_schedules_keep_the_promise)
 }
 END_TEST
 
+/* Seen to go round and round: the file that takes appends is too old, and there is no room for one in its place. */
+START_TEST(no_room_for_the_file_of_a_roll_is_made_by_another_roll)
+{
+    run_schedule((struct chance){UINT64_C(11924156910914632420)}, UINT64_C(11924156910914632420));
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("hold");
@@ -292,6 +299,7 @@ Suite *kfl_suite(void)
     TCase *schedules = tcase_create("schedules");
     tcase_set_timeout(schedules, 0);
     tcase_add_test(schedules, random_schedules_keep_the_promise);
+    tcase_add_test(schedules, no_room_for_the_file_of_a_roll_is_made_by_another_roll);
     suite_add_tcase(suite, schedules);
     return suite;
 }
