@@ -393,6 +393,36 @@ START_TEST(the_other_partitioner_is_even_and_repeatable)
 }
 END_TEST
 
+/* Short records are laid out on the stack first: each size about its limit, split each way, and each byte read back. */
+START_TEST(records_of_every_size_come_back_whole)
+{
+    static uint8_t bytes[1200];
+    const size_t keys[] = {0, 1, 7, 8, 9, 16, 17, 240, 480};
+    kfl_records *records = NULL;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 37 + 11);
+    make_topic("t", 1, NULL);
+    const kfl_partition_offset from = {.topic = "t"};
+    kfl_consumer *consumer = open_consumer(NULL);
+    OK(kfl_consumer_assign(consumer, &from, 1));
+    for (size_t size = 0; size < 600; size++) {
+        size_t key_size = keys[size % (sizeof keys / sizeof keys[0])];
+        key_size = key_size < size ? key_size : size;
+        OK(kfl_producer_send(producer, "t", 0, bytes, key_size, bytes + key_size, size - key_size, NULL, 0,
+                             size % 2 == 0 ? KFL_TIMESTAMP_NOW : (int64_t)size, NULL));
+        const kfl_record *record = poll_one(consumer, &records);
+        ck_assert_uint_eq(record->key_size, key_size);
+        ck_assert_uint_eq(record->value_size, size - key_size);
+        ck_assert_mem_eq(record->key, bytes, key_size);
+        ck_assert_mem_eq(record->value, bytes + key_size, size - key_size);
+        if (size % 2 != 0)
+            ck_assert_int_eq(record->timestamp_ms, (int64_t)size);
+        kfl_records_release(records);
+    }
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("producer");
@@ -418,6 +448,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, properties_are_copied);
     tcase_add_test(tests, a_producer_goes_from_topic_to_topic);
     tcase_add_test(tests, offsets_are_dense);
+    tcase_add_test(tests, records_of_every_size_come_back_whole);
     tcase_add_test(tests, the_other_partitioner_is_even_and_repeatable);
     suite_add_tcase(suite, tests);
     return suite;
