@@ -142,7 +142,17 @@ int kfl__partition_open_for_append(struct kfl__partition *partition, bool next, 
     int r = kfl__partition_lock(partition, deadline_ns);
     if (r < 0)
         return r;
-    bool open = kfl__partition_written(partition, (uint32_t)id) != NULL;
+    if (load_relaxed(&slot->active.id) == id && partition->writing_next != NULL &&
+        partition->writing_next->id == id) {
+        /* Another process has rolled to what is prepared and open here. */
+        struct kfl__segment *ready = partition->writing_next;
+        partition->writing_next = NULL;
+        kfl__segment_touch_from(ready, kfl__word_place(load_relaxed(&slot->published)));
+        kfl__partition_write_to(partition, ready);
+    }
+    struct kfl__segment *written =
+        load_relaxed(&slot->active.id) == id ? partition->writing : partition->writing_next;
+    bool open = written != NULL && written->id == id;
     kfl__partition_unlock(partition);
     if (open)
         return 0; /* whoever prepared it was this process, a moment ago */
