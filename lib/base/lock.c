@@ -239,13 +239,26 @@ int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank)
     return try_robust(robust, rank);
 }
 
+#define LOCK_LOOK_NS INT64_C(20000000)
+
 int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns)
 {
     assert(deadline_ns >= -1);
     int r = try_robust(robust, rank);
     if (KFL_LIKELY(r != KFL_LOCK_BUSY))
         return r;
-    return robust_result(lock_robust_until(&robust->mutex, deadline_ns), rank);
+    /*
+     * An owner that is killed between giving back and waking wakes nobody when somebody else has taken
+     * the mutex by then: who sleeps looks again now and then (a look; nothing is decided by it).
+     */
+    int errnum;
+    bool last;
+    do {
+        int64_t look_ns = kfl__clock_steady_ns() + LOCK_LOOK_NS;
+        last = deadline_ns >= 0 && deadline_ns <= look_ns;
+        errnum = lock_robust_until(&robust->mutex, last ? deadline_ns : look_ns);
+    } while (errnum == ETIMEDOUT && !last);
+    return robust_result(errnum, rank);
 }
 
 void kfl__robust_mended(struct kfl__robust *robust)
