@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When a segment is full. */
 #include "api/store.h"
+#include "peer.h"
 #include "store_fixture.h"
 
 /* kafka:H7 */
@@ -96,6 +97,45 @@ START_TEST(a_segment_rolls_before_its_relative_offsets_are_used_up)
 }
 END_TEST
 
+static void fill_and_roll(struct peer *self, void *context)
+{
+    (void)context;
+    store = open_store(temp_dir_path(), WITH("background.threads", "0"));
+    peer_tell(self);
+    peer_await(self);
+    send_many("t", 0, 30, 1000);
+    peer_tell(self);
+    peer_await(self);
+    OK(kfl_store_close(store));
+    store = NULL;
+}
+
+/* rule:R3. Who has prepared a file goes on in it when somebody else has rolled to it. */
+START_TEST(a_prepared_file_is_written_after_another_process_has_rolled_to_it)
+{
+    struct peer peer;
+    make_topic("t", 1, WITH("segment.bytes", "65536"));
+    OK(kfl_store_close(store));
+    store = NULL;
+    peer_start(&peer, fill_and_roll, NULL);
+    peer_await(&peer);
+    store = open_store(temp_dir_path(), WITH("background.threads", "0"));
+    send_many("t", 0, 40, 1000);
+    while (OK(kfl_store_maintain(store, 1000, NULL)) != 0) /* half full: the next file is made, and stays open here */
+        ;
+    peer_tell(&peer);
+    peer_await(&peer);
+    ck_assert_int_eq(stat_of("segment_rolls_total", "t", 0), 2);
+    send_many("t", 0, 1, 0);
+    peer_tell(&peer);
+    peer_join(&peer);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(read_on(consumer, 0), 71);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("roll");
@@ -107,6 +147,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_segment_rolls_when_its_index_is_full);
     tcase_add_test(tests, a_batch_larger_than_a_segment_fits);
     tcase_add_test(tests, a_segment_rolls_before_its_relative_offsets_are_used_up);
+    tcase_add_test(tests, a_prepared_file_is_written_after_another_process_has_rolled_to_it);
     suite_add_tcase(suite, tests);
     return suite;
 }
