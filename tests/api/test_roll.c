@@ -121,7 +121,8 @@ START_TEST(a_prepared_file_is_written_after_another_process_has_rolled_to_it)
     peer_await(&peer);
     store = open_store(temp_dir_path(), WITH("background.threads", "0"));
     send_many("t", 0, 40, 1000);
-    while (OK(kfl_store_maintain(store, 1000, NULL)) != 0) /* half full: the next file is made, and stays open here */
+    while (OK(kfl_store_maintain(store, 1000, NULL)) !=
+           0) /* half full: the next file is made, and stays open here */
         ;
     peer_tell(&peer);
     peer_await(&peer);
