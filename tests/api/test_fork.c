@@ -242,7 +242,7 @@ static int fork_of_a_fork(void *context)
     kfl_config_destroy(config);
     store = own;
     int64_t offset;
-    pid_t pid = fork();
+    pid_t pid = fork_among_threads();
     if (pid == 0)
         _exit(kfl_topic_end_offset(own, "t", 0, &offset) == KFL_E_FORKED ? 0 : 1);
     int status;

@@ -13,6 +13,7 @@
 #include "engine/janitor.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
+#include "fork.h"
 #include "format/names.h"
 #include "suite.h"
 #include "temp_dir.h"
@@ -131,7 +132,7 @@ START_TEST(whoever_changes_the_files_is_not_waited_for)
     int pipes[2];
     char byte = 0;
     ck_assert_int_eq(pipe(pipes), 0);
-    pid_t pid = fork();
+    pid_t pid = fork_among_threads();
     if (pid == 0) {
         /* The child inherits the map of the state file: enough to hold a lock in it. */
         int r = kfl__robust_lock(&partition->slot->prepare, KFL_RANK_PREPARE, -1);

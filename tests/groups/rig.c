@@ -97,7 +97,7 @@ struct rig_member {
 };
 
 /* Is the process dead, though perhaps nobody has waited for it yet? */
-static int rig_is_dead(pid_t pid)
+static int rig_has_ended(pid_t pid)
 {
     char path[40], text[200];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -111,13 +111,25 @@ static int rig_is_dead(pid_t pid)
     return end == NULL || end[2] == 'Z' || end[2] == 'X';
 }
 
+/* One that is being killed has given its locks back, and so is seen to be dead by others, before the kernel says so. */
+static int rig_is_dead(int member, pid_t pid)
+{
+    const struct rig_process *process = &rig->processes[(member - 1) / RIG_MEMBERS];
+    int dead = rig_has_ended(pid);
+    for (int i = 0; !dead && i < 5000 && atomic_load(&process->pid) == pid && atomic_load(&process->dying) != 0; i++) {
+        rig_sleep_ms(1);
+        dead = rig_has_ended(pid);
+    }
+    return dead || rig_has_ended(pid);
+}
+
 static void rig_take(int me, int32_t partition)
 {
     int nobody = 0;
     atomic_fetch_add(&rig->takes, 1);
     if (!atomic_compare_exchange_strong(&rig->owner[partition], &nobody, me)) {
         pid_t former = atomic_load(&rig->owner_pid[partition]);
-        if (!rig_is_dead(former)) {
+        if (!rig_is_dead(nobody, former)) {
             atomic_fetch_add(&rig->two_owners, 1);
             fprintf(stderr, "partition %d: %d takes it, and %d (pid %d) has it\n", partition, me,
                     nobody, (int)former);

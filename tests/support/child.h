@@ -18,13 +18,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fork.h"
+
 /* What a child answers when this machine does not let it try. */
 #define CHILD_CANNOT_TRY 77
 
 /* The body's result is the exit status. */
 static inline pid_t child_start(int (*body)(void *context), void *context)
 {
-    pid_t pid = fork();
+    pid_t pid = fork_among_threads();
     ck_assert_int_ge(pid, 0);
     if (pid == 0)
         _exit(body(context));
@@ -48,7 +50,7 @@ static inline int child_run(int (*body)(void *context), void *context)
 /* The same for a body that is expected to abort: leaves no core and says nothing. */
 static inline int child_run_quietly(int (*body)(void *context), void *context)
 {
-    pid_t pid = fork();
+    pid_t pid = fork_among_threads();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});

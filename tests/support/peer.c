@@ -6,12 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fork.h"
+
 void peer_start(struct peer *peer, void (*run)(struct peer *self, void *context), void *context)
 {
     int up[2], down[2];
     ck_assert_int_eq(pipe(up), 0);
     ck_assert_int_eq(pipe(down), 0);
-    pid_t pid = fork();
+    pid_t pid = fork_among_threads();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
         close(up[0]);
