@@ -226,6 +226,7 @@ static int join_alone(struct kfl__core *core, bool create)
     memcpy(core->store_id, join.store.store_id, sizeof core->store_id);
     if (core->detached)
         return 0;
+    kfl__catalog_share(core->catalog, &core->shared->catalog_writers, &core->shared->catalog_readers);
     join_find_killed(&join);
     r = kfl__presence_join(&core->presence, kfl__state_entries(core->state));
     if (r < 0 || core->read_only)

@@ -32,6 +32,13 @@
 
 /* ---- the environment's exchange; all of it by the leader ---- */
 
+static void drop_idle(struct kfl__catalog *catalog)
+{
+    if (catalog->idle != NULL)
+        mdb_txn_abort(catalog->idle);
+    catalog->idle = NULL;
+}
+
 static void exclude_looks(struct kfl__catalog *catalog)
 {
     kfl__mutex_lock(&catalog->guard);
@@ -39,6 +46,7 @@ static void exclude_looks(struct kfl__catalog *catalog)
     while (catalog->looks > 0)
         kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
     catalog->exclusive = true;
+    drop_idle(catalog);
     kfl__mutex_unlock(&catalog->guard);
 }
 
@@ -221,13 +229,15 @@ int kfl__catalog_change_commit(struct kfl__catalog *catalog, struct kfl__catalog
 
 /* ---- looks ---- */
 
-static int enter_look(struct kfl__catalog *catalog)
+static int enter_look(struct kfl__catalog *catalog, MDB_txn **out_idle)
 {
     kfl__mutex_lock(&catalog->guard);
     while (catalog->exclusive)
         kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
     bool open = catalog->environment.env != NULL;
     catalog->looks += open;
+    *out_idle = catalog->idle;
+    catalog->idle = NULL;
     kfl__mutex_unlock(&catalog->guard);
     if (!open)
         return kfl__fail(KFL_E_IO, "catalog %s: could not be opened again after a failure",
@@ -235,14 +245,34 @@ static int enter_look(struct kfl__catalog *catalog)
     return 0;
 }
 
-static void leave_look(struct kfl__catalog *catalog)
+/* mdb: reset, and kept for the next one; may be NULL. */
+static void leave_look(struct kfl__catalog *catalog, MDB_txn *mdb)
 {
     kfl__mutex_lock(&catalog->guard);
     assert(catalog->looks > 0);
     catalog->looks--;
+    if (catalog->idle == NULL) {
+        catalog->idle = mdb;
+        mdb = NULL;
+    }
+    if (mdb != NULL)
+        mdb_txn_abort(mdb); /* inside: who waits for the last look may close the environment */
     if (catalog->looks == 0 && catalog->leading)
         kfl__condition_broadcast(&catalog->moved);
     kfl__mutex_unlock(&catalog->guard);
+}
+
+/* An LMDB result; on failure *mdb is NULL. */
+static int begin_look(struct kfl__catalog *catalog, MDB_txn **mdb)
+{
+    if (*mdb == NULL)
+        return kfl__environment_begin(&catalog->environment, true, mdb);
+    int answer = mdb_txn_renew(*mdb);
+    if (answer != 0) {
+        mdb_txn_abort(*mdb);
+        *mdb = NULL;
+    }
+    return answer;
 }
 
 /* Another process has a larger map and has used it. */
@@ -271,40 +301,40 @@ static int grow_for_look(struct kfl__catalog *catalog)
 int kfl__catalog_look(struct kfl__catalog *catalog, kfl__catalog_change *look, void *context)
 {
     assert(kfl__lock_highest_rank() < KFL_RANK_APPEND);
-    int r = enter_look(catalog);
+    MDB_txn *mdb = NULL;
+    int r = enter_look(catalog, &mdb);
     if (r < 0)
         return r;
-    MDB_txn *mdb;
-    int answer = kfl__environment_begin(&catalog->environment, true, &mdb);
+    int answer = begin_look(catalog, &mdb);
     if (answer == MDB_MAP_RESIZED) {
-        leave_look(catalog);
+        leave_look(catalog, NULL);
         answer = grow_for_look(catalog);
-        r = enter_look(catalog);
+        r = enter_look(catalog, &mdb);
         if (r < 0)
             return r;
         if (answer == 0)
-            answer = kfl__environment_begin(&catalog->environment, true, &mdb);
+            answer = begin_look(catalog, &mdb);
     }
     if (answer == 0) {
         struct kfl__catalog_txn txn;
         txn_init(&txn, catalog, mdb, false);
         r = look(&txn, context);
-        mdb_txn_abort(mdb);
+        mdb_txn_reset(mdb);
     } else {
         r = kfl__environment_fail(answer, "begin", catalog->path);
     }
-    leave_look(catalog);
+    leave_look(catalog, mdb);
     return r;
 }
 
 int kfl__catalog_clear_dead_readers(struct kfl__catalog *catalog)
 {
-    int r = enter_look(catalog);
+    MDB_txn *idle = NULL;
+    int r = enter_look(catalog, &idle);
     if (r < 0)
         return r;
-    int dead;
-    int answer = mdb_reader_check(catalog->environment.env, &dead);
-    leave_look(catalog);
+    int answer = kfl__environment_clear_readers(&catalog->environment);
+    leave_look(catalog, idle);
     return answer == 0 ? 0 : kfl__environment_fail(answer, "clear dead readers", catalog->path);
 }
 
@@ -380,11 +410,20 @@ int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog
     return 0;
 }
 
+void kfl__catalog_share(struct kfl__catalog *catalog, struct kfl__robust *writers,
+                        struct kfl__robust *readers)
+{
+    assert(catalog->looks == 0 && !catalog->leading);
+    catalog->writers = writers;
+    catalog->environment.readers = readers;
+}
+
 void kfl__catalog_close(struct kfl__catalog *catalog)
 {
     if (catalog == NULL)
         return;
     assert(catalog->looks == 0 && !catalog->leading && catalog->first == NULL);
+    drop_idle(catalog);
     kfl__environment_close(&catalog->environment);
     kfl__condition_destroy(&catalog->moved);
     kfl__mutex_destroy(&catalog->guard);

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lock.h"
+
 #define KFL_CATALOG_FILE "catalog.mdb"
 
 struct kfl__catalog;
@@ -51,6 +53,12 @@ struct kfl__catalog_store {
  */
 int kfl__catalog_open(int directory, const char *path, const struct kfl__catalog_options *options,
                       struct kfl__catalog **out_catalog);
+/*
+ * The gates (catalog/gate), once memory that all processes of the store share is there, and before a second
+ * thread knows the catalog. Borrowed for its life.
+ */
+void kfl__catalog_share(struct kfl__catalog *catalog, struct kfl__robust *writers,
+                        struct kfl__robust *readers);
 void kfl__catalog_close(struct kfl__catalog *catalog); /* takes NULL */
 
 typedef int kfl__catalog_change(struct kfl__catalog_txn *txn, void *context);

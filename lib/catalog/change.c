@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "catalog/gate.h"
 #include "catalog/handle.h"
 
 #define GROUP_MAX 256
@@ -43,12 +44,11 @@ static void count_changes(struct kfl__catalog *catalog, struct waiting_change **
 }
 
 /*
- * Runs all of them in one transaction and settles them: `count`. Or the index of one that spoiled
+ * Behind the gate. Runs all of them in one transaction and settles them: `count`. Or the index of one that spoiled
  * it: nothing has happened then, and the others may run without that one. A single one is always
  * settled.
  */
-static size_t run_together(struct kfl__catalog *catalog, struct waiting_change **group,
-                           size_t count)
+static size_t run_inside(struct kfl__catalog *catalog, struct waiting_change **group, size_t count)
 {
     assert(count > 0);
     struct kfl__catalog_txn txn;
@@ -85,6 +85,15 @@ static size_t run_together(struct kfl__catalog *catalog, struct waiting_change *
             settle(group[i], r);
     }
     return count;
+}
+
+static size_t run_together(struct kfl__catalog *catalog, struct waiting_change **group,
+                           size_t count)
+{
+    bool entered = kfl__gate_enter(catalog->writers, KFL_RANK_CATALOG);
+    size_t done = run_inside(catalog, group, count);
+    kfl__gate_leave(catalog->writers, KFL_RANK_CATALOG, entered);
+    return done;
 }
 
 static void run_group(struct kfl__catalog *catalog, struct waiting_change **group, size_t count)

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "catalog/gate.h"
 
 #define MAP_SIZE ((size_t)64 << 30)
 #define MAP_SIZE_LEAST ((size_t)16 << 20)
@@ -96,7 +97,7 @@ static int open_with_fitting_map(const char *path, size_t map_size, bool read_on
 }
 
 int kfl__environment_open(const char *path, int64_t map_size, bool read_only, uint32_t file_mode,
-                          struct kfl__environment *out_environment)
+                          struct kfl__environment *environment)
 {
     size_t size = map_size != 0 ? (size_t)map_size : MAP_SIZE;
     MDB_env *env = NULL;
@@ -107,18 +108,17 @@ int kfl__environment_open(const char *path, int64_t map_size, bool read_only, ui
     if (answer != 0)
         return kfl__environment_fail(answer, "open", path);
 
-    struct kfl__environment environment = {.env = env};
+    environment->env = env;
     MDB_txn *mdb = NULL;
-    answer = kfl__environment_begin(&environment, true, &mdb);
+    answer = kfl__environment_begin(environment, true, &mdb);
     if (answer == 0) {
-        answer = mdb_dbi_open(mdb, NULL, 0, &environment.rows);
+        answer = mdb_dbi_open(mdb, NULL, 0, &environment->rows);
         mdb_txn_abort(mdb);
     }
     if (answer != 0) {
-        mdb_env_close(env);
+        kfl__environment_close(environment);
         return kfl__environment_fail(answer, "open", path);
     }
-    *out_environment = environment;
     return 0;
 }
 
@@ -133,6 +133,8 @@ int kfl__environment_begin(struct kfl__environment *environment, bool read_only,
 {
     assert(environment->env != NULL);
     unsigned flags = read_only ? MDB_RDONLY : 0;
+    /* A writer too: where the one before it was killed LMDB looks through the readers. */
+    bool entered = kfl__gate_enter(environment->readers, KFL_RANK_LEAF);
     int answer = mdb_txn_begin(environment->env, NULL, flags, out_mdb);
     if (answer == MDB_READERS_FULL || answer == MDB_BAD_RSLOT) {
         int dead;
@@ -140,6 +142,16 @@ int kfl__environment_begin(struct kfl__environment *environment, bool read_only,
         if (answer == 0)
             answer = mdb_txn_begin(environment->env, NULL, flags, out_mdb);
     }
+    kfl__gate_leave(environment->readers, KFL_RANK_LEAF, entered);
+    return answer;
+}
+
+int kfl__environment_clear_readers(struct kfl__environment *environment)
+{
+    int dead;
+    bool entered = kfl__gate_enter(environment->readers, KFL_RANK_LEAF);
+    int answer = mdb_reader_check(environment->env, &dead);
+    kfl__gate_leave(environment->readers, KFL_RANK_LEAF, entered);
     return answer;
 }
 

@@ -7,16 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/lock.h"
+
 /* The end of every story about a catalog that is damaged. */
 #define KFL_CATALOG_REMEDY \
     "; remedy: a copy of the store, or kafkalite repair, which salvages the records into a new one"
 
-/* All processes of a store together. */
-#define KFL_READERS_MAX 1024
+/* All processes of a store together: one that each keeps, and as many in use. */
+#define KFL_READERS_MAX 2048
 
 struct kfl__environment {
     MDB_env *env; /* NULL: closed */
     MDB_dbi rows; /* the one tree of rows */
+    struct kfl__robust *readers; /* the gate to its table of readers; NULL: none */
 };
 
 /*
@@ -24,7 +27,7 @@ struct kfl__environment {
  * smaller address space allows.
  */
 int kfl__environment_open(const char *path, int64_t map_size, bool read_only, uint32_t file_mode,
-                          struct kfl__environment *out_environment);
+                          struct kfl__environment *environment);
 void kfl__environment_close(struct kfl__environment *environment);
 
 /*
@@ -34,6 +37,9 @@ void kfl__environment_close(struct kfl__environment *environment);
 int kfl__environment_begin(struct kfl__environment *environment, bool read_only, MDB_txn **out_mdb);
 /* Another process has grown the file beyond our map. Nobody may be inside. */
 int kfl__environment_grow(struct kfl__environment *environment);
+
+/* Slots of readers that are dead come free: an LMDB result. */
+int kfl__environment_clear_readers(struct kfl__environment *environment);
 
 /* What LMDB answered (not 0), as our code, with its story. */
 int kfl__environment_fail(int answer, const char *operation, const char *path);

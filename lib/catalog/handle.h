@@ -18,6 +18,7 @@ struct kfl__catalog {
     /* constant after open */
     char *path;
     struct kfl__catalog_options options;
+    struct kfl__robust *writers; /* the gate that changes go through; NULL: none */
 
     struct kfl__mutex guard;
     struct kfl__condition moved; /* somebody stopped leading, or the environment came free */
@@ -29,6 +30,7 @@ struct kfl__catalog {
     pthread_t leader;
     bool exclusive; /* the environment is being exchanged: no look may enter */
     int32_t looks;
+    MDB_txn *idle; /* of a look that is over; the next one need not ask for a slot */
     uint64_t transactions;
     uint64_t changes;
 

@@ -30,7 +30,7 @@
 
 #define STATE_NAME "state"
 #define STATE_MAGIC "KFLSTATE"
-#define STATE_FORMAT 3
+#define STATE_FORMAT 4
 #define ENTRIES_PLACE 4096
 #define SEATS_PLACE (ENTRIES_PLACE + KFL_PRESENCE_MAX * sizeof(struct kfl__presence_entry))
 #define FIRST_CHUNK_SLOTS 64
@@ -232,6 +232,10 @@ static int state_fill_head(struct kfl__state *state, const struct kfl__state_bin
     if (r < 0)
         return r;
     r = kfl__robust_init(&header->grow);
+    if (r == 0)
+        r = kfl__robust_init(&header->catalog_writers);
+    if (r == 0)
+        r = kfl__robust_init(&header->catalog_readers);
     if (r < 0)
         return r;
     struct kfl__slot *slots = atomic_load_explicit(&state->chunks[0], memory_order_relaxed);

@@ -33,6 +33,7 @@ struct kfl__state_header {
     _Alignas(128) _Atomic uint32_t helper_wake; /* the maintainer sleeps here */
     _Atomic uint32_t helper_sleeps;
     struct kfl__robust grow;                   /* who adds a chunk */
+    struct kfl__robust catalog_writers, catalog_readers; /* gates: catalog/gate.h */
     _Atomic uint32_t life; /* one more for each process that attached while nobody lived: 1 after a rebuild */
     /* Consumers sleep on the word of their process (entry % 32); an append raises those whose bit stands in slot->sleepers. */
     struct {
