@@ -272,7 +272,7 @@ class AIOKafkaConsumer(_Client):
         return set(await self._call("topics"))
 
     def assignment(self) -> Set[TopicPartition]:
-        return set(self._consumer.assignment())
+        return set(self._consumer._assigned())
 
     def subscription(self) -> Optional[Set[str]]:
         names: Optional[Set[str]] = self._consumer.subscription()

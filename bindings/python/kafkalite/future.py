@@ -41,7 +41,7 @@ class Future:
 
     def failure(self, e: Any) -> "Future":
         error = e() if isinstance(e, type) else e
-        assert isinstance(error, BaseException), "a future fails with an exception"
+        assert isinstance(error, BaseException), "future failed without an exception"
         self._complete(None, error)
         return self
 

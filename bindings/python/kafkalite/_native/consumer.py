@@ -42,7 +42,7 @@ class Consumer:
         self._stop_at_end = stop_at_end
         self._zero_copy = zero_copy
         self._auto_commit = str(config.get("enable.auto.commit", "")).lower() in ("true", "1")
-        self._waits_for_group = False
+        self.waits_for_group = False
         # Records that iteration has read ahead, and how many of them it has handed out.
         self.ahead: Sequence[Record] = ()
         self.place = 0
@@ -160,7 +160,7 @@ class Consumer:
         else:
             names = [encoded(name) for name in topics]
             _ffi.lib.consumer_subscribe(self.handle, _ffi.strings(names), len(names))
-        self._waits_for_group = True
+        self.waits_for_group = True
 
     def unsubscribe(self) -> None:
         """Leave the group, and have nothing assigned."""
@@ -234,7 +234,7 @@ class Consumer:
     def _take(self, event: Event) -> None:
         listener = None
         if event.kind == "assigned":
-            self._waits_for_group = False
+            self.waits_for_group = False
             listener = self.on_assigned
         elif event.kind == "revoked":
             listener = self.on_revoked
@@ -283,10 +283,10 @@ class Consumer:
             return self.poll_ms(limit, max_records)
         deadline = None if limit < 0 else time.monotonic() + limit / 1000
         while True:
-            batch = self.poll_ms(100 if self._waits_for_group else 0, max_records)
+            batch = self.poll_ms(100 if self.waits_for_group else 0, max_records)
             if batch is not None:
                 return batch
-            if not self._waits_for_group:
+            if not self.waits_for_group:
                 return None  # not by the end offset, which may lie beyond the last record
             if deadline is not None and time.monotonic() >= deadline:
                 return None

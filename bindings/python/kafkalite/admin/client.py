@@ -6,6 +6,7 @@ import copy
 from typing import Any, ClassVar, Dict, Iterable
 
 from .._facade import options
+from .._facade.cluster import Client
 from .._native import handles
 from ..errors import (
     ClosedError,
@@ -16,10 +17,11 @@ from ..errors import (
 from ..version import __version__
 from .acl_resource import ACL, ACLFilter
 from .groups import GroupOffsets
+from .missing import OfClusters
 from .topics import Topics
 
 
-class KafkaAdminClient(Topics, GroupOffsets):
+class KafkaAdminClient(Topics, GroupOffsets, OfClusters):
     """Makes, describes, changes and deletes topics and groups."""
 
     DEFAULT_CONFIG: ClassVar[Dict[str, Any]] = {
@@ -50,6 +52,10 @@ class KafkaAdminClient(Topics, GroupOffsets):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def _client(self) -> Client:
+        return Client(self._store)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -7,10 +7,12 @@ import logging
 import time
 from typing import Any, ClassVar, Dict, Iterator, List, Optional, Set
 
-from .._facade import options, serialize
+from .._facade import metrics, options, serialize
+from .._facade.cluster import Client
 from .._native import handles, waiting
 from ..coordinator.assignors.range import RangePartitionAssignor
 from ..coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from ..coordinator.base import Coordinator
 from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -101,8 +103,9 @@ class KafkaConsumer(Commits, Partitions):
         self._subscription.on_revoked = self._commit_before_losing
         self._begin_commits()
         self._failure: Optional[BaseException] = None
-        self._consumed = {"records-consumed-total": 0}
+        self._metrics = metrics.Consumed()
         self._fetched: Set[TopicPartition] = set()
+        self.last_poll = 0.0
         self._closed = False
         handles.opened(self)
         if topics:
@@ -120,7 +123,7 @@ class KafkaConsumer(Commits, Partitions):
         if not config["fetch_max_wait_ms"] < request < idle:
             raise KafkaConfigurationError(
                 f"connections_max_idle_ms ({idle}) must be larger than request_timeout_ms"
-                f" ({request}), which must be larger than fetch_max_wait_ms"
+                f" ({request}) which must be larger than fetch_max_wait_ms"
                 f" ({config['fetch_max_wait_ms']})."
             )
         if config["group_id"] is not None and request <= config["session_timeout_ms"]:
@@ -172,6 +175,14 @@ class KafkaConsumer(Commits, Partitions):
         """Nobody said that the last records are dealt with: they are not committed."""
         self.close(autocommit=False)
 
+    @property
+    def _client(self) -> Client:
+        return Client(self._store)
+
+    @property
+    def _coordinator(self) -> Coordinator:
+        return Coordinator(self, self._native)
+
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("KafkaConsumer is closed")
@@ -221,7 +232,8 @@ class KafkaConsumer(Commits, Partitions):
 
     def _fetch(self, timeout_ms: float, max_records: int) -> List[ConsumerRecord]:
         """The next records, deserialized; [] when the time is up."""
-        deadline = time.monotonic() + min(timeout_ms / 1000, threading_max)
+        self.last_poll = time.monotonic()
+        deadline = self.last_poll + min(timeout_ms / 1000, threading_max)
         while True:
             self._commit_when_due()
             step = self._subscription.follow()
@@ -253,7 +265,7 @@ class KafkaConsumer(Commits, Partitions):
             if not records:
                 raise error
         self._fetched.update(batch.next_offsets())
-        self._consumed["records-consumed-total"] += len(records)
+        self._metrics.count(batch, len(records))
         return records
 
     def __iter__(self) -> Iterator[ConsumerRecord]:
@@ -273,7 +285,7 @@ class KafkaConsumer(Commits, Partitions):
         record: ConsumerRecord = native.ahead[place]
         return record
 
-    next = __next__
+    next = next_v1 = next_v2 = __next__
 
     def _next_records(self) -> List[ConsumerRecord]:
         most = max(1, min(self.config["max_poll_records"], 65536))
@@ -309,16 +321,16 @@ class KafkaConsumer(Commits, Partitions):
         self._subscription.assign(partitions)
 
     def assignment(self) -> Set[TopicPartition]:
-        """Empty until the first poll of a consumer in a group."""
+        """Of a subscription, empty until the first poll."""
+        return set() if self.last_poll == 0.0 and self._subscription.follows else self._assigned()
+
+    def _assigned(self) -> Set[TopicPartition]:
         return set() if self._closed else set(self._native.assignment())
 
     def metrics(self, raw: bool = False) -> Dict[str, Any]:
-        """{group: {name: number}}: how many records came, and how far behind the end it is."""
-        counts = dict(self._consumed)
-        if not self._closed:
-            lags = self._lags()
-            counts["records-lag-max"] = max(lags.values(), default=0)
-        return {"consumer-fetch-manager-metrics": counts}
+        """{group: {name: number}}: what came, how fast, and how far behind the end it is."""
+        lags = {} if self._closed else self._lags()
+        return self._metrics.told(lags)
 
 
 threading_max = waiting.LONG_MS * 24 * 365 / 1000

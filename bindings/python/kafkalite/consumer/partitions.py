@@ -16,6 +16,8 @@ from ..errors import (
 )
 from ..structs import ConsumerGroupMetadata, OffsetAndTimestamp, TopicPartition
 
+NOT_ASSIGNED = "Partition is not assigned"
+
 
 class Partitions:
     """Mixed into KafkaConsumer."""
@@ -27,21 +29,24 @@ class Partitions:
     _fetched: Set[TopicPartition]
     _check_open: Callable[[], None]
 
-    def _need(self, partitions: Iterable[Any], error: type = StateError) -> Tuple[Any, ...]:
-        """Assigned TopicPartitions; none given: all that is assigned."""
+    def _need(
+        self, partitions: Iterable[Any], which: str = "Unassigned partition", noun: str = "partition"
+    ) -> Tuple[Any, ...]:
+        """Assigned TopicPartitions."""
         self._check_open()
         assigned = self._native.assignment()
         places = tuple(partitions)
         for place in places:
             if not isinstance(place, TopicPartition):
-                raise TypeError("partition must be a TopicPartition namedtuple")
+                a, many = ("a ", "") if noun == "partition" else ("", "s")
+                raise TypeError(f"{noun} must be {a}TopicPartition namedtuple{many}")
             if place not in assigned:
-                raise error(f"Unassigned partition: {place.topic}/{place.partition}")
+                raise StateError(f"{which}: {place.topic}/{place.partition}")
         return places
 
     def position(self, partition: TopicPartition, timeout_ms: Optional[int] = None) -> int:
         """The offset of the next record that this consumer hands out."""
-        self._need([partition])
+        self._need([partition], NOT_ASSIGNED)
         self._need_begin()
         return int(self._native.position(partition))
 
@@ -57,7 +62,7 @@ class Partitions:
         if not isinstance(partition, TopicPartition):
             raise TypeError("partition must be a TopicPartition namedtuple")
         if isinstance(offset, bool) or not isinstance(offset, int):
-            raise ArgumentTypeError("Offset must be an int")
+            raise ArgumentTypeError(f"Offset must be >= 0 and an int, not {offset!r}")
         if offset < 0:
             raise ArgumentValueError("Offset must be >= 0")
         self._need([partition])
@@ -73,7 +78,7 @@ class Partitions:
         self._seek_all(partitions, "latest")
 
     def _seek_all(self, partitions: Tuple[TopicPartition, ...], where: str) -> None:
-        places = self._need(partitions)
+        places = self._need(partitions, noun="partitions")
         if not partitions:
             places = tuple(self._native.assignment())
             if not places:
@@ -84,11 +89,11 @@ class Partitions:
 
     def pause(self, *partitions: TopicPartition) -> None:
         """Polls hand out nothing of these until resume()."""
-        places = self._need(partitions)
+        places = self._need(partitions, noun="partitions")
         self._native.pause(*places)
 
     def resume(self, *partitions: TopicPartition) -> None:
-        places = self._need(partitions)
+        places = self._need(partitions, noun="partitions")
         self._native.resume(*places)
 
     def paused(self) -> Set[TopicPartition]:
@@ -97,7 +102,7 @@ class Partitions:
 
     def highwater(self, partition: TopicPartition) -> Optional[int]:
         """Where the log ends; None before the first records of it came."""
-        self._need([partition])
+        self._need([partition], NOT_ASSIGNED)
         if partition not in self._fetched:
             return None
         return Topic(self._store, partition.topic).end_offset(partition.partition)
@@ -130,7 +135,7 @@ class Partitions:
 
     def _known(self, place: Any) -> Topic:
         if not isinstance(place, TopicPartition):
-            raise TypeError("partitions are TopicPartition namedtuples")
+            raise TypeError("partitions must be TopicPartition namedtuples")
         topic = Topic(self._store, place.topic)
         try:
             count = topic.partitions
@@ -162,8 +167,8 @@ class Partitions:
         for place, moment in timestamps.items():
             if int(moment) < 0:
                 raise ValueError(
-                    f"The target time for partition {place} is {moment}:"
-                    " the target time cannot be negative"
+                    f"The target time for partition {place} is {moment}. The target time cannot"
+                    " be negative."
                 )
         return {
             place: self._known(place).offset_for_time(int(moment), place.partition)

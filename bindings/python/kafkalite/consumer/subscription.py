@@ -7,10 +7,10 @@ import re
 import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set
 
+from .._facade.cluster import Cluster
 from .._native.topic import Topic
 from ..errors import (
     ArgumentTypeError,
-    IllegalStateError,
     StateError,
     UnknownTopicOrPartitionError,
 )
@@ -23,6 +23,11 @@ log = logging.getLogger("kafkalite")
 LOOK_S = 0.25
 FOREVER_MS = 3_600_000
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_ONE_WAY = (
+    "You must choose only one way to configure your consumer: (1) subscribe to specific topics by"
+    " name, (2) subscribe to topics matching a regex pattern, (3) assign itself specific"
+    " topic-partitions."
+)
 _BUILT_IN = ("range", "roundrobin", "sticky", "cooperative-sticky")
 
 
@@ -51,6 +56,11 @@ class Subscription:
             raise ArgumentTypeError(f"{kind!r} is not an assignor: it has no name")
         return name if name in _BUILT_IN else "user:" + name
 
+    @property
+    def follows(self) -> bool:
+        """Topics or a pattern, as opposed to assigned partitions."""
+        return self._topics is not None or self._pattern is not None
+
     def names(self) -> Optional[Set[str]]:
         if self._pattern is not None:
             return set(self._matching())
@@ -58,27 +68,28 @@ class Subscription:
 
     def subscribe(self, topics: Any, pattern: Any, listener: Any) -> None:
         if self._assigned:
-            raise StateError("assign() was called: call unsubscribe() first")
+            raise StateError(_ONE_WAY + " assign() was called: call unsubscribe() first")
         if not topics and pattern is None:
             raise ArgumentTypeError("Must provide topics or pattern")
         if topics and pattern is not None:
-            raise StateError("Topics and a pattern exclude each other")
+            raise StateError(_ONE_WAY)
         if listener is not None and not isinstance(listener, ConsumerRebalanceListener):
             raise TypeError("listener must be a ConsumerRebalanceListener")
-        if self._topics is not None and pattern is not None:
-            raise IllegalStateError("subscribed to topics: call unsubscribe() first")
         names = [topics] if isinstance(topics, str) else list(topics)
         for name in names:
             _check_name(name)
         self._listener = listener
         self._pattern = re.compile(pattern) if pattern is not None else None
         self._topics = sorted(set(names)) if pattern is None else None
-        self._followed = {}
+        before, self._followed = self._followed, {}
         self._looked = 0.0
         self._native.ahead, self._native.place = (), 0
         if self._topics is not None:
             self._create_missing()
         self.follow()
+        if before and not self._followed:
+            self.on_revoked(None)
+            self._let_go()
 
     def _create_missing(self) -> None:
         if self._config.get("allow_auto_create_topics", True):
@@ -99,7 +110,7 @@ class Subscription:
 
     def follow(self) -> float:
         """Look for what is new, now and then; answers how many ms a poll may wait from now on."""
-        if self._topics is None and self._pattern is None:
+        if not self.follows:
             return FOREVER_MS
         if self._in_group and self._pattern is None:
             if not self._followed:
@@ -174,8 +185,8 @@ class Subscription:
         }
 
     def assign(self, partitions: Iterable[Any]) -> None:
-        if self._topics is not None or self._pattern is not None:
-            raise StateError("subscribe() was called: call unsubscribe() first")
+        if self.follows:
+            raise StateError(_ONE_WAY + " subscribe() was called: call unsubscribe() first")
         places = list(partitions)
         for place in places:
             if not isinstance(place, TopicPartition):
@@ -198,31 +209,21 @@ class Subscription:
         self.unset = {p for p in places if p not in committed and p not in known}
         return {place: "latest" if place in self.unset else "committed" for place in places}
 
+    def _let_go(self) -> None:
+        if self._in_group:
+            self._native.unsubscribe()
+        else:
+            self._native.assign([])
+
     def unsubscribe(self) -> None:
         self._native.ahead, self._native.place = (), 0
-        if self._in_group and self._followed:
-            self._native.unsubscribe()
+        if self._followed or not self._in_group:
+            self._let_go()
         else:
             self._native.assign([])
         self._topics = self._pattern = self._listener = None
         self._assigned = False
         self._followed = {}
-
-
-class Cluster:
-    """What an assignor may ask."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def partitions_for_topic(self, topic: str) -> Optional[Set[int]]:
-        try:
-            return set(range(Topic(self._store, topic).partitions))
-        except UnknownTopicOrPartitionError:
-            return None
-
-    def topics(self) -> Set[str]:
-        return set(self._store.topic_names())
 
 
 def _check_name(name: Any) -> None:
@@ -235,6 +236,11 @@ def _check_name(name: Any) -> None:
     if name in (".", ".."):
         raise ValueError('Topic name cannot be "." or ".."')
     if len(name) > 249:
-        raise ValueError(f'Topic name is illegal, it can\'t be longer than 249 characters: "{name}"')
+        raise ValueError(
+            f'Topic name is illegal, it can\'t be longer than 249 characters, topic: "{name}"'
+        )
     if not _NAME.fullmatch(name):
-        raise ValueError(f'Topic name "{name}" is illegal: it has other than a-z A-Z 0-9 . _ -')
+        raise ValueError(
+            f'Topic name "{name}" is illegal, it contains a character other than ASCII'
+            ' alphanumerics, ".", "_" and "-"'
+        )

@@ -8,7 +8,8 @@ import logging
 import time
 from typing import Any, ClassVar, Dict, Optional, Set, Tuple
 
-from .._facade import options, serialize
+from .._facade import metrics, options, serialize
+from .._facade.cluster import Cluster
 from .._native import handles
 from .._native.producer import ANY, Producer
 from .._native.topic import Topic
@@ -90,7 +91,7 @@ class KafkaProducer:
         self._serialize_value = serialize.serializer(self.config["value_serializer"])
         partitioner = self.config["partitioner"]
         self._partitioner = None if type(partitioner) is DefaultPartitioner else partitioner
-        self._counts = {"record-send-total": 0, "byte-total": 0, "record-error-total": 0}
+        self._metrics = metrics.Produced()
         self._store = options.open_store(self.config)
         gathers = self._gathers()
         self._native = self._open_native(self._codec())
@@ -207,9 +208,17 @@ class KafkaProducer:
             timestamp_ms = int(time.time() * 1000)
         try:
             if size > self.config["max_request_size"]:
-                raise _too_large(size, "max_request_size")
+                raise _too_large(
+                    size,
+                    "the maximum request size you have configured with the max_request_size"
+                    " configuration",
+                )
             if size > self.config["buffer_memory"]:
-                raise _too_large(size, "buffer_memory")
+                raise _too_large(
+                    size,
+                    "the total memory buffer you have configured with the buffer_memory"
+                    " configuration.",
+                )
             number = self._partition(topic, partition, key)
             sizes = (key_size, value_size, headers_size)
             if self._sender is not None:
@@ -217,14 +226,14 @@ class KafkaProducer:
                 entry = Entry(
                     _as_bytes(key), _as_bytes(value), headers, number, timestamp_ms, sizes, future
                 )
-                self._count(1, size)
+                self._metrics.count(size)
                 self._sender.add(topic, entry, self.config["max_block_ms"] / 1000)
                 return future
             place, offset = self._send(topic, value, key, headers, number, timestamp_ms)
         except BrokerResponseError as error:
-            self._counts["record-error-total"] += 1
+            self._metrics.errors += 1
             return failed(error)
-        self._count(1, size)
+        self._metrics.count(size)
         return done(
             make_metadata(
                 (
@@ -239,10 +248,6 @@ class KafkaProducer:
                 )
             )
         )
-
-    def _count(self, records: int, size: int) -> None:
-        self._counts["record-send-total"] += records
-        self._counts["byte-total"] += size
 
     def _send(self, topic: str, *arguments: Any) -> Tuple[int, Any]:
         value, key, headers, partition, timestamp = arguments
@@ -272,7 +277,7 @@ class KafkaProducer:
             return int(self._partitioner(key, numbers, numbers))
         assert self._partitioner is not None
         return int(
-            self._partitioner.partition(topic, key, key, None, None, _Cluster(self._store))
+            self._partitioner.partition(topic, key, key, None, None, Cluster(self._store))
         )
 
     def partitions_for(self, topic: str) -> Set[int]:
@@ -307,8 +312,8 @@ class KafkaProducer:
             serialize.close(self.config[name])
 
     def metrics(self, raw: bool = False) -> Dict[str, Any]:
-        """{group: {name: number}}: how many records and bytes, and how many failed."""
-        return {"producer-metrics": dict(self._counts)}
+        """{group: {name: number}}: how many records and bytes, how fast, and how many failed."""
+        return self._metrics.told()
 
     @staticmethod
     def max_usable_produce_magic(api_version: Any = None) -> int:
@@ -317,18 +322,6 @@ class KafkaProducer:
 
     def _max_usable_produce_magic(self) -> int:
         return 2
-
-
-class _Cluster:
-    """What a partitioner object may ask."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def partitions_for_topic(self, topic: str) -> Set[int]:
-        return set(range(Topic(self._store, topic).partitions))
-
-    available_partitions_for_topic = partitions_for_topic
 
 
 def _ensure_topic(store: Any, topic: str) -> None:
@@ -345,7 +338,8 @@ def _checked(value: Any, what: str) -> int:
         return len(value)
     if type(value) not in _BYTES:
         raise ArgumentTypeError(
-            f"a {what} is bytes or None, not {type(value).__name__}: give a {what}_serializer"
+            f"Unsupported type for {what}: {type(value)}: it is bytes or None, or there is a"
+            f" {what}_serializer that makes it so"
         )
     return -1 if value is None else memoryview(value).nbytes
 
@@ -368,7 +362,7 @@ def _headers_size(headers: Any) -> int:
     return sum(len(name.encode()) + len(value or b"") for name, value in headers)
 
 
-def _too_large(size: int, option: str) -> MessageSizeTooLargeError:
+def _too_large(size: int, what: str) -> MessageSizeTooLargeError:
     return MessageSizeTooLargeError(
-        f"The message is {size} bytes when serialized, which is larger than {option} allows"
+        f"The message is {size} bytes when serialized which is larger than {what}"
     )

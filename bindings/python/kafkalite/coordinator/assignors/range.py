@@ -22,13 +22,15 @@ class RangePartitionAssignor(AbstractPartitionAssignor):
                 takers.setdefault(topic, []).append(member)
         shares: Dict[str, Dict[str, List[int]]] = {member: {} for member in member_metadata}
         for topic, members in takers.items():
-            partitions = sorted(cluster.partitions_for_topic(topic) or ())
+            numbers = cluster.partitions_for_topic(topic)
+            if numbers is None:
+                continue
+            partitions = sorted(numbers)
             size, more = divmod(len(partitions), len(members))
             begin = 0
             for place, member in enumerate(members):
                 end = begin + size + (1 if place < more else 0)
-                if begin < end:
-                    shares[member][topic] = partitions[begin:end]
+                shares[member][topic] = partitions[begin:end]
                 begin = end
         return {member: member_assignment(share) for member, share in shares.items()}
 

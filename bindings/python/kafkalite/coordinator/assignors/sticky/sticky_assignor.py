@@ -138,7 +138,7 @@ class StickyPartitionAssignor(AbstractPartitionAssignor):
         return cls._metadata(topics, cls.member_assignment, cls.generation)
 
     @classmethod
-    def _metadata(cls, topics: Any, partitions: Any, generation: int) -> Any:
+    def _metadata(cls, topics: Any, partitions: Any, generation: int = -1) -> Any:
         data = b""
         if partitions is not None:
             share: Dict[str, List[int]] = {}
