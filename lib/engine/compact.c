@@ -3,12 +3,10 @@
  * Compaction.
  *
  * A pass learns the newest record of each key in the dirty part, as far as memory allows, then sifts all that lies below
- * into new files, from the oldest on. Whenever new files hold all of some old ones, one catalog transaction
- * puts them into their place, if the old ones are all still there; the slot's version then tells every process to
- * look again, and the old files are unlinked. So what is read at any moment is the old files or the new ones. A record
- * may go as soon as a newer one of its key is durable, which sealed segments are; and a tombstone goes only
- * when an earlier pass has stamped it, and with that has taken all that was older. Killed anywhere, the next one begins with
- * what was replaced.
+ * into new files, from the oldest on. Whenever new files hold all of some old ones, they are swapped. So what is read
+ * at any moment is the old files or the new ones. A record may go as soon as a newer one of its key is durable,
+ * which sealed segments are; and a tombstone goes only when an earlier pass has stamped it, and with that has
+ * taken all that was older. Killed anywhere, the next one begins with what was replaced.
  */
 #include "engine/compact.h"
 
@@ -19,6 +17,7 @@
 #include "base/random.h"
 #include "base/wait.h"
 #include "engine/segments.h"
+#include "engine/swap.h"
 #include "engine/topics.h"
 
 #define COMPACT_SEEDS 5
@@ -53,75 +52,6 @@ struct kfl__compaction {
     int64_t removed_before, removed_tombstones_before; /* by the passes before this one */
 };
 
-/* ---- the plan ---- */
-
-static bool compact_is_too_young(const struct kfl__segment_row *row,
-                                 const struct kfl__compact_rules *rules)
-{
-    int64_t age;
-    if (rules->min_lag_ms <= 0)
-        return false;
-    return __builtin_sub_overflow(rules->now_ms, row->max_timestamp_ms, &age) ||
-           age < rules->min_lag_ms;
-}
-
-static bool compact_is_late(const struct kfl__segment_row *row,
-                            const struct kfl__compact_rules *rules)
-{
-    int64_t age;
-    if (row->first_timestamp_ms < 0 || rules->max_lag_ms == INT64_MAX)
-        return false;
-    return !__builtin_sub_overflow(rules->now_ms, row->first_timestamp_ms, &age) &&
-           age > rules->max_lag_ms;
-}
-
-static enum kfl__compact_why compact_judge(const struct kfl__compact_plan *plan,
-                                           const struct kfl__compact_rules *rules, bool late,
-                                           bool expired)
-{
-    if (!rules->compacts)
-        return KFL_COMPACT_WHY_POLICY;
-    if (plan->dirty_bytes > 0) {
-        double ratio = (double)plan->dirty_bytes / (double)(plan->dirty_bytes + plan->clean_bytes);
-        if (ratio * 1000000 >= (double)rules->ratio_millionths)
-            return KFL_COMPACT_WHY_DIRTY;
-        if (late)
-            return KFL_COMPACT_WHY_LAG;
-        return rules->force ? KFL_COMPACT_WHY_FORCED : KFL_COMPACT_WHY_RATIO;
-    }
-    return rules->force && expired ? KFL_COMPACT_WHY_TOMBSTONES : KFL_COMPACT_WHY_CLEAN;
-}
-
-struct kfl__compact_plan kfl__compact_plan(const struct kfl__segment_row *rows, int32_t count,
-                                           const struct kfl__compact_rules *rules)
-{
-    struct kfl__compact_plan plan = {.first_dirty = -1};
-    bool late = false, expired = false;
-    for (; plan.count < count; plan.count++) {
-        const struct kfl__segment_row *row = &rows[plan.count];
-        bool dirty = plan.first_dirty >= 0 || row->clean_offset < row->end_offset;
-        if (row->state != KFL_SEGMENT_ROW_SEALED || row->used < 0)
-            break;
-        if (dirty && compact_is_too_young(row, rules)) {
-            plan.stopped_by_lag = true;
-            break;
-        }
-        if (dirty) {
-            plan.dirty_bytes += row->used;
-            late = late || compact_is_late(row, rules);
-            if (plan.first_dirty < 0)
-                plan.first_dirty = plan.count;
-        } else {
-            plan.clean_bytes += row->used;
-        }
-        expired = expired || (row->horizon_ms > 0 && row->horizon_ms <= rules->now_ms);
-    }
-    if (plan.first_dirty < 0)
-        plan.first_dirty = plan.count;
-    plan.why = compact_judge(&plan, rules, late, expired);
-    return plan;
-}
-
 /* ---- one pass ---- */
 
 static void compact_close_inputs(struct kfl__compaction *compaction)
@@ -140,19 +70,6 @@ static void compact_end_pass(struct kfl__compaction *compaction)
     kfl__rewrite_release(&compaction->rewrite);
     kfl__free(compaction->rows);
     compaction->rows = NULL;
-}
-
-struct kfl__compact_rules kfl__compact_rules(const struct kfl__partition *partition, bool force)
-{
-    const struct kfl__settings *settings = kfl__topic_shape(partition->topic)->settings;
-    return (struct kfl__compact_rules){
-        .compacts = (settings->cleanup_policy & KFL_CLEANUP_COMPACT) != 0,
-        .force = force,
-        .now_ms = kfl__clock_wall_ms(&partition->core->clock),
-        .min_lag_ms = settings->min_compaction_lag_ms,
-        .max_lag_ms = settings->max_compaction_lag_ms,
-        .ratio_millionths = settings->min_cleanable_dirty_ratio,
-    };
 }
 
 /* A forgotten key may be in what is clean: then all takes part again. */
@@ -314,104 +231,17 @@ static int compact_learn(struct kfl__compaction *compaction)
     }
 }
 
-/* ---- the swap ---- */
-
-struct compact_swap {
-    struct kfl__compaction *compaction;
-    int32_t from, to; /* inputs */
-    bool lost;        /* somebody else has changed them */
-};
-
-static int compact_check_rows(struct kfl__catalog_txn *txn, struct compact_swap *swap)
-{
-    const struct kfl__compaction *compaction = swap->compaction;
-    const struct kfl__partition *partition = compaction->partition;
-    const struct kfl__rewrite *rewrite = &compaction->rewrite;
-    for (int32_t i = swap->from - swap->to; i < rewrite->done_count && !swap->lost; i++) {
-        bool output = i >= 0;
-        int64_t id = output ? rewrite->done[i].segment_id
-                            : compaction->sieve.inputs[swap->to + i].row.segment_id;
-        struct kfl__segment_row row;
-        int r = kfl__segments_get(txn, partition->topic->id, partition->number, id, &row);
-        if (r < 0 && r != KFL_E_NOT_FOUND)
-            return r;
-        swap->lost =
-            r < 0 || row.state != (output ? KFL_SEGMENT_ROW_MAKING : KFL_SEGMENT_ROW_SEALED);
-    }
-    return 0;
-}
-
-static int compact_put_rows(struct kfl__catalog_txn *txn, void *context)
-{
-    struct compact_swap *swap = context;
-    const struct kfl__compaction *compaction = swap->compaction;
-    const struct kfl__partition *partition = compaction->partition;
-    const struct kfl__rewrite *rewrite = &compaction->rewrite;
-    swap->lost = false;
-    int r = compact_check_rows(txn, swap);
-    if (swap->lost)
-        return 0;
-    for (int32_t i = swap->from; r == 0 && i < swap->to; i++) {
-        struct kfl__segment_row old = compaction->sieve.inputs[i].row;
-        old.state = KFL_SEGMENT_ROW_TRASH;
-        r = kfl__segments_put(txn, partition->topic->id, partition->number, &old);
-    }
-    for (int32_t i = 0; r == 0 && i < rewrite->done_count; i++) {
-        struct kfl__segment_row made = rewrite->done[i];
-        made.clean_offset = made.end_offset < compaction->sieve.map_end ? made.end_offset
-                                                                        : compaction->sieve.map_end;
-        r = kfl__segments_put(txn, partition->topic->id, partition->number, &made);
-    }
-    return r;
-}
-
-static void compact_count(struct kfl__compaction *compaction, const struct compact_swap *swap)
-{
-    struct kfl__compact_done *done = &compaction->done;
-    for (int32_t i = swap->from; i < swap->to; i++)
-        done->freed_bytes += compaction->sieve.inputs[i].row.used;
-    for (int32_t i = 0; i < compaction->rewrite.done_count; i++)
-        done->freed_bytes -= compaction->rewrite.done[i].used;
-    done->segments += swap->to - swap->from;
-}
-
-/* Holding the prepare lock: the new files are in use, and the old ones gone. */
-static int compact_swap_locked(struct kfl__compaction *compaction, struct compact_swap *swap)
-{
-    struct kfl__partition *partition = compaction->partition;
-    int32_t count = swap->to - swap->from;
-    int64_t *ids = kfl__alloc_array((size_t)count, sizeof *ids);
-    if (ids == NULL)
-        return kfl__fail(KFL_E_NOMEM, "a list of %d segments: out of memory", count);
-    for (int32_t i = 0; i < count; i++)
-        ids[i] = compaction->sieve.inputs[swap->from + i].row.segment_id;
-    KFL_STEP("compact.before_commit");
-    int r = kfl__catalog_change_run(partition->core->catalog, compact_put_rows, swap);
-    KFL_STEP("compact.committed");
-    if (r == 0 && !swap->lost) {
-        compact_count(compaction, swap);
-        compaction->rewrite.done_count = 0; /* not ours to throw away any more */
-        r = kfl__partition_lock(partition, -1);
-        if (r == 0) {
-            atomic_fetch_add(&partition->slot->manifest_version, 1);
-            kfl__partition_unlock(partition);
-            KFL_STEP("compact.told");
-            kfl__segments_discard(partition, ids, count);
-        }
-    }
-    kfl__free(ids);
-    return r;
-}
-
 /* The inputs from `pending` up to here are all in files that are done. */
 static int compact_swap(struct kfl__compaction *compaction, int32_t to)
 {
-    struct compact_swap swap = {.compaction = compaction, .from = compaction->pending, .to = to};
-    int r = kfl__partition_prepare_lock(compaction->partition, -1);
-    if (r < 0)
-        return r;
-    r = compact_swap_locked(compaction, &swap);
-    kfl__partition_prepare_unlock(compaction->partition);
+    struct kfl__swap swap = {
+        .sieve = &compaction->sieve,
+        .from = compaction->pending,
+        .to = to,
+        .rewrite = &compaction->rewrite,
+        .done = &compaction->done,
+    };
+    int r = kfl__swap(&swap);
     compaction->pending = to;
     compaction->pending_bytes = 0;
     return r < 0 ? r : swap.lost ? COMPACT_LOST : 0;

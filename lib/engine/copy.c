@@ -56,10 +56,10 @@ static void copy_note(struct kfl__copy *copy, const struct kfl__batch_header *he
         kfl__index_note_time(times, copy->times++, copy->max_timestamp_ms, copy->place, copy->segment->seed);
         copy->time_place = copy->place;
     }
-    if (copy->first_offset < 0) {
+    if (copy->first_offset < 0)
         copy->first_offset = header->base_offset;
+    if (copy->records == 0 && header->record_count > 0)
         copy->first_timestamp_ms = header->max_timestamp_ms;
-    }
     if (header->max_timestamp_ms > copy->max_timestamp_ms)
         copy->max_timestamp_ms = header->max_timestamp_ms;
     copy->records += header->record_count;
@@ -196,7 +196,11 @@ static int copy_batch(struct kfl__copy *copy, const struct kfl__segment *from, u
     uint8_t *to = copy->buffer + (copy->place - copy->written);
     memcpy(to + sizeof *header, from->bytes + place + sizeof *header, payload);
     kfl__batch_pad(to, payload);
-    kfl__batch_seal(to, &facts, copy->place, copy->segment->seed);
+    if ((header->flags & KFL_BATCH_FLAG_COMPACTED) != 0)
+        kfl__batch_seal_compacted(to, &facts, (uint32_t)(kfl__batch_end_offset(header) - header->base_offset),
+                                  copy->place, copy->segment->seed);
+    else
+        kfl__batch_seal(to, &facts, copy->place, copy->segment->seed);
     copy_note(copy, header);
     copy->place += room;
     copy->left -= (int64_t)room;

@@ -3,8 +3,8 @@
  * New files for the records that stay.
  *
  * Offsets and times are as they were. Records of many small batches share a larger one; what was compressed stays
- * so. The last batch of a file spans up to the file's end, even without a record, so that the files say for
- * themselves which offsets were given. Written by pwrite and synced before anybody hears of it.
+ * so. The batches of a file span all from its base offset to its end, at both ends even without a record, so that the
+ * files say for themselves which offsets were given, and which older files they stand for. Written by pwrite and synced before anybody hears of it.
  */
 #include "engine/rewrite.h"
 
@@ -57,10 +57,10 @@ void kfl__rewrite_release(struct kfl__rewrite *rewrite)
     *rewrite = (struct kfl__rewrite){0};
 }
 
-/* With two headers more: the batch that ends the file, and one without records. */
+/* With three headers more: a batch without records at both ends, and what the end mark would take. */
 static int64_t rewrite_file_size(int64_t bytes)
 {
-    return (int64_t)kfl__align_up(KFL_SEGMENT_FIRST_PLACE + (uint64_t)bytes + 2 * KFL_END_MARK_SIZE,
+    return (int64_t)kfl__align_up(KFL_SEGMENT_FIRST_PLACE + (uint64_t)bytes + 3 * KFL_END_MARK_SIZE,
                                   4096);
 }
 
@@ -118,32 +118,6 @@ static int rewrite_write(struct kfl__rewrite *rewrite)
     return r;
 }
 
-/* Room for a batch in the buffer, and in the file: a full one is closed, and the next begins with this batch. */
-static int rewrite_make_room(struct kfl__rewrite *rewrite, int64_t base_offset, uint64_t room)
-{
-    int r = 0;
-    bool full = rewrite->place + room + KFL_END_MARK_SIZE > rewrite->segment->size ||
-                rewrite->batches + 1 >= kfl__index_offsets_capacity(&rewrite->segment->offsets);
-    if (full) {
-        r = kfl__rewrite_close(rewrite, base_offset);
-        if (r == 0)
-            r = kfl__rewrite_open(rewrite, base_offset, rewrite->settings->segment_bytes,
-                                  (int64_t)room);
-    }
-    if (r < 0 || rewrite->place - rewrite->written + room <= rewrite->buffer_room)
-        return r;
-    r = rewrite_write(rewrite);
-    if (r < 0 || room <= rewrite->buffer_room)
-        return r;
-    uint8_t *grown = kfl__realloc(rewrite->buffer, room);
-    if (grown == NULL)
-        return kfl__fail(KFL_E_NOMEM, "a batch of %llu bytes: out of memory",
-                         (unsigned long long)room);
-    rewrite->buffer = grown;
-    rewrite->buffer_room = room;
-    return 0;
-}
-
 static uint8_t *rewrite_at(const struct kfl__rewrite *rewrite)
 {
     return rewrite->buffer + (rewrite->place - rewrite->written);
@@ -184,7 +158,7 @@ static void rewrite_seal(struct kfl__rewrite *rewrite, struct kfl__batch_facts *
     rewrite->place += kfl__batch_room(facts->payload_size);
 }
 
-/* What stands for offsets whose records are all gone, up to the end of a file. It has no record, so no time. */
+/* What stands for offsets whose records are all gone, at an end of a file. It has no record, so no time. */
 static int rewrite_empty(struct kfl__rewrite *rewrite, int64_t end_offset)
 {
     while (rewrite->next_offset < end_offset) {
@@ -202,21 +176,37 @@ static int rewrite_empty(struct kfl__rewrite *rewrite, int64_t end_offset)
     return 0;
 }
 
-/* ---- batches ---- */
-
-static struct kfl__message rewrite_message(const kfl_record *record)
+/* Room for a batch in the buffer, and in the file: a full one is closed, and the next begins with this batch. */
+static int rewrite_make_room(struct kfl__rewrite *rewrite, int64_t base_offset, uint64_t room)
 {
-    return (struct kfl__message){
-        .key = record->key,
-        .key_size = record->key_size,
-        .value = record->value,
-        .value_size = record->value_size,
-        .packed_headers = record->packed_headers,
-        .packed_headers_size = record->packed_headers_size,
-        .header_count = (uint32_t)record->header_count,
-        .timestamp_ms = record->timestamp_ms,
-    };
+    int r = 0;
+    bool full =
+        rewrite->place + kfl__batch_room(0) + room + KFL_END_MARK_SIZE > rewrite->segment->size ||
+        rewrite->batches + 2 >= kfl__index_offsets_capacity(&rewrite->segment->offsets);
+    if (full) {
+        r = kfl__rewrite_close(rewrite, base_offset);
+        if (r == 0)
+            r = kfl__rewrite_open(rewrite, base_offset, rewrite->settings->segment_bytes,
+                                  (int64_t)room);
+    }
+    /* A file says for itself from where on it stands for others. */
+    if (r == 0 && rewrite->batches == 0)
+        r = rewrite_empty(rewrite, base_offset);
+    if (r < 0 || rewrite->place - rewrite->written + room <= rewrite->buffer_room)
+        return r;
+    r = rewrite_write(rewrite);
+    if (r < 0 || room <= rewrite->buffer_room)
+        return r;
+    uint8_t *grown = kfl__realloc(rewrite->buffer, room);
+    if (grown == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a batch of %llu bytes: out of memory",
+                         (unsigned long long)room);
+    rewrite->buffer = grown;
+    rewrite->buffer_room = room;
+    return 0;
 }
+
+/* ---- batches ---- */
 
 static uint8_t *rewrite_lay_horizon(const struct kfl__rewrite *rewrite, uint8_t *to,
                                     uint16_t *io_flags)
@@ -231,11 +221,13 @@ static uint8_t *rewrite_lay_horizon(const struct kfl__rewrite *rewrite, uint8_t 
 static void rewrite_lay_records(const struct kfl__rewrite *rewrite, uint8_t *to,
                                 int64_t max_timestamp_ms)
 {
+    int64_t base_offset = rewrite->records[0].offset;
     for (int32_t i = 0; i < rewrite->record_count; i++) {
-        const struct kfl__message message = rewrite_message(&rewrite->records[i]);
-        to = kfl__record_encode(to, &message,
-                                (uint32_t)(rewrite->records[i].offset - rewrite->records[0].offset),
-                                max_timestamp_ms);
+        const struct kfl__rewrite_record *record = &rewrite->records[i];
+        memcpy(to, record->bytes, record->size);
+        kfl__record_rebase(to, (uint32_t)(record->offset - base_offset),
+                           record->timestamp_ms - max_timestamp_ms);
+        to += record->size;
     }
 }
 
@@ -299,31 +291,26 @@ int kfl__rewrite_flush(struct kfl__rewrite *rewrite, int codec)
     return rewrite_lay(rewrite, codec, -1);
 }
 
-int kfl__rewrite_add(struct kfl__rewrite *rewrite, const kfl_record *record, int64_t horizon_ms)
+int kfl__rewrite_add(struct kfl__rewrite *rewrite, const struct kfl__rewrite_record *record,
+                     int64_t horizon_ms)
 {
-    const struct kfl__message message = rewrite_message(record);
-    uint16_t flags = record->timestamp_type != 0 ? KFL_BATCH_FLAG_APPEND_TIME : 0;
-    bool tombstone = record->value == NULL && record->key != NULL;
-    size_t size;
-    int r = kfl__record_size(&message, &size);
-    if (r < 0)
-        return r;
+    uint16_t flags = record->append_time ? KFL_BATCH_FLAG_APPEND_TIME : 0;
     if (rewrite->record_count > 0 &&
-        (rewrite->record_count == KFL_REWRITE_RECORDS || rewrite->bytes + size > REWRITE_BATCH ||
-         rewrite->flags != flags ||
-         (tombstone && rewrite->tombstones && rewrite->horizon_ms != horizon_ms) ||
+        (rewrite->record_count == KFL_REWRITE_RECORDS ||
+         rewrite->bytes + record->size > REWRITE_BATCH || rewrite->flags != flags ||
+         (record->tombstone && rewrite->tombstones && rewrite->horizon_ms != horizon_ms) ||
          record->offset - rewrite->records[0].offset >= REWRITE_SPAN_MOST)) {
-        r = rewrite_lay(rewrite, KFL_CODEC_NONE, -1);
+        int r = rewrite_lay(rewrite, KFL_CODEC_NONE, -1);
         if (r < 0)
             return r;
     }
     rewrite->flags = flags;
-    if (tombstone) {
+    if (record->tombstone) {
         rewrite->tombstones = true;
         rewrite->horizon_ms = horizon_ms;
     }
     rewrite->records[rewrite->record_count++] = *record;
-    rewrite->bytes += size;
+    rewrite->bytes += record->size;
     return 0;
 }
 

@@ -11,6 +11,14 @@
 
 #define KFL_REWRITE_RECORDS 512
 
+/* A record that stays: its bytes as they are in an unpacked batch. */
+struct kfl__rewrite_record {
+    const uint8_t *bytes;
+    uint32_t size;
+    bool append_time, tombstone;
+    int64_t offset, timestamp_ms;
+};
+
 struct kfl__rewrite {
     /* constant while it runs */
     struct kfl__partition *partition;
@@ -33,7 +41,7 @@ struct kfl__rewrite {
     uint64_t buffer_room;
 
     /* the batch that is being gathered: borrowed records, to be laid when its largest time is known */
-    kfl_record *records;
+    struct kfl__rewrite_record *records;
     int32_t record_count;
     uint64_t bytes;
     uint16_t flags;
@@ -56,10 +64,10 @@ int kfl__rewrite_open(struct kfl__rewrite *rewrite, int64_t base_offset, int64_t
                       int64_t least);
 
 /*
- * Keep a record: its bytes stay until the next _flush, _add_packed or _close. timestamp_type says CreateTime or
- * LogAppendTime. horizon_ms counts for a tombstone.
+ * Keep a record: its bytes stay until the next _flush, _add_packed or _close. horizon_ms counts for a tombstone.
  */
-int kfl__rewrite_add(struct kfl__rewrite *rewrite, const kfl_record *record, int64_t horizon_ms);
+int kfl__rewrite_add(struct kfl__rewrite *rewrite, const struct kfl__rewrite_record *record,
+                     int64_t horizon_ms);
 /* Keep a whole compressed batch as it is: `payload` bytes, with the horizon that its tombstones have, if any (-1). */
 int kfl__rewrite_add_packed(struct kfl__rewrite *rewrite, const struct kfl__batch_header *header,
                             const uint8_t *payload, int64_t end_offset, int64_t horizon_ms);

@@ -2,14 +2,12 @@
 /*
  * The sieve of compaction.
  *
- * First the newest record of each key is learned, with a locator that leads to its bytes; then the records are
- * sifted in order. A record is superseded when the map knows another place for its digest, and the key that
- * stands there is the same, byte for byte. Where it is another key, two keys share a digest, and the run begins
- * anew with another seed: nothing was lost by it. Records go through in blocks, so that what is asked of the map and of
- * other files is on its way while others are decoded.
- *
- * A locator is (input + 1) << 32 | place of the record in that file, or, for a record of a compressed batch, whose
- * bytes are nowhere, SIEVE_KEPT_KEY | place of a kept key.
+ * First the newest record of each key is learned, with a locator that leads to its bytes. A record's digest leads to
+ * the one that was the newest so far, and the two keys are compared, byte for byte. Where they differ, two keys share a
+ * digest, and the run begins anew with another seed: nothing was lost by it. Then the records are sifted in
+ * order. Where all of an input was learned, what stays of it are the map's own locators: it is made a list, and only they
+ * are looked at. Records that lie before the map ask it for their key. Records go through in blocks, so that
+ * what is asked of the map and of other files is on its way while others are decoded.
  */
 #include "engine/sieve.h"
 
@@ -18,501 +16,409 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "engine/sieve_keys.h"
+#include "engine/sieve_walk.h"
 #include "engine/topics.h"
-#include "format/codec.h"
 #include "format/record.h"
 
 #define SIEVE_BLOCK 32
-#define SIEVE_STEP (UINT64_C(256) << 10)
-#define SIEVE_KEPT_KEY (UINT64_C(1) << 63)
 
-/* A key of a record in a compressed batch, kept. */
-struct sieve_key {
-    int64_t offset; /* of the newest record that has it */
-    uint32_t size;
-    uint32_t reserved;
-};
-
-struct sieve_record {
-    kfl_record record;
-    uint64_t digest, locator;
+struct sieve_entry {
+    struct kfl__batch_key its;
+    uint64_t digest, locator; /* locator 0: its batch is compressed */
+    /* when sifting */
+    struct kfl__rewrite_record record;
     int64_t horizon_ms; /* of its batch */
-};
-
-/* Where a walk stands in an input. */
-struct sieve_walk {
-    struct kfl__sieve *sieve;
-    struct kfl__sieve_input *input;
-    int32_t number;
-    uint64_t place; /* of the next batch */
-    bool verify;
-    /* the batch that is being read */
-    struct kfl__batch_header header;
-    struct kfl__batch_cursor cursor;
-    const uint8_t *batch;
-    int64_t horizon_ms;
-    bool inside;
 };
 
 void kfl__sieve_release(struct kfl__sieve *sieve)
 {
+    kfl__free(sieve->survivors);
     kfl__offset_map_clear(&sieve->map);
     kfl__free(sieve->keys);
     kfl__free(sieve->unpacked);
+    sieve->survivors = NULL;
     sieve->keys = sieve->unpacked = NULL;
 }
 
-static int sieve_damaged(const struct sieve_walk *walk, const char *what)
+/* The next record of the batch that the walk is in: 1; 0: behind its last; or damage. */
+static inline int sieve_take(struct kfl__sieve_walk *walk, struct sieve_entry *out)
 {
-    struct kfl__partition *partition = walk->sieve->partition;
-    kfl__fail(
-        KFL_E_CORRUPT,
-        "topics/%llu/%d/%020lld.log at %llu: %s: %s/%d is compacted up to there only, until the file is repaired",
-        (unsigned long long)partition->topic->id, partition->number,
-        (long long)walk->input->row.segment_id, (unsigned long long)walk->place, what,
-        partition->topic->name, partition->number);
-    kfl__fail_at(KFL_E_CORRUPT, partition->topic->name, partition->number,
-                 walk->input->row.base_offset);
-    return KFL_SIEVE_DAMAGED;
-}
-
-/* ---- walking ---- */
-
-/* The next batch: 1 and its header; 0: the input ends here. */
-static int sieve_next_batch(struct sieve_walk *walk)
-{
-    struct kfl__segment *segment = walk->input->segment;
-    uint64_t bad_from, bad_to, limit = (uint64_t)walk->input->row.used;
-    if (walk->place >= limit)
-        return 0;
-    if (limit > segment->size)
-        return sieve_damaged(walk, "the file was cut");
-    uint64_t ahead =
-        walk->place + (SIEVE_STEP < limit - walk->place ? SIEVE_STEP : limit - walk->place);
-    int r = kfl__segment_touch(segment, walk->place, ahead, &bad_from, &bad_to);
-    if (r == 0 && kfl__batch_peek(segment->bytes, walk->place, limit, &walk->header) != 0)
-        return sieve_damaged(walk, "no batch stands here");
-    if (r == 0 && walk->place + walk->header.size > ahead)
-        r = kfl__segment_touch(segment, walk->place, walk->place + walk->header.size, &bad_from,
-                               &bad_to);
-    if (r != 0)
-        return r < 0 ? r : sieve_damaged(walk, "the device cannot read this place");
-    if (walk->verify &&
-        kfl__batch_verify(segment->bytes, walk->place, limit, segment->seed, &walk->header) != 0)
-        return sieve_damaged(walk, "the checksum does not match");
-    if ((walk->header.flags & KFL_BATCH_FLAG_END) != 0)
-        return sieve_damaged(walk, "an end mark stands where more must follow");
-    walk->batch = segment->bytes + walk->place;
-    walk->horizon_ms = kfl__batch_horizon(&walk->header, walk->batch);
+    const struct kfl__sieve *sieve = walk->sieve;
+    int r = kfl__batch_next_key(&walk->cursor, &out->its);
+    if (r != 1)
+        return r < 0 ? kfl__sieve_walk_damaged(walk, KFL_SIEVE_NO_RECORD) : r;
+    out->locator = kfl__sieve_walk_is_packed(walk)
+                       ? 0
+                       : (uint64_t)(walk->number + 1) << 32 |
+                             (uint64_t)(out->its.record - walk->input->segment->bytes);
+    if (out->its.key == NULL)
+        return 1;
+    out->digest = kfl__hash64_seeded(out->its.key, out->its.key_size, sieve->seed);
+    kfl__offset_map_prefetch(&sieve->map, out->digest);
     return 1;
-}
-
-static bool sieve_is_packed(const struct sieve_walk *walk)
-{
-    return (walk->header.flags & KFL_BATCH_FLAG_CODEC) != KFL_CODEC_NONE;
-}
-
-/* The records of a compressed batch, unpacked into memory of the sieve's. */
-static int sieve_unpack(struct sieve_walk *walk)
-{
-    struct kfl__sieve *sieve = walk->sieve;
-    size_t size = walk->header.unpacked_size, head = kfl__batch_head_size(&walk->header);
-    if (sieve->unpacked_room < size) {
-        kfl__free(sieve->unpacked);
-        sieve->unpacked = kfl__alloc(size);
-        sieve->unpacked_room = sieve->unpacked == NULL ? 0 : size;
-        if (sieve->unpacked == NULL)
-            return kfl__fail(KFL_E_NOMEM, "a batch of %zu bytes: out of memory", size);
-    }
-    int r = kfl__codec_unpack(walk->header.flags & (int)KFL_BATCH_FLAG_CODEC, walk->batch + head,
-                              walk->header.size - head, sieve->unpacked, size);
-    if (r == KFL_E_CORRUPT)
-        return sieve_damaged(walk, "the batch verifies, but cannot be unpacked");
-    if (r == 0)
-        kfl__batch_cursor_init(&walk->cursor, &walk->header, sieve->unpacked, size);
-    return r;
-}
-
-static void sieve_pass_batch(struct sieve_walk *walk)
-{
-    walk->sieve->read_bytes += walk->header.size;
-    walk->place = kfl__batch_next_place(walk->place, &walk->header);
-    walk->inside = false;
-}
-
-/* The next record of the batch that the walk stands in. 1; 0: behind its last; or damage. */
-static int sieve_next_record(struct sieve_walk *walk, struct sieve_record *out)
-{
-    const uint8_t *at = walk->cursor.at;
-    int r = kfl__batch_next(&walk->cursor, &out->record);
-    if (r < 0)
-        return sieve_damaged(walk, "the batch verifies, but what it holds is no record");
-    if (r == 0)
-        return 0;
-    out->locator =
-        (uint64_t)(walk->number + 1) << 32 | (uint64_t)(at - walk->input->segment->bytes);
-    out->horizon_ms = walk->horizon_ms;
-    out->digest =
-        out->record.key == NULL
-            ? 0
-            : kfl__hash64_seeded(out->record.key, out->record.key_size, walk->sieve->seed);
-    return 1;
-}
-
-/*
- * Up to a block of records of plain batches. *out_count of them; 0: a block, perhaps an empty one at the end of the step;
- * SIEVE_PACKED: a compressed batch comes next; SIEVE_AT_END: nothing does; or damage, or an error.
- */
-#define SIEVE_PACKED 10
-#define SIEVE_AT_END 11
-static int sieve_gather(struct sieve_walk *walk, uint64_t stop, struct sieve_record *block,
-                        int32_t *out_count)
-{
-    int32_t count = 0;
-    int r = 0;
-    while (count < SIEVE_BLOCK && r == 0) {
-        if (!walk->inside) {
-            if (walk->place >= stop && count > 0)
-                break;
-            r = sieve_next_batch(walk);
-            if (r != 1) {
-                r = r == 0 ? SIEVE_AT_END : r;
-                break;
-            }
-            r = 0;
-            if (sieve_is_packed(walk)) {
-                r = SIEVE_PACKED;
-                break;
-            }
-            size_t head = kfl__batch_head_size(&walk->header);
-            kfl__batch_cursor_init(&walk->cursor, &walk->header, walk->batch + head,
-                                   walk->header.size - head);
-            walk->inside = true;
-        }
-        struct sieve_record *out = &block[count];
-        r = sieve_next_record(walk, out);
-        if (r == 1) {
-            kfl__offset_map_prefetch(&walk->sieve->map, out->digest);
-            count++;
-            r = 0;
-        } else if (r == 0) {
-            sieve_pass_batch(walk);
-        }
-    }
-    *out_count = count;
-    return r;
-}
-
-static void sieve_begin(struct kfl__sieve *sieve, int32_t input, uint64_t place, bool verify,
-                        struct sieve_walk *walk)
-{
-    *walk = (struct sieve_walk){
-        .sieve = sieve,
-        .input = &sieve->inputs[input],
-        .number = input,
-        .place = place,
-        .verify = verify,
-    };
-}
-
-/* ---- keys ---- */
-
-static const uint8_t *sieve_key_at(const struct kfl__sieve *sieve, uint64_t locator,
-                                   size_t *out_size)
-{
-    if ((locator & SIEVE_KEPT_KEY) != 0) {
-        const uint8_t *at = sieve->keys + (locator & ~SIEVE_KEPT_KEY);
-        struct sieve_key key;
-        memcpy(&key, at, sizeof key);
-        *out_size = key.size;
-        return at + sizeof key;
-    }
-    return kfl__record_key(sieve->inputs[(locator >> 32) - 1].segment->bytes + (uint32_t)locator,
-                           out_size);
-}
-
-static bool sieve_same_key(const struct kfl__sieve *sieve, const kfl_record *record,
-                           uint64_t locator)
-{
-    size_t size;
-    const uint8_t *key = sieve_key_at(sieve, locator, &size);
-    return size == record->key_size && memcmp(key, record->key, size) == 0;
-}
-
-/* The record of a compressed batch is the newest: its key is kept, once. 0, FULL, COLLIDED, or an error. */
-static int sieve_learn_packed(struct kfl__sieve *sieve, const struct sieve_record *record)
-{
-    uint64_t locator = kfl__offset_map_get(&sieve->map, record->digest);
-    struct sieve_key key = {.offset = record->record.offset,
-                            .size = (uint32_t)record->record.key_size};
-    if ((locator & SIEVE_KEPT_KEY) != 0) {
-        if (!sieve_same_key(sieve, &record->record, locator))
-            return KFL_SIEVE_COLLIDED;
-        memcpy(sieve->keys + (locator & ~SIEVE_KEPT_KEY), &key, sizeof key);
-        return 0;
-    }
-    uint64_t size = kfl__align_up(sizeof key + key.size, 8);
-    if (sieve->keys_size + size > sieve->keys_room) {
-        uint64_t room = sieve->keys_room + sieve->keys_room / 2 + size + 4096;
-        int64_t more = (int64_t)(room - sieve->keys_room);
-        if (sieve->map.bytes + more > sieve->map.most_bytes && sieve->keys_size > 0)
-            return KFL_SIEVE_FULL;
-        uint8_t *grown = kfl__realloc(sieve->keys, room);
-        if (grown == NULL)
-            return kfl__fail(KFL_E_NOMEM, "a list of keys: out of memory");
-        sieve->keys = grown;
-        sieve->keys_room = room;
-        sieve->map.most_bytes -= more; /* one bound for both */
-    }
-    int r = kfl__offset_map_put(&sieve->map, record->digest, SIEVE_KEPT_KEY | sieve->keys_size);
-    if (r != 0)
-        return r == KFL_OFFSET_MAP_FULL ? KFL_SIEVE_FULL : r;
-    memcpy(sieve->keys + sieve->keys_size, &key, sizeof key);
-    memcpy(sieve->keys + sieve->keys_size + sizeof key, record->record.key, key.size);
-    sieve->keys_size += size;
-    return 0;
 }
 
 /* ---- learning ---- */
 
-/* 0: learned, or there is nothing to learn of it. */
-static int sieve_learn_one(struct kfl__sieve *sieve, const struct sieve_record *record, bool packed)
+static inline int sieve_learn_plain(struct kfl__sieve *sieve, const struct sieve_entry *entry)
 {
-    if (record->record.offset < sieve->map_end || record->record.key == NULL)
-        return 0;
-    int r = packed ? sieve_learn_packed(sieve, record)
-                   : kfl__offset_map_put(&sieve->map, record->digest, record->locator);
-    if (r == KFL_OFFSET_MAP_FULL && !packed)
-        r = KFL_SIEVE_FULL;
-    return r;
+    uint64_t before;
+    int r = kfl__offset_map_put(&sieve->map, entry->digest, entry->locator, &before);
+    if (r != 0)
+        return r == KFL_OFFSET_MAP_FULL ? KFL_SIEVE_FULL : r;
+    return before == 0 || kfl__sieve_same_key(sieve, &entry->its, before) ? 0 : KFL_SIEVE_COLLIDED;
 }
 
-static int sieve_learn_block(struct kfl__sieve *sieve, const struct sieve_record *block,
+static int sieve_learn_block(struct kfl__sieve *sieve, const struct sieve_entry *block,
                              int32_t count)
 {
+    for (int32_t i = 0; i < count; i++)
+        if (block[i].its.key != NULL)
+            kfl__sieve_prefetch_key(sieve, kfl__offset_map_get(&sieve->map, block[i].digest));
     for (int32_t i = 0; i < count; i++) {
-        int r = sieve_learn_one(sieve, &block[i], false);
+        const struct sieve_entry *entry = &block[i];
+        int r = 0;
+        if (entry->its.offset < sieve->map_end)
+            continue; /* clean, in an input that is so in part */
+        if (entry->its.key != NULL)
+            r = entry->locator == 0 ? kfl__sieve_keep_key(sieve, &entry->its, entry->digest)
+                                    : sieve_learn_plain(sieve, entry);
         if (r != 0)
             return r;
-        if (block[i].record.offset >= sieve->map_end)
-            sieve->map_end = block[i].record.offset + 1;
+        sieve->map_end = entry->its.offset + 1;
     }
     return 0;
 }
 
-static int sieve_learn_batch(struct sieve_walk *walk)
+/* The records of a batch, behind those that wait in the block. */
+static int sieve_learn_batch(struct kfl__sieve_walk *walk, struct sieve_entry *block,
+                             int32_t *io_count)
 {
     struct kfl__sieve *sieve = walk->sieve;
-    struct sieve_record record;
-    int r = sieve_unpack(walk);
-    while (r == 0 && (r = sieve_next_record(walk, &record)) == 1) {
-        r = sieve_learn_one(sieve, &record, true);
-        if (r == 0 && record.record.offset >= sieve->map_end)
-            sieve->map_end = record.record.offset + 1;
+    bool packed = kfl__sieve_walk_is_packed(walk);
+    int r = kfl__sieve_walk_enter(walk);
+    sieve->packed = sieve->packed || packed;
+    while (r == 0 && (r = sieve_take(walk, &block[*io_count])) == 1) {
+        r = 0;
+        if (++*io_count == SIEVE_BLOCK) {
+            r = sieve_learn_block(sieve, block, SIEVE_BLOCK);
+            *io_count = 0;
+        }
     }
-    if (r == 0)
-        sieve_pass_batch(walk);
+    /* The next one will be unpacked over it. */
+    if (r == 0 && packed) {
+        r = sieve_learn_block(sieve, block, *io_count);
+        *io_count = 0;
+    }
     return r;
 }
 
 int kfl__sieve_learn(struct kfl__sieve *sieve, int32_t input, uint64_t *io_place)
 {
-    struct sieve_record block[SIEVE_BLOCK];
-    struct sieve_walk walk;
-    uint64_t stop = *io_place + SIEVE_STEP;
-    int32_t count;
-    int r = 0;
-    sieve_begin(sieve, input, *io_place, true, &walk);
-    while (r == 0 && (walk.inside || walk.place < stop)) {
-        r = sieve_gather(&walk, stop, block, &count);
-        int learned = sieve_learn_block(sieve, block, count);
-        if (learned != 0)
-            return learned;
-        if (r == SIEVE_PACKED)
-            r = sieve_learn_batch(&walk);
+    struct sieve_entry block[SIEVE_BLOCK];
+    struct kfl__sieve_walk walk;
+    uint64_t stop = *io_place + KFL_SIEVE_STEP;
+    int32_t count = 0;
+    int r = 1;
+    kfl__sieve_walk_begin(sieve, input, *io_place, true, &walk);
+    while (walk.place < stop && (r = kfl__sieve_walk_next(&walk)) == 1) {
+        r = sieve_learn_batch(&walk, block, &count);
+        if (r != 0)
+            break;
+        r = 1;
+        kfl__sieve_walk_pass(&walk);
     }
+    /* Damage behind it takes nothing from what was good. */
+    if (r == 1 || r == 0 || r == KFL_SIEVE_DAMAGED) {
+        int learned = sieve_learn_block(sieve, block, count);
+        r = learned != 0 ? learned : r;
+    }
+    sieve->cut = sieve->cut || r == KFL_SIEVE_FULL;
     *io_place = walk.place;
-    if (r == 0)
-        return KFL_SIEVE_MORE;
-    if (r != SIEVE_AT_END)
-        return r;
+    if (r != 0)
+        return r == 1 ? KFL_SIEVE_MORE : r;
     sieve->inputs[input].verified = true;
     if (sieve->inputs[input].row.end_offset > sieve->map_end)
         sieve->map_end = sieve->inputs[input].row.end_offset;
     return 0;
 }
 
-/* ---- sifting ---- */
+/* ---- what stays ---- */
 
 enum sieve_verdict { SIEVE_STAYS, SIEVE_GOES, SIEVE_COLLIDES };
 
-/* By the map: is there a newer one? `own` when the map's locator leads to this very record. */
-static enum sieve_verdict sieve_superseded(const struct kfl__sieve *sieve, const kfl_record *record,
-                                           uint64_t locator, bool own)
+/* Does the map's key belong to this very record of a compressed batch? */
+static bool sieve_is_own(const struct kfl__sieve *sieve, uint64_t locator,
+                         const struct sieve_entry *entry)
 {
-    if (locator == 0 || own)
-        return SIEVE_STAYS;
-    return sieve_same_key(sieve, record, locator) ? SIEVE_GOES : SIEVE_COLLIDES;
+    if (entry->locator != 0 || (locator & KFL_SIEVE_KEPT_KEY) == 0)
+        return entry->locator == locator;
+    return kfl__sieve_kept_key(sieve, locator).offset == entry->its.offset;
 }
 
-static bool sieve_is_forgotten(const struct kfl__sieve *sieve, const kfl_record *record)
+static bool sieve_is_forgotten(const struct kfl__sieve *sieve, const struct kfl__batch_key *its)
 {
     const struct kfl__sieve_forget *forget = &sieve->forget;
-    return forget->key != NULL && record->offset < forget->end_offset &&
-           record->key_size == forget->key_size &&
-           memcmp(record->key, forget->key, forget->key_size) == 0;
+    return forget->key != NULL && its->offset < forget->end_offset &&
+           its->key_size == forget->key_size &&
+           memcmp(its->key, forget->key, forget->key_size) == 0;
 }
 
-/* One that the map lets stay: a tombstone whose time has come goes, one that is met first is stamped. */
-static bool sieve_stays(struct kfl__sieve *sieve, struct sieve_record *record)
+/* A tombstone whose time has come goes, one that is met first is stamped. */
+static bool sieve_tombstone_stays(struct kfl__sieve *sieve, struct sieve_entry *entry)
 {
-    if (record->record.value != NULL)
-        return true;
-    if (record->record.offset >= sieve->map_end) {
-        record->horizon_ms = -1; /* this clean does not look at its key */
+    if (entry->its.offset >= sieve->map_end) {
+        entry->horizon_ms = -1; /* this clean does not look at its key */
         return true;
     }
-    if (record->horizon_ms >= 0 && sieve->now_ms >= record->horizon_ms) {
+    if (entry->horizon_ms >= 0 && sieve->now_ms >= entry->horizon_ms) {
         sieve->removed_tombstones++;
         return false;
     }
-    if (record->horizon_ms < 0 &&
-        __builtin_add_overflow(sieve->now_ms, sieve->delete_retention_ms, &record->horizon_ms))
-        record->horizon_ms = INT64_MAX;
+    if (entry->horizon_ms < 0 &&
+        __builtin_add_overflow(sieve->now_ms, sieve->delete_retention_ms, &entry->horizon_ms))
+        entry->horizon_ms = INT64_MAX;
     sieve->kept_tombstones++;
     return true;
 }
 
-/* SIEVE_COLLIDES counts nothing. */
-static enum sieve_verdict sieve_judge(struct kfl__sieve *sieve, struct sieve_record *record,
-                                      uint64_t locator, bool own)
+/* One that no newer record supersedes. */
+static enum sieve_verdict sieve_judge_newest(struct kfl__sieve *sieve, struct sieve_entry *entry)
+{
+    bool stays = !sieve_is_forgotten(sieve, &entry->its) &&
+                 (!entry->record.tombstone || sieve_tombstone_stays(sieve, entry));
+    sieve->kept += stays;
+    sieve->removed += !stays;
+    return stays ? SIEVE_STAYS : SIEVE_GOES;
+}
+
+/* `locator`: what the map has under its digest, if it knows of this record at all. SIEVE_COLLIDES counts nothing. */
+static enum sieve_verdict sieve_judge(struct kfl__sieve *sieve, struct sieve_entry *entry,
+                                      uint64_t locator)
 {
     enum sieve_verdict verdict = SIEVE_STAYS;
-    if (record->record.key != NULL) {
-        if (record->record.offset < sieve->map_end)
-            verdict = sieve_superseded(sieve, &record->record, locator, own);
-        if (verdict == SIEVE_STAYS &&
-            (sieve_is_forgotten(sieve, &record->record) || !sieve_stays(sieve, record)))
-            verdict = SIEVE_GOES;
-    }
-    sieve->kept += verdict == SIEVE_STAYS;
+    if (entry->its.key == NULL)
+        verdict = SIEVE_GOES; /* of the time before the topic was compacted */
+    else if (locator != 0 && !sieve_is_own(sieve, locator, entry))
+        verdict = kfl__sieve_same_key(sieve, &entry->its, locator) ? SIEVE_GOES : SIEVE_COLLIDES;
+    if (verdict == SIEVE_STAYS)
+        return sieve_judge_newest(sieve, entry);
     sieve->removed += verdict == SIEVE_GOES;
     return verdict;
 }
 
-static int sieve_sift_block(struct kfl__sieve *sieve, struct sieve_record *block, int32_t count,
-                            struct kfl__rewrite *rewrite)
+/* All that stays the same when the record moves. 0, or damage. */
+static int sieve_describe(const struct kfl__sieve_walk *walk, struct sieve_entry *entry,
+                          const uint8_t *behind)
+{
+    const uint8_t *bytes = entry->its.record;
+    int64_t delta =
+        (int64_t)kfl__load64(bytes + offsetof(struct kfl__record_head, timestamp_delta));
+    struct kfl__rewrite_record *record = &entry->record;
+    *record = (struct kfl__rewrite_record){
+        .bytes = bytes,
+        .size = (uint32_t)(behind - bytes),
+        .append_time = (walk->header.flags & KFL_BATCH_FLAG_APPEND_TIME) != 0,
+        .tombstone =
+            entry->its.key != NULL &&
+            (int32_t)kfl__load32(bytes + offsetof(struct kfl__record_head, value_size)) < 0,
+        .offset = entry->its.offset,
+    };
+    entry->horizon_ms = walk->horizon_ms;
+    if (delta > 0 ||
+        __builtin_add_overflow(walk->header.max_timestamp_ms, delta, &record->timestamp_ms))
+        return kfl__sieve_walk_damaged(walk, KFL_SIEVE_NO_RECORD);
+    return 0;
+}
+
+/* ---- sifting by the map ---- */
+
+/* What stays of a compressed batch, and what its tombstones need. */
+struct sieve_rest {
+    int64_t kept;
+    int64_t horizon_ms; /* -1: none */
+};
+
+static int sieve_sift_block(struct kfl__sieve *sieve, struct sieve_entry *block, int32_t count,
+                            struct kfl__rewrite *rewrite, struct sieve_rest *rest)
 {
     uint64_t found[SIEVE_BLOCK];
     for (int32_t i = 0; i < count; i++) {
-        found[i] =
-            block[i].record.key == NULL ? 0 : kfl__offset_map_get(&sieve->map, block[i].digest);
-        if (found[i] != 0 && found[i] != block[i].locator && (found[i] & SIEVE_KEPT_KEY) == 0)
-            __builtin_prefetch(sieve->inputs[(found[i] >> 32) - 1].segment->bytes +
-                               (uint32_t)found[i]);
+        /* What the map has under the key of a record behind it may be in a file that is closed already. */
+        bool known = block[i].its.key != NULL && block[i].its.offset < sieve->map_end;
+        found[i] = known ? kfl__offset_map_get(&sieve->map, block[i].digest) : 0;
+        kfl__sieve_prefetch_key(sieve, found[i]);
     }
     for (int32_t i = 0; i < count; i++) {
-        enum sieve_verdict verdict =
-            sieve_judge(sieve, &block[i], found[i], found[i] == block[i].locator);
+        enum sieve_verdict verdict = sieve_judge(sieve, &block[i], found[i]);
         if (verdict == SIEVE_COLLIDES)
             return KFL_SIEVE_COLLIDED;
-        if (verdict == SIEVE_GOES || rewrite == NULL)
+        if (verdict == SIEVE_GOES)
             continue;
-        int r = kfl__rewrite_add(rewrite, &block[i].record, block[i].horizon_ms);
+        rest->kept++;
+        if (block[i].record.tombstone)
+            rest->horizon_ms = block[i].horizon_ms;
+        int r =
+            rewrite == NULL ? 0 : kfl__rewrite_add(rewrite, &block[i].record, block[i].horizon_ms);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-/* Does the map's key belong to this very record of a compressed batch? */
-static bool sieve_is_own(const struct kfl__sieve *sieve, uint64_t locator, const kfl_record *record)
+/* The records of a batch that was entered, behind those that wait in the block. */
+static int sieve_sift_records(struct kfl__sieve_walk *walk, struct kfl__rewrite *rewrite,
+                              struct sieve_entry *block, int32_t *io_count, struct sieve_rest *rest)
 {
-    struct sieve_key key;
-    if ((locator & SIEVE_KEPT_KEY) == 0)
-        return false;
-    memcpy(&key, sieve->keys + (locator & ~SIEVE_KEPT_KEY), sizeof key);
-    return key.offset == record->offset;
-}
-
-/* What stays of a compressed batch, and whether that is all of it, as it was. */
-struct sieve_rest {
-    int64_t kept;
-    int64_t horizon_ms; /* of its tombstones; -1: none */
-    bool stamped;       /* a tombstone got its horizon now */
-};
-
-static int sieve_sift_records(struct sieve_walk *walk, struct kfl__rewrite *rewrite,
-                              struct sieve_rest *out_rest)
-{
-    struct kfl__sieve *sieve = walk->sieve;
-    struct sieve_record record;
-    int r = sieve_unpack(walk);
-    *out_rest = (struct sieve_rest){.horizon_ms = -1};
-    while (r == 0 && (r = sieve_next_record(walk, &record)) == 1) {
-        uint64_t locator =
-            record.record.key == NULL ? 0 : kfl__offset_map_get(&sieve->map, record.digest);
-        int64_t before = record.horizon_ms;
-        enum sieve_verdict verdict =
-            sieve_judge(sieve, &record, locator, sieve_is_own(sieve, locator, &record.record));
-        r = verdict == SIEVE_COLLIDES ? KFL_SIEVE_COLLIDED : 0;
-        if (verdict != SIEVE_STAYS)
-            continue;
-        out_rest->kept++;
-        if (record.record.value == NULL && record.record.key != NULL) {
-            out_rest->stamped = out_rest->stamped || record.horizon_ms != before;
-            out_rest->horizon_ms = record.horizon_ms;
+    int r = 0;
+    while (r == 0 && (r = sieve_take(walk, &block[*io_count])) == 1) {
+        r = sieve_describe(walk, &block[*io_count], walk->cursor.at);
+        if (r == 0 && ++*io_count == SIEVE_BLOCK) {
+            r = sieve_sift_block(walk->sieve, block, SIEVE_BLOCK, rewrite, rest);
+            *io_count = 0;
         }
-        if (rewrite != NULL)
-            r = kfl__rewrite_add(rewrite, &record.record, record.horizon_ms);
     }
     return r;
 }
 
+static int sieve_sift_unpacked(struct kfl__sieve_walk *walk, struct kfl__rewrite *rewrite,
+                               struct sieve_rest *out_rest)
+{
+    struct sieve_entry block[SIEVE_BLOCK];
+    int32_t count = 0;
+    *out_rest = (struct sieve_rest){.horizon_ms = -1};
+    int r = kfl__sieve_walk_enter(walk);
+    if (r == 0)
+        r = sieve_sift_records(walk, rewrite, block, &count, out_rest);
+    return r == 0 ? sieve_sift_block(walk->sieve, block, count, rewrite, out_rest) : r;
+}
+
 /* It is read twice where a part of it goes: what all of it needs is known behind its last record. */
-static int sieve_sift_batch(struct sieve_walk *walk, struct kfl__rewrite *rewrite)
+static int sieve_sift_packed(struct kfl__sieve_walk *walk, struct kfl__rewrite *rewrite)
 {
     struct kfl__sieve *sieve = walk->sieve;
     struct kfl__sieve before = *sieve;
     struct sieve_rest rest;
     int r = rewrite == NULL ? 0 : kfl__rewrite_flush(rewrite, KFL_CODEC_NONE);
     if (r == 0)
-        r = sieve_sift_records(walk, NULL, &rest);
-    if (r == 0 && rewrite != NULL && rest.kept == walk->header.record_count) {
-        size_t head = kfl__batch_head_size(&walk->header);
-        r = kfl__rewrite_add_packed(rewrite, &walk->header, walk->batch + head,
-                                    walk->cursor.next_offset, rest.horizon_ms);
-    } else if (r == 0 && rewrite != NULL && rest.kept > 0) {
-        sieve->kept = before.kept;
-        sieve->removed = before.removed;
-        sieve->removed_tombstones = before.removed_tombstones;
-        sieve->kept_tombstones = before.kept_tombstones;
-        r = sieve_sift_records(walk, rewrite, &rest);
-        if (r == 0)
-            r = kfl__rewrite_flush(rewrite, walk->header.flags & (int)KFL_BATCH_FLAG_CODEC);
+        r = sieve_sift_unpacked(walk, NULL, &rest);
+    if (r != 0 || rewrite == NULL || rest.kept == 0)
+        return r;
+    if (rest.kept == walk->header.record_count)
+        return kfl__rewrite_add_packed(rewrite, &walk->header,
+                                       walk->batch + kfl__batch_head_size(&walk->header),
+                                       walk->cursor.next_offset, rest.horizon_ms);
+    sieve->kept = before.kept;
+    sieve->removed = before.removed;
+    sieve->removed_tombstones = before.removed_tombstones;
+    sieve->kept_tombstones = before.kept_tombstones;
+    r = sieve_sift_unpacked(walk, rewrite, &rest);
+    return r == 0 ? kfl__rewrite_flush(rewrite, walk->header.flags & (int)KFL_BATCH_FLAG_CODEC) : r;
+}
+
+static int sieve_sift_by_map(struct kfl__sieve_walk *walk, uint64_t stop,
+                             struct kfl__rewrite *rewrite)
+{
+    struct sieve_entry block[SIEVE_BLOCK];
+    struct sieve_rest rest = {0};
+    int32_t count = 0;
+    int r = 1;
+    while (walk->place < stop && (r = kfl__sieve_walk_next(walk)) == 1) {
+        if (kfl__sieve_walk_is_packed(walk)) {
+            r = sieve_sift_block(walk->sieve, block, count, rewrite, &rest);
+            count = 0;
+            if (r == 0)
+                r = sieve_sift_packed(walk, rewrite);
+        } else {
+            r = kfl__sieve_walk_enter(walk);
+            if (r == 0)
+                r = sieve_sift_records(walk, rewrite, block, &count, &rest);
+        }
+        if (r != 0)
+            return r;
+        r = 1;
+        kfl__sieve_walk_pass(walk);
     }
-    if (r == 0)
-        sieve_pass_batch(walk);
+    int sifted = r == 0 || r == 1 ? sieve_sift_block(walk->sieve, block, count, rewrite, &rest) : 0;
+    return sifted != 0 ? sifted : r;
+}
+
+/* ---- sifting by the list ---- */
+
+/* The map knows all of this input and of those behind it, and where each record is. */
+static bool sieve_can_list(const struct kfl__sieve *sieve, const struct kfl__sieve_input *input)
+{
+    return !sieve->cut && !sieve->packed && input->verified &&
+           input->row.base_offset >= sieve->map_from;
+}
+
+static int sieve_list(struct kfl__sieve *sieve)
+{
+    kfl__offset_map_list(&sieve->map);
+    sieve->survivors = kfl__survivors_create(&sieve->map);
+    return sieve->survivors == NULL ? kfl__fail(KFL_E_NOMEM, "a list of records: out of memory")
+                                    : 0;
+}
+
+/* The record that stands `at` a place in the walk's batch, which the map found to be the newest of its key. */
+static int sieve_keep_listed(struct kfl__sieve_walk *walk, uint64_t at,
+                             struct kfl__rewrite *rewrite)
+{
+    struct sieve_entry entry;
+    struct kfl__batch_cursor cursor = {
+        .at = walk->input->segment->bytes + at,
+        .end = walk->batch + walk->header.size,
+        .base_offset = walk->header.base_offset,
+        .max_timestamp_ms = walk->header.max_timestamp_ms,
+        .next_offset = walk->header.base_offset,
+        .end_offset = kfl__batch_end_offset(&walk->header),
+        .left = 1,
+    };
+    int r = kfl__batch_next_key(&cursor, &entry.its);
+    if (r != 1)
+        return kfl__sieve_walk_damaged(walk, KFL_SIEVE_NO_RECORD);
+    r = sieve_describe(walk, &entry, cursor.at);
+    if (r != 0 || sieve_judge_newest(walk->sieve, &entry) == SIEVE_GOES || rewrite == NULL)
+        return r;
+    return kfl__rewrite_add(rewrite, &entry.record, entry.horizon_ms);
+}
+
+static int sieve_sift_by_list(struct kfl__sieve_walk *walk, uint64_t stop,
+                              struct kfl__rewrite *rewrite)
+{
+    struct kfl__survivors *survivors = walk->sieve->survivors;
+    uint64_t base = kfl__sieve_locator(walk->number, 0);
+    int r = 1;
+    while (walk->place < stop && (r = kfl__sieve_walk_next(walk)) == 1) {
+        uint64_t behind = base + walk->place + walk->header.size;
+        int64_t newest = 0;
+        for (; survivors->next < behind; newest++) {
+            r = sieve_keep_listed(walk, survivors->next - base, rewrite);
+            if (r != 0)
+                return r;
+            kfl__survivors_advance(survivors);
+        }
+        walk->sieve->removed += (int64_t)walk->header.record_count - newest;
+        r = 1;
+        kfl__sieve_walk_pass(walk);
+    }
     return r;
 }
 
 int kfl__sieve_sift(struct kfl__sieve *sieve, int32_t input, uint64_t *io_place,
                     struct kfl__rewrite *rewrite)
 {
-    struct sieve_record block[SIEVE_BLOCK];
-    struct sieve_walk walk;
-    uint64_t stop = *io_place + SIEVE_STEP;
-    int32_t count;
+    struct kfl__sieve_walk walk;
+    uint64_t stop = *io_place + KFL_SIEVE_STEP;
     int r = 0;
-    sieve_begin(sieve, input, *io_place, !sieve->inputs[input].verified, &walk);
-    while (r == 0 && (walk.inside || walk.place < stop)) {
-        r = sieve_gather(&walk, stop, block, &count);
-        int sifted = sieve_sift_block(sieve, block, count, rewrite);
-        if (sifted != 0)
-            return sifted;
-        if (r == SIEVE_PACKED)
-            r = sieve_sift_batch(&walk, rewrite);
-    }
+    if (sieve->survivors == NULL && sieve_can_list(sieve, &sieve->inputs[input]))
+        r = sieve_list(sieve);
+    if (r < 0)
+        return r;
+    kfl__sieve_walk_begin(sieve, input, *io_place, !sieve->inputs[input].verified, &walk);
+    r = sieve->survivors != NULL ? sieve_sift_by_list(&walk, stop, rewrite)
+                                 : sieve_sift_by_map(&walk, stop, rewrite);
     *io_place = walk.place;
-    return r == 0 ? KFL_SIEVE_MORE : r == SIEVE_AT_END ? 0 : r;
+    return r == 1 ? KFL_SIEVE_MORE : r;
 }

@@ -8,6 +8,7 @@
 
 #include "engine/offset_map.h"
 #include "engine/rewrite.h"
+#include "engine/survivors.h"
 
 /* A sealed file, in order of offset. */
 struct kfl__sieve_input {
@@ -28,8 +29,11 @@ struct kfl__sieve {
     struct kfl__sieve_input *inputs;
     int32_t input_count;
     struct kfl__offset_map map;
-    uint64_t seed;             /* of the digests */
-    int64_t map_from, map_end; /* the records that the map knows the newest of */
+    struct kfl__survivors *survivors; /* the map is a list now; NULL: it is a map */
+    bool cut;                         /* the map has no room for all of the dirty part */
+    bool packed;                      /* compressed batches were among what was learned */
+    uint64_t seed;                    /* of the digests */
+    int64_t map_from, map_end;        /* the records that the map knows the newest of */
     int64_t now_ms, delete_retention_ms;
     struct kfl__sieve_forget forget;
     /* keys of compressed batches */

@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "format/layout.h"
+#include "format/record.h"
 #include "kafkalite.h"
 
 /* What the one who appends knows of the batch. */
@@ -136,6 +138,50 @@ void kfl__batch_cursor_init(struct kfl__batch_cursor *cursor,
                             const struct kfl__batch_header *header, const void *unpacked_payload,
                             size_t unpacked_size);
 int kfl__batch_next(struct kfl__batch_cursor *cursor, kfl_record *out_record);
+
+/*
+ * The same step for who wants to know only whose record it is: sizes and order are checked, the time is not. The size
+ * of a missing key is 0.
+ */
+struct kfl__batch_key {
+    const uint8_t *record; /* its first byte; the last lies before the cursor's `at` */
+    const uint8_t *key;    /* NULL: missing */
+    size_t key_size;
+    int64_t offset;
+};
+static inline int kfl__batch_next_key(struct kfl__batch_cursor *cursor, struct kfl__batch_key *out)
+{
+    const uint8_t *at = cursor->at;
+    if (cursor->left == 0)
+        return at == cursor->end ? 0 : KFL_E_CORRUPT;
+    if ((size_t)(cursor->end - at) < sizeof(struct kfl__record_head))
+        return KFL_E_CORRUPT;
+    uint64_t sizes = kfl__load64(at);
+    uint32_t delta = kfl__load32(at + offsetof(struct kfl__record_head, offset_delta));
+    int64_t offset = cursor->base_offset + (delta & ~KFL_RECORD_HAS_HEADERS);
+    if (offset < cursor->next_offset || offset >= cursor->end_offset)
+        return KFL_E_CORRUPT;
+    if ((delta & KFL_RECORD_HAS_HEADERS) != 0) {
+        kfl_record record;
+        cursor->at = kfl__record_decode(at, cursor->end, cursor->base_offset,
+                                        cursor->max_timestamp_ms, &record);
+        if (cursor->at == NULL)
+            return KFL_E_CORRUPT;
+    } else {
+        int64_t key_size = (int32_t)sizes, value_size = (int32_t)(sizes >> 32);
+        int64_t size = (int64_t)sizeof(struct kfl__record_head) + (key_size < 0 ? 0 : key_size) +
+                       (value_size < 0 ? 0 : value_size);
+        if (key_size < -1 || value_size < -1 || size > cursor->end - at)
+            return KFL_E_CORRUPT;
+        cursor->at = at + size;
+    }
+    out->record = at;
+    out->key = kfl__record_key(at, &out->key_size);
+    out->offset = offset;
+    cursor->next_offset = offset + 1;
+    cursor->left--;
+    return 1;
+}
 
 /* Fills magic, format, header_size and, last, the hash over what the caller has filled. */
 void kfl__segment_header_seal(struct kfl__segment_header *header);

@@ -59,6 +59,16 @@ static inline const uint8_t *kfl__record_key(const uint8_t *record, size_t *out_
     return size < 0 ? NULL : record + sizeof(struct kfl__record_head);
 }
 
+/* Give a record that was copied into another batch its place and time there. */
+static inline void kfl__record_rebase(uint8_t *record, uint32_t offset_delta,
+                                      int64_t timestamp_delta)
+{
+    uint8_t *at = record + offsetof(struct kfl__record_head, offset_delta);
+    kfl__store32(at, (kfl__load32(at) & KFL_RECORD_HAS_HEADERS) | offset_delta);
+    kfl__store64(record + offsetof(struct kfl__record_head, timestamp_delta),
+                 (uint64_t)timestamp_delta);
+}
+
 /* true when `size` bytes are exactly `count` well-formed packed headers. */
 bool kfl__headers_check(const void *packed_headers, size_t size, uint32_t count);
 

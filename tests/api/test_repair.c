@@ -350,6 +350,56 @@ START_TEST(what_recovery_copied_comes_back_once)
 END_TEST
 
 /* Those that were killed leave a state file that says what was published: the files say it too. */
+/* What a reader from the beginning gets: "key@offset " for each record. */
+static const char *what_is_left(void)
+{
+    static char text[8192];
+    size_t size = 0;
+    kfl_consumer *consumer = open_consumer(NULL);
+    kfl_records *records = NULL;
+    text[0] = '\0';
+    assign_at(consumer, "t", 0, 0);
+    int n;
+    while ((n = OK(kfl_consumer_poll(consumer, 0, 0, &records))) > 0) {
+        for (int32_t i = 0; i < n; i++) {
+            const kfl_record *record = kfl_records_get(records, i);
+            size += (size_t)snprintf(text + size, sizeof text - size, "%.*s@%" PRId64 " ",
+                                     (int)record->key_size, (const char *)record->key,
+                                     record->offset);
+        }
+        kfl_records_release(records);
+    }
+    OK(kfl_consumer_close(consumer));
+    return text;
+}
+
+/* Killed between the swap's commit and the unlinking, the replaced files stand beside the new ones. */
+START_TEST(what_compaction_replaced_stays_away)
+{
+    char value[3000], left[8192];
+    memset(value, '.', sizeof value);
+    make_topic("t", 1, WITH("segment.bytes", "65536", "cleanup.policy", "compact"));
+    kfl_producer *producer = open_producer(NULL);
+    for (int i = 0; i < 200; i++) {
+        char key[16];
+        int size = snprintf(key, sizeof key, "%d", i < 100 ? i % 7 : i % 60);
+        OK(kfl_producer_send(producer, "t", 0, key, (size_t)size, value, sizeof value, NULL, 0,
+                             NOW_MS, NULL));
+    }
+    OK(kfl_producer_close(producer));
+    OK(kfl_store_sync(store, -1));
+    shell("mkdir %s/kept && cp -a %s/topics/*/0/*.log %s/kept", temp_dir_path(), old_path,
+          temp_dir_path());
+    OK(kfl_topic_compact(store, "t", KFL_COMPACT_FORCE, -1, NULL));
+    snprintf(left, sizeof left, "%s", what_is_left());
+    ck_assert_ptr_null(strstr(left, "0@0 "));
+    lose_catalog();
+    shell("cp -an %s/kept/*.log %s/topics/*/0", temp_dir_path(), old_path);
+    repair();
+    ck_assert_str_eq(what_is_left(), left);
+}
+END_TEST
+
 START_TEST(a_killed_store_is_repaired_up_to_its_end)
 {
     make_topic("t", 1, SMALL);
@@ -452,6 +502,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_damaged_batch_costs_itself);
     tcase_add_test(tests, a_damaged_header_costs_its_file);
     tcase_add_test(tests, what_recovery_copied_comes_back_once);
+    tcase_add_test(tests, what_compaction_replaced_stays_away);
     tcase_add_test(tests, a_killed_store_is_repaired_up_to_its_end);
     tcase_add_test(tests, a_deleted_beginning_stays_away_with_its_files);
     tcase_add_test(tests, an_older_topic_of_the_same_name_comes_back_under_another);
