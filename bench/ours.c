@@ -105,6 +105,11 @@ static void ours_touch_file(const kfl_segment *segment)
     close(fd);
 }
 
+void ours_rest(void)
+{
+    usleep(3000);
+}
+
 int ours_touch(struct bench_row *row, struct ours *ours)
 {
     kfl_segments *segments;
@@ -118,6 +123,6 @@ int ours_touch(struct bench_row *row, struct ours *ours)
         ours->touched_segment = segment->segment_id;
     }
     kfl_segments_release(segments);
-    usleep(3000);
+    ours_rest();
     return 0;
 }

@@ -46,6 +46,8 @@ void ours_pack_destroy(struct ours_pack *pack);
  * store's helper threads a moment: they then are ahead of the producer, as they would be of a slower one.
  */
 int ours_touch(struct bench_row *row, struct ours *ours);
+/* That moment. Whoever is compared with it rests as long, and finds caches and clock rates as cold. */
+void ours_rest(void);
 
 /* What the last failed call said, as the row's note; returns -1. */
 int ours_failed(struct bench_row *row, const char *call);

@@ -101,14 +101,14 @@ void kfl__lock_note_given_back(int rank);
 #endif
 
 /*
- * For the shortest of critical sections: take it if it is free, its last owner lives, and this can be done without a call.
- * false says nothing: kfl__robust_lock() tells.
+ * For the shortest of critical sections, without another robust mutex in it: take it if it is free, its last owner lives, and
+ * this can be done without a call. false says nothing: kfl__robust_lock() tells.
  */
 static inline bool kfl__robust_take_free(struct kfl__robust *robust, enum kfl__rank rank)
 {
     struct robust_list_head *list = kfl__robust_list_of_thread();
     if (KFL_UNLIKELY(list == NULL || robust->mutex.__data.__kind != KFL_ROBUST_KIND ||
-                     !kfl__robust_list_take(list, &robust->mutex)))
+                     !kfl__robust_list_take_briefly(list, &robust->mutex)))
         return false;
     kfl__lock_note_taken((int)rank);
     return true;
@@ -118,7 +118,7 @@ static inline bool kfl__robust_take_free(struct kfl__robust *robust, enum kfl__r
 static inline void kfl__robust_give_back(struct kfl__robust *robust, enum kfl__rank rank)
 {
     kfl__lock_note_given_back((int)rank);
-    kfl__robust_list_give(kfl__robust_list, &robust->mutex);
+    kfl__robust_list_give_briefly(kfl__robust_list, &robust->mutex);
 }
 
 /* The thread that holds it now (a kernel thread id), 0 when free. For messages and tests only. */

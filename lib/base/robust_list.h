@@ -112,4 +112,28 @@ static inline void kfl__robust_list_give(struct robust_list_head *list, pthread_
     robust_list_set_pending(list, NULL);
 }
 
+/*
+ * The same for a critical section in which this thread touches no other robust mutex: the pending word alone tells the
+ * kernel of it, which spares the list. For the C library it is a mutex that is held, by the thread that its word names.
+ */
+static inline bool kfl__robust_list_take_briefly(struct robust_list_head *list, pthread_mutex_t *mutex)
+{
+    struct __pthread_mutex_s *inside = &mutex->__data;
+    int thread = kfl__robust_list_thread(list), word = 0;
+    robust_list_set_pending(list, &inside->__list.__next);
+    if (KFL_LIKELY(__atomic_compare_exchange_n(&inside->__lock, &word, thread, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) &&
+                   __atomic_load_n(&inside->__owner, __ATOMIC_RELAXED) == 0))
+        return true;
+    if (word == 0) /* given back unmended: lost */
+        robust_list_release(inside);
+    robust_list_set_pending(list, NULL);
+    return false;
+}
+
+static inline void kfl__robust_list_give_briefly(struct robust_list_head *list, pthread_mutex_t *mutex)
+{
+    robust_list_release(&mutex->__data);
+    robust_list_set_pending(list, NULL);
+}
+
 #endif
