@@ -21,7 +21,8 @@ from ._ffi import VERSION as __version__
 from ._native.consumer import Consumer
 from ._native.events import Event
 from ._native.group import Group, Groups
-from ._native.producer import Offset, Producer
+from ._native.offset import Offset
+from ._native.producer import Producer
 from ._native.records import Batch, Record
 from ._native.table import Table
 from ._native.store import Store, open as open, repair

@@ -80,6 +80,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "producer_send": (CODE, PTR, STR, I32, PTR, SIZE, PTR, SIZE, PTR, SIZE, I64, PTR),
     "producer_send_if": (CODE, PTR, STR, I32, PTR, SIZE, PTR, SIZE, PTR, SIZE, I64, I64, PTR),
     "producer_send_packed": (CODE, PTR, STR, PTR, SIZE, PTR, SIZE),
+    "producer_send_to": (I64, PTR, PTR, I32, PTR, I32),
     "producer_flush": (CODE, PTR, I32),
     "consumer_open": (CODE, PTR, PTR, PTR),
     "consumer_close": (CODE, PTR),
@@ -169,6 +170,16 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
 
 class Header(ctypes.Structure):
     _fields_ = [("name", STR), ("value", STR), ("value_size", SIZE)]
+
+
+class Destination(ctypes.Structure):
+    _fields_ = [
+        ("producer", PTR),
+        ("topic", STR),
+        ("timestamp_ms", I64),
+        ("partition", I32),
+        ("reserved", I32),
+    ]
 
 
 class PackedRow(ctypes.Structure):
@@ -274,6 +285,7 @@ class HistoryEntry(ctypes.Structure):
 
 STRUCTURES = {
     "kfl_header": Header,
+    "kfl_destination": Destination,
     "kfl_packed_row": PackedRow,
     "kfl_record": Record,
     "kfl_partition_offset": PartitionOffset,

@@ -74,6 +74,11 @@ def _check_version(path: str, library: ctypes.CDLL) -> None:
 _library = _load()
 
 
+def last_code() -> int:
+    """Of this thread's last call that failed."""
+    return int(lib.last_error_code())
+
+
 def last_error(code: int) -> KafkaError:
     """The error of a code that this thread's last call has answered."""
     text = lib.last_error() if lib.last_error_code() == code else b""
@@ -179,6 +184,31 @@ def declare_quick(name: str) -> Any:
     function = _library["kfl_" + name]
     function.restype = ctypes.c_int
     return function
+
+
+class _Encoded(I64):
+    """The outcome of kfl_producer_send_to(), as the library tells it: ctypes makes it, and no more is done
+    until somebody looks."""
+
+    __slots__ = ()
+    UNTOLD = (1 << 46) - 1
+
+
+Encoded: Any = _Encoded
+
+
+def sender(kind: Any) -> Any:
+    """kfl_producer_send_to() with its result as this kind of Encoded; false when it failed."""
+    function = declare_quick("producer_send_to")
+    function.restype = kind
+    return function
+
+
+def destination(producer: "Handle", topic: bytes) -> Any:
+    """What sender()'s first argument is for a topic; it keeps the producer open."""
+    to = STRUCTURES["kfl_destination"](producer.value, topic, -1, -1, 0)
+    to.kept = producer
+    return ctypes.byref(to)
 
 
 class _Sizes(Dict[int, SIZE]):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from functools import partial
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from .. import _ffi
 from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
 from . import handles, waiting
+from .offset import PENDING as PENDING, Offset
 from .records import pack_headers
 
 BytesLike = Union[bytes, bytearray, memoryview]
@@ -16,20 +16,14 @@ HeaderList = Sequence[Tuple[str, Optional[bytes]]]
 
 ANY = -1
 NOW = -1
-PENDING = -3
 
 
-class Offset(NamedTuple):
-    """Where a record went. The offset is None while it waits for others (linger_ms)."""
-
-    partition: int
-    offset: Optional[int]
-
-
-_make_offset: Callable[[Any], Offset] = partial(tuple.__new__, Offset)  # type: ignore[assignment]
 _size, _partition, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.partitions, _ffi.NO_HEADERS, _ffi.NOW
+_send_to = _ffi.sender(Offset)
 _send = _ffi.declare_quick("producer_send")
 _send_packed = _ffi.declare("producer_send_packed")
+# Sizes beyond are refused anyway; ctypes would cut those that do not fit.
+_LARGE = 1 << 30
 # A kfl_packed_row: offset PENDING, timestamp NOW, partition ANY, and sizes.
 _ROW = array("i", (-3, -1, -1, -1, -1, 0, 0, 0, 0, 0))
 
@@ -61,7 +55,7 @@ class Sent(Sequence[Offset]):
 
     def __iter__(self) -> Iterator[Offset]:
         wide = self._rows.cast("B").cast("q")
-        return map(_make_offset, zip(self._rows[4::10].tolist(), wide[0::5].tolist()))
+        return map(Offset, self._rows[4::10].tolist(), wide[0::5].tolist())
 
 
 class Producer:
@@ -73,6 +67,7 @@ class Producer:
         self._store = store
         self._handle: Optional[_ffi.Handle] = handle
         self._topics: Dict[str, bytes] = {}
+        self._to: Dict[str, Any] = {}
         self._spare: List[Tuple[Any, Any]] = []
         handles.opened(self)
 
@@ -91,13 +86,54 @@ class Producer:
         value: Optional[BytesLike] = None,
         key: Optional[BytesLike] = None,
         headers: Optional[HeaderList] = None,
-        partition: int = ANY,
-        timestamp: int = NOW,
+        partition: Optional[int] = None,
+        timestamp: Optional[int] = None,
     ) -> Offset:
         """Append one record; it is in the log when this returns, as safe as acks says.
 
         partition: a number, or by the key. timestamp: milliseconds since 1970 UTC, or now.
         """
+        # Most records come this way, and every step counts; whatever is odd about one is found out below.
+        if partition is timestamp is None is headers and type(value) is bytes:
+            size = len(key) if type(key) is bytes else 0 if key is None else _LARGE
+            if size < _LARGE > len(value):
+                try:
+                    sent: Offset = _send_to(self._to[topic], key, size, value, len(value))
+                    if sent:
+                        return sent
+                    self._failed(_ffi.last_code())
+                except KeyError:
+                    pass
+        place = self.send_at(
+            topic,
+            value,
+            key,
+            headers,
+            ANY if partition is None else partition,
+            NOW if timestamp is None else timestamp,
+        )
+        self._learn(topic)
+        return Offset(*place)
+
+    def _learn(self, topic: str) -> None:
+        """From now on send() knows where records of this topic go."""
+        if topic not in self._to and len(self._to) < 10_000:
+            handle = self._handle
+            if handle is not None:
+                self._to[topic] = _ffi.destination(handle, self._topics[topic])
+            if self._handle is None:  # closed meanwhile: nothing may keep it open
+                self._to.clear()
+
+    def send_at(
+        self,
+        topic: str,
+        value: Optional[BytesLike],
+        key: Optional[BytesLike],
+        headers: Optional[HeaderList],
+        partition: int,
+        timestamp: int,
+    ) -> Tuple[int, Optional[int]]:
+        """send() with all of it; answers partition and offset."""
         handle = self._handle
         if handle is None:
             raise self._closed()
@@ -129,7 +165,7 @@ class Producer:
             return self._send_fully(handle, name, value, key, headers, partition, timestamp)
         number = offset.value
         self._spare.append(spare)
-        return _make_offset((result, None if number == PENDING else number))
+        return result, None if number == PENDING else number
 
     def _topic(self, topic: str) -> bytes:
         if type(topic) is not str:
@@ -156,7 +192,7 @@ class Producer:
         partition: int,
         timestamp: int,
         expected: Optional[int] = None,
-    ) -> Offset:
+    ) -> Tuple[int, Optional[int]]:
         rows = _ffi.headers_of(headers) if headers else None
         out, reference = _ffi.cell()
         arguments = [handle, name, _partition[partition], key, len(key or b""), value, len(value or b"")]
@@ -167,7 +203,7 @@ class Producer:
         while True:
             result = call(*arguments, reference)
             if result >= 0:
-                return Offset(result, None if out.value == PENDING else out.value)
+                return result, None if out.value == PENDING else out.value
             self._failed(result)
 
     def send_if(
@@ -184,7 +220,7 @@ class Producer:
         whose offset is where it ends."""
         if self._handle is None:
             raise self._closed()
-        return self._send_fully(
+        place = self._send_fully(
             self._handle,
             self._topic(topic),
             as_bytes(value, "value"),
@@ -194,6 +230,7 @@ class Producer:
             timestamp,
             expected_offset,
         )
+        return Offset(*place)
 
     def send_many(
         self,
@@ -309,6 +346,7 @@ class Producer:
 
     def close(self) -> None:
         """Flush, then close. A second call does nothing."""
+        self._to.clear()
         _ffi.close(self)
 
 

@@ -252,12 +252,12 @@ class KafkaProducer:
     def _send(self, topic: str, *arguments: Any) -> Tuple[int, Any]:
         value, key, headers, partition, timestamp = arguments
         try:
-            return self._native.send(topic, value, key, headers, partition, timestamp)
+            return self._native.send_at(topic, value, key, headers, partition, timestamp)
         except UnknownTopicOrPartitionError:
             if partition != ANY or not self._auto_create:
                 raise
         _ensure_topic(self._store, topic)
-        return self._native.send(topic, value, key, headers, partition, timestamp)
+        return self._native.send_at(topic, value, key, headers, partition, timestamp)
 
     def _partition(self, topic: str, partition: Optional[int], key: Any) -> int:
         """A number; ANY leaves it to the library, which hashes as the default partitioner does."""

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* One record a call, with the place put aside and the outcome in one number. */
+#include "store_fixture.h"
+
+static kfl_producer *producer;
+
+static void send_to_set_up(void)
+{
+    memory_set_up();
+    producer = open_producer(NULL);
+    make_topic("t", 3, NULL);
+}
+
+static void send_to_tear_down(void)
+{
+    kfl_producer_close(producer);
+    memory_tear_down();
+}
+
+static kfl_destination to_topic(kfl_producer *by, const char *topic)
+{
+    return (kfl_destination){by, topic, KFL_TIMESTAMP_NOW, KFL_PARTITION_ANY, 0};
+}
+
+#define REFUSED(code, call)                                                                        \
+    do {                                                                                           \
+        ck_assert_int_eq((call), 0);                                                               \
+        ck_assert_int_eq(kfl_last_error_code(), (code));                                           \
+    } while (0)
+
+START_TEST(the_number_tells_partition_and_offset)
+{
+    kfl_destination to = to_topic(producer, "t");
+    for (int i = 0; i < 30; i++) {
+        char key[8];
+        int size = snprintf(key, sizeof key, "%d", i % 10);
+        int64_t sent = kfl_producer_send_to(&to, key, size, "v", 1);
+        ck_assert_int_ne(sent, 0);
+        int64_t offset = -1;
+        int again = OK(kfl_producer_send(producer, "t", KFL_PARTITION_ANY, key, (size_t)size, "v",
+                                         1, NULL, 0, KFL_TIMESTAMP_NOW, &offset));
+        ck_assert_int_eq(KFL_SENT_PARTITION(sent), again);
+        ck_assert_int_eq(KFL_SENT_OFFSET(sent), offset - 1);
+    }
+}
+END_TEST
+
+START_TEST(place_and_time_are_the_destination_s)
+{
+    kfl_destination to = {producer, "t", 77, 2, 0};
+    ck_assert_int_eq(kfl_producer_send_to(&to, NULL, 0, "", 0), (INT64_C(2) << 46) + 1);
+    ck_assert_int_eq(kfl_producer_send_to(&to, "k", 1, NULL, 0), (INT64_C(2) << 46) + 2);
+    kfl_consumer *consumer = open_consumer(NULL);
+    kfl_records *records;
+    assign_at(consumer, "t", 2, 0);
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)), 2);
+    const kfl_record *first = kfl_records_get(records, 0), *second = kfl_records_get(records, 1);
+    ck_assert_ptr_null(first->key);
+    ck_assert_ptr_nonnull(first->value);
+    ck_assert_uint_eq(first->value_size, 0);
+    ck_assert_int_eq(first->timestamp_ms, 77);
+    ck_assert_ptr_null(second->value);
+    kfl_records_release(records);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
+START_TEST(failures_are_0_and_the_last_error)
+{
+    kfl_destination none = to_topic(producer, "none"), nobody = to_topic(NULL, "t"),
+                    nameless = to_topic(producer, NULL);
+    kfl_destination to = to_topic(producer, "t"), beyond = {producer, "t", KFL_TIMESTAMP_NOW, 3, 0},
+                    past = {producer, "t", -7, 0, 0};
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(NULL, NULL, 0, "v", 1));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, "k", -1, "v", 1));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, "k", 1, "v", -1));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, NULL, 1, "v", 1));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nobody, NULL, 0, "v", 1));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nameless, NULL, 0, "v", 1));
+    REFUSED(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_to(&none, NULL, 0, "v", 1));
+    REFUSED(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_to(&beyond, NULL, 0, "v", 1));
+    REFUSED(KFL_E_INVALID_TIMESTAMP, kfl_producer_send_to(&past, NULL, 0, "v", 1));
+    for (int32_t i = 0; i < 3; i++)
+        ck_assert_int_eq(end_of("t", i), 0);
+}
+END_TEST
+
+START_TEST(what_lingers_has_an_offset_untold)
+{
+    kfl_producer *lingers = open_producer(WITH("linger.ms", "60000"));
+    kfl_destination to = {lingers, "t", KFL_TIMESTAMP_NOW, 1, 0};
+    int64_t sent = kfl_producer_send_to(&to, NULL, 0, "v", 1);
+    ck_assert_int_eq(KFL_SENT_OFFSET(sent), KFL_SENT_UNTOLD);
+    ck_assert_int_eq(KFL_SENT_PARTITION(sent), 1);
+    ck_assert_int_eq(end_of("t", 1), 0);
+    OK(kfl_producer_flush(lingers, -1));
+    ck_assert_int_eq(end_of("t", 1), 1);
+    OK(kfl_producer_close(lingers));
+}
+END_TEST
+
+Suite *kfl_suite(void)
+{
+    Suite *suite = suite_create("send_to");
+    TCase *tests = tcase_create("send_to");
+    tcase_add_checked_fixture(tests, send_to_set_up, send_to_tear_down);
+    tcase_add_test(tests, the_number_tells_partition_and_offset);
+    tcase_add_test(tests, place_and_time_are_the_destination_s);
+    tcase_add_test(tests, failures_are_0_and_the_last_error);
+    tcase_add_test(tests, what_lingers_has_an_offset_untold);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
