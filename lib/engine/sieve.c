@@ -353,12 +353,16 @@ static bool sieve_can_list(const struct kfl__sieve *sieve, const struct kfl__sie
            input->row.base_offset >= sieve->map_from;
 }
 
-static int sieve_list(struct kfl__sieve *sieve)
+/* What lies in front of the input was sifted by the map: the file in whose middle the dirty part begins. */
+static int sieve_list(struct kfl__sieve *sieve, int32_t input)
 {
     kfl__offset_map_list(&sieve->map);
     sieve->survivors = kfl__survivors_create(&sieve->map);
-    return sieve->survivors == NULL ? kfl__fail(KFL_E_NOMEM, "a list of records: out of memory")
-                                    : 0;
+    if (sieve->survivors == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a list of records: out of memory");
+    while (sieve->survivors->next < kfl__sieve_locator(input, 0))
+        kfl__survivors_advance(sieve->survivors);
+    return 0;
 }
 
 /* The record that stands `at` a place in the walk's batch, which the map found to be the newest of its key. */
@@ -413,7 +417,7 @@ int kfl__sieve_sift(struct kfl__sieve *sieve, int32_t input, uint64_t *io_place,
     uint64_t stop = *io_place + KFL_SIEVE_STEP;
     int r = 0;
     if (sieve->survivors == NULL && sieve_can_list(sieve, &sieve->inputs[input]))
-        r = sieve_list(sieve);
+        r = sieve_list(sieve, input);
     if (r < 0)
         return r;
     kfl__sieve_walk_begin(sieve, input, *io_place, !sieve->inputs[input].verified, &walk);

@@ -588,6 +588,28 @@ START_TEST(little_memory_takes_several_passes)
 }
 END_TEST
 
+/* The last pass has room for all that is left, and what the one before it did not know begins within a file. */
+START_TEST(a_pass_begins_within_a_file)
+{
+    int32_t count = 3000 + 100 * _i;
+    OK(kfl_producer_close(producer));
+    OK(kfl_store_close(store));
+    store = open_store(temp_dir_path(),
+                       WITH("background.threads", "0", "log.cleaner.dedupe.buffer.size", "65536"));
+    producer = open_producer(NULL);
+    make_topic("t", 1, WITH(SMALL));
+    fill(count, count, 8, NOW_MS);
+    kfl_progress progress = compact(ALL);
+    ck_assert_int_eq(progress.removed_records, 0);
+    ck_assert_int_eq(progress.kept_records, count);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(read_on(consumer, 0), count);
+    OK(kfl_consumer_close(consumer));
+    check_verifies();
+}
+END_TEST
+
 /* P6: what is damaged is told, and costs nothing else. */
 START_TEST(damage_stops_it_there)
 {
@@ -726,6 +748,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_plan_says_why);
     tcase_add_test(tests, a_slow_rate_is_kept);
     tcase_add_test(tests, little_memory_takes_several_passes);
+    tcase_add_loop_test(tests, a_pass_begins_within_a_file, 0, 10);
     tcase_add_test(tests, damage_stops_it_there);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(tests, keys_with_one_digest_are_told_apart);
