@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -195,6 +197,28 @@ int bench_finish(void)
     bench_remove(bench.directory);
     free(bench.directory);
     return stopping != 0 ? 130 : 0;
+}
+
+void bench_burst_begin(int side)
+{
+    cpu_set_t set;
+    struct sched_param first = {.sched_priority = 1};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    CPU_ZERO(&set);
+    CPU_SET((size_t)(side % processors), &set);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
+}
+
+void bench_burst_end(void)
+{
+    cpu_set_t set;
+    struct sched_param last = {0};
+    CPU_ZERO(&set);
+    for (long cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++)
+        CPU_SET((size_t)cpu, &set);
+    (void)pthread_setschedparam(pthread_self(), SCHED_OTHER, &last);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
 static int bench_compare(const void *a, const void *b)

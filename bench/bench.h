@@ -82,6 +82,13 @@ int bench_out(struct bench_row *row, const char *format, ...) __attribute__((for
 /* Ends the program: for what cannot fail on a healthy machine. */
 void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/*
+ * This thread alone on a processor (side 0, 1 ...) and before all others, where the system allows it, until _end. For
+ * less than a second: others wait.
+ */
+void bench_burst_begin(int side);
+void bench_burst_end(void);
+
 /* A fallocated file of `size` bytes, mapped shared and writable; the pages present when `populate`.
  */
 void *bench_map(const char *path, size_t size, bool populate);

@@ -2,12 +2,15 @@
 /*
  * Load and compaction of records over a tenth as many keys, LevelDB and RocksDB beside it: the same keys in the
  * same order, 500 records a commit, then all of it compacted. Blocks of 500 neighbouring keys come in a
- * shuffled order. What is left must be one record a key.
+ * shuffled order. What is left must be one record a key. The note has the most memory that the process took during
+ * compaction beyond what it had before, pages of files left out.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "ours.h"
@@ -24,6 +27,36 @@ static uint64_t block_key(uint64_t n)
     uint64_t blocks = key_count / BLOCK;
     /* Each turn over all keys has an order of its own; the factor shares nothing with the number of blocks. */
     return ((n % blocks) * UINT64_C(7919) + n / blocks * 131) % blocks * BLOCK;
+}
+
+/* Memory of the process that is no file's, now and then: what compaction takes at most. */
+struct watch {
+    _Atomic bool over;
+    int64_t least;
+    _Atomic int64_t most;
+};
+
+static int64_t anonymous_bytes(void)
+{
+    long all = 0, files = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL || fscanf(file, "%*d %ld %ld", &all, &files) != 2)
+        all = files = 0;
+    if (file != NULL)
+        fclose(file);
+    return (int64_t)(all - files) * sysconf(_SC_PAGESIZE);
+}
+
+static void *watch_memory(void *opaque)
+{
+    struct watch *watch = opaque;
+    while (!atomic_load(&watch->over)) {
+        int64_t now = anonymous_bytes();
+        if (now > atomic_load(&watch->most))
+            atomic_store(&watch->most, now);
+        usleep(2000);
+    }
+    return NULL;
 }
 
 struct ours_case {
@@ -79,11 +112,17 @@ static double ours_run(struct bench_row *row)
     /* What is compacted has to be durable first: that is the load's affair. */
     if (r >= 0)
         r = kfl_store_sync(ours.store, -1);
+    struct watch watch = {.least = anonymous_bytes()};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, watch_memory, &watch) != 0)
+        bench_die("no thread");
     middle = bench_now_ns();
     if (r >= 0)
         r = kfl_topic_compact(ours.store, OURS_TOPIC, KFL_COMPACT_FORCE | KFL_COMPACT_ROLL, -1,
                               &progress);
     end = bench_now_ns();
+    atomic_store(&watch.over, true);
+    pthread_join(thread, NULL);
     if (r < 0)
         ours_failed(row, "compact");
     else if ((uint64_t)progress.kept_records != key_count)
@@ -92,9 +131,10 @@ static double ours_run(struct bench_row *row)
         result = (double)(end - start) / (double)record_count;
     double input = (double)(progress.freed_bytes + progress.written_bytes);
     snprintf(row->note, sizeof row->note,
-             "%.2f s, %.2f of it compaction: %.2f GB/s of input; %.0f MB written",
+             "%.2f s, %.2f of it compaction: %.2f GB/s of input; %.0f MB written; %.1f bytes a key",
              (double)(end - start) / 1e9, (double)(end - middle) / 1e9,
-             input / (double)(end - middle), (double)progress.written_bytes / 1e6);
+             input / (double)(end - middle), (double)progress.written_bytes / 1e6,
+             (double)(watch.most - watch.least) / (double)key_count);
     ours_close(&ours);
     bench_remove(path);
     free(path);

@@ -8,7 +8,6 @@
  * Each burst runs at real-time priority, one side to a processor, where that is allowed.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,29 +87,6 @@ static void stamp_calibrate(void)
 
 /* ---- the two sides ---- */
 
-/* Alone on a processor and before all others, where the system allows it. */
-static void burst_begin(int side)
-{
-    cpu_set_t set;
-    struct sched_param first = {.sched_priority = 1};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    CPU_ZERO(&set);
-    CPU_SET((size_t)(side % processors), &set);
-    (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-    (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
-}
-
-static void burst_end(void)
-{
-    cpu_set_t set;
-    struct sched_param last = {0};
-    CPU_ZERO(&set);
-    for (long cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++)
-        CPU_SET((size_t)cpu, &set);
-    (void)pthread_setschedparam(pthread_self(), SCHED_OTHER, &last);
-    (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
 static void ring_put(struct handover *handover, const char *bytes)
 {
     struct handover_shared *shared = handover->shared;
@@ -155,7 +131,7 @@ static void handover_produce(struct handover *handover, kfl_producer *producer)
     atomic_store(&shared->ready, 1);
     while (atomic_load(&shared->go) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    burst_begin(0);
+    bench_burst_begin(0);
     uint64_t next = stamp(), gap = (uint64_t)((double)handover->gap_ns / stamp_ns);
     for (uint64_t n = 0; n < handover->count && r >= 0; n++) {
         memcpy(bytes, bench_source_record(handover->source, n), sizeof bytes);
@@ -166,7 +142,7 @@ static void handover_produce(struct handover *handover, kfl_producer *producer)
         memcpy(bytes, &now, sizeof now);
         r = handover_put(handover, producer, bytes);
     }
-    burst_end();
+    bench_burst_end();
     if (r < 0) {
         snprintf(shared->error, sizeof shared->error, "send: %s", kfl_last_error());
         atomic_store(&shared->failed, 1);
@@ -254,7 +230,7 @@ static int handover_consume(struct bench_row *row, struct handover *handover)
     struct handover_shared *shared = handover->shared;
     enum handover_kind kind = handover->kind;
     int r = 0;
-    burst_begin(1);
+    bench_burst_begin(1);
     atomic_store(&shared->go, 1);
     for (uint64_t n = 0; n < handover->count && r >= 0; n += (uint64_t)r) {
         r = kind == RING        ? ring_take(handover)
@@ -263,7 +239,7 @@ static int handover_consume(struct bench_row *row, struct handover *handover)
         if (atomic_load_explicit(&shared->failed, memory_order_relaxed) != 0)
             break;
     }
-    burst_end();
+    bench_burst_end();
     return r < 0 ? ours_failed(row, "poll") : 0;
 }
 

@@ -259,6 +259,11 @@ int kfl__file_read_at(int fd, void *bytes, size_t size, int64_t place, size_t *o
     return 0;
 }
 
+void kfl__file_write_out(int fd, int64_t place, int64_t size)
+{
+    (void)sync_file_range(fd, place, size, SYNC_FILE_RANGE_WRITE);
+}
+
 int kfl__file_sync(int fd)
 {
     int errnum = KFL_FAULT("file.sync");

@@ -48,6 +48,8 @@ int kfl__file_punch(int fd, int64_t place, int64_t size);
 int kfl__file_write_at(int fd, const void *bytes, size_t size, int64_t place);
 /* Reads up to `size`; fewer only at the end of the file. */
 int kfl__file_read_at(int fd, void *bytes, size_t size, int64_t place, size_t *out_size);
+/* Let what was written there begin its way to the disk, so that the sync has less to wait for. Tells no errors: the sync does. */
+void kfl__file_write_out(int fd, int64_t place, int64_t size);
 int kfl__file_sync(int fd);           /* data and what is needed to find it (fdatasync) */
 int kfl__file_sync_directory(int fd); /* names */
 

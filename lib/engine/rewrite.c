@@ -114,6 +114,9 @@ static int rewrite_write(struct kfl__rewrite *rewrite)
     int r = size == 0
                 ? 0
                 : kfl__segment_write(rewrite->segment, rewrite->buffer, size, rewrite->written);
+    if (size > 0 && r == 0)
+        kfl__file_write_out(atomic_load(&rewrite->segment->fd), (int64_t)rewrite->written,
+                            (int64_t)size);
     rewrite->written = rewrite->place;
     return r;
 }
