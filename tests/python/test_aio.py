@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """asyncio: the loop goes on while a client waits, and a cancelled wait loses nothing."""
 import asyncio
+import threading
+import time
 
 import pytest
 
 from kafkalite import TopicPartition, errors
+from kafkalite import aio
 from kafkalite.aio import AIOKafkaConsumer, AIOKafkaProducer
 
 T0 = TopicPartition("t", 0)
@@ -112,5 +115,105 @@ def test_not_started(servers):
     async def body():
         with pytest.raises(errors.ClosedError):
             await AIOKafkaConsumer("t", bootstrap_servers=servers).getone()
+
+    run(body())
+
+
+def test_a_record_wakes_who_waits_for_it(log, servers):
+    """Not at the next turn: the loop watches the consumer's descriptor."""
+
+    async def body():
+        async with AIOKafkaConsumer("t", bootstrap_servers=servers) as consumer:
+            assert await consumer.getmany() == {}
+            late = []
+            for _ in range(20):
+                waiting = asyncio.ensure_future(consumer.getone())
+                await asyncio.sleep(0.02)
+                began = time.perf_counter()
+                log.producer().send("t", b"x")
+                await waiting
+                late.append(time.perf_counter() - began)
+            assert min(late) < aio.TURN_S / 4, late
+
+    run(body())
+
+
+def test_waiting_starts_no_thread_of_python(log, servers):
+    async def body():
+        async with AIOKafkaConsumer("t", bootstrap_servers=servers) as consumer:
+            before = threading.active_count()
+            assert await consumer.getmany(timeout_ms=50) == {}
+            assert threading.active_count() == before
+            assert consumer._watched is None, "nobody waits any more"
+
+    run(body())
+
+
+def test_stop_ends_a_wait(log, servers):
+    async def body():
+        for _ in range(20):
+            consumer = AIOKafkaConsumer("t", bootstrap_servers=servers)
+            await consumer.start()
+
+            async def read():
+                return [message async for message in consumer]
+
+            waiting = asyncio.ensure_future(read())
+            one = asyncio.ensure_future(consumer.getone())
+            await asyncio.sleep(0.005)
+            await consumer.stop()
+            assert await waiting == []
+            with pytest.raises(errors.ClosedError):
+                await one
+
+    run(body())
+
+
+def test_a_store_of_its_own(directory):
+    async def body():
+        async with aio.open(directory) as log:
+            async with log.producer(acks="all") as producer:
+                for n in range(5):
+                    await producer.send_and_wait("t", b"%d" % n, key=b"k")
+            async with log.consumer("t") as consumer:
+                assert [(await consumer.getone()).value for _ in range(5)] == [b"%d" % n for n in range(5)]
+            async with log.consumer("t", group="g", start="earliest") as consumer:
+                async for record in consumer:
+                    if record.offset == 2:
+                        await consumer.commit(record)
+                        break
+            assert log.store.groups["g"].committed()[T0].offset == 3
+            async with log.consumer("t", group="g") as consumer:
+                batch = await consumer.getmany(timeout_ms=5000, max_records=100)
+                while not batch:
+                    batch = await consumer.getmany(timeout_ms=5000, max_records=100)
+                assert [record.offset for record in batch[T0]] == [3, 4]
+        with pytest.raises(errors.ClosedError):
+            log.store.topic_names()
+        with pytest.raises(errors.ClosedError):
+            aio.open(directory).producer()
+
+    run(body())
+
+
+def test_a_call_whose_waiter_is_cancelled_still_has_its_turn(log, servers):
+    async def body():
+        log.create_topic("t")
+        log.producer().send_many("t", [(None, b"%d" % n) for n in range(500)])
+        options = dict(bootstrap_servers=servers, group_id="g", auto_offset_reset="earliest", enable_auto_commit=False)
+        async with AIOKafkaConsumer("t", **options) as consumer:
+            seen = 0
+            while seen < 500:
+                batch = await consumer.getmany(timeout_ms=1000, max_records=7)
+                seen += sum(map(len, batch.values()))
+                committing = asyncio.ensure_future(consumer.commit())
+                await asyncio.sleep(0.0005 * (seen % 3))
+                committing.cancel()
+                try:
+                    await committing
+                except asyncio.CancelledError:
+                    pass
+            await consumer.commit()
+            assert await consumer.committed(T0) == 500 == seen
 
     run(body())

@@ -22,6 +22,24 @@ def test_a_program_of_kafka_python(kafkalite_broker, kafkalite_log):
     producer.close()
     assert [r.value for r in kafkalite_log.topic("orders").read()] == [b"x"]
 
+def test_a_program_of_aiokafka(kafkalite_broker, kafkalite_log):
+    import asyncio
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+    from aiokafka.errors import KafkaError
+    from aiokafka.structs import TopicPartition
+
+    async def main():
+        async with AIOKafkaProducer(bootstrap_servers=kafkalite_broker) as producer:
+            await producer.send_and_wait("orders", b"x")
+        async with AIOKafkaConsumer("orders", bootstrap_servers=kafkalite_broker, auto_offset_reset="earliest") as reader:
+            return (await reader.getone()).value
+
+    assert asyncio.run(main()) == b"x" and issubclass(KafkaError, Exception) and TopicPartition("t", 0).partition == 0
+
+def test_no_aiokafka_is_left():
+    import sys
+    assert "aiokafka" not in sys.modules
+
 def test_the_clock(kafkalite_log, kafkalite_clock):
     kafkalite_clock(5_000)
     kafkalite_log.create_topic("t")
@@ -48,6 +66,6 @@ def test_the_fixtures(pytester, monkeypatch):
     pytester.makeconftest('pytest_plugins = ["kafkalite.pytest_plugin"]')
     pytester.makepyfile(TESTS)
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--kafkalite-keep-failed")
-    done.assert_outcomes(passed=5, failed=1, errors=1)
+    done.assert_outcomes(passed=7, failed=1, errors=1)
     done.stdout.fnmatch_lines(["*the store of this test*", "kafkalite -d */kafkalite dump", "*damage*"])
     assert "KAFKALITE_DIR" not in os.environ

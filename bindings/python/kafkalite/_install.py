@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`import kafka` finds this package: each kafka.x is the very module kafkalite.x."""
+"""`import kafka` finds this package: each kafka.x is the very module kafkalite.x. So may `import aiokafka`."""
 from __future__ import annotations
 
 import importlib
@@ -8,9 +8,9 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Optional
+from typing import Any, Iterator, Optional, Set, Tuple
 
-OURS, THEIRS = "kafkalite", "kafka"
+OURS, THEIRS, ASYNC = "kafkalite", "kafka", "aiokafka"
 
 
 class _Alias(Loader):
@@ -28,27 +28,46 @@ class _Alias(Loader):
         module.__spec__ = self._spec
 
 
+def _ours(name: str) -> str:
+    """aiokafka's clients are in one module here; its errors and structs are everybody's."""
+    if name == ASYNC:
+        return OURS + ".aio"
+    return OURS + name[len(name.split(".", 1)[0]) :]
+
+
 class _Finder(MetaPathFinder):
+    def __init__(self) -> None:
+        self.names: Set[str] = set()
+
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
-        if name != THEIRS and not name.startswith(THEIRS + "."):
+        if name.split(".", 1)[0] not in self.names:
             return None
-        ours = OURS + name[len(THEIRS) :]
+        ours = _ours(name)
         try:
             found = importlib.util.find_spec(ours)
         except ModuleNotFoundError:
             return None
         if found is None:
             return None
-        return ModuleSpec(name, _Alias(ours), is_package=found.submodule_search_locations is not None)
+        is_package = found.submodule_search_locations is not None or name == ASYNC
+        return ModuleSpec(name, _Alias(ours), is_package=is_package)
 
 
 _finder = _Finder()
 
 
-def install() -> None:
+def _imported() -> Iterator[Tuple[str, bool]]:
+    """What is imported under these names, and whether it is ours."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".", 1)[0] in _finder.names:
+            yield name, module.__name__.startswith(OURS)
+
+
+def install(*names: str) -> None:
     """Twice is fine. A kafka that was imported before is kafkalite from the next import on."""
-    for name in [n for n in sys.modules if n == THEIRS or n.startswith(THEIRS + ".")]:
-        if not sys.modules[name].__name__.startswith(OURS):
+    _finder.names.update(names or (THEIRS,))
+    for name, is_ours in _imported():
+        if not is_ours:
             del sys.modules[name]
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
@@ -58,6 +77,7 @@ def uninstall() -> None:
     """`import kafka` means what is installed under that name."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
-    for name in [n for n in sys.modules if n == THEIRS or n.startswith(THEIRS + ".")]:
-        if sys.modules[name].__name__.startswith(OURS):
+    for name, is_ours in _imported():
+        if is_ours:
             del sys.modules[name]
+    _finder.names.clear()

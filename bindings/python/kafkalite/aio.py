@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: MIT
 """asyncio over a store, under aiokafka's names.
 
-    async with AIOKafkaProducer(bootstrap_servers="file:./data") as producer:
-        await producer.send_and_wait("orders", b"2 books", key=b"o-1")
-    async with AIOKafkaConsumer("orders", bootstrap_servers="file:./data", group_id="billing") as consumer:
-        async for message in consumer:
-            await consumer.commit()
+    async with open("./data") as log:
+        async with log.producer() as producer:
+            await producer.send_and_wait("orders", b"2 books", key=b"o-1")
+        async with log.consumer("orders", group="billing") as consumer:
+            async for record in consumer:
+                await consumer.commit(record)
 
-What waits does so in a thread that belongs to the client, one call after the other, so that the
-loop goes on. A poll whose waiter was cancelled is not lost: the next one takes what it brought.
+A consumer waits for a descriptor that the loop watches, and reads in the loop's thread, which never waits for long.
+What may wait for a disk runs in a thread that belongs to the client, one call after the other. A wait that is
+cancelled loses nothing.
 """
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Optional, Set, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Set, TypeVar, Union
 
+from ._native.store import PathLike, Store, open as _open
 from .consumer.fetcher import ConsumerRecord
 from .consumer.group import KafkaConsumer
 from .errors import ClosedError
@@ -23,10 +27,13 @@ from .producer.future import RecordMetadata
 from .producer.kafka import KafkaProducer
 from .structs import OffsetAndMetadata, TopicPartition
 
+# As aiokafka it has aiokafka.errors and aiokafka.structs: see _install.
+__path__: List[str] = []
+
 T = TypeVar("T")
 Polled = Dict[TopicPartition, List[ConsumerRecord]]
-# How long a poll waits in its thread before it looks whether anybody still wants it.
-TURN_MS = 200
+# A consumer polls this often, whatever its descriptor says: it has commits to make, and topics to look for.
+TURN_S = 0.2
 
 
 class _Client:
@@ -130,21 +137,41 @@ class AIOKafkaConsumer(_Client):
         configs.pop("loop", None)
         self._topics, self._configs = topics, configs
         self._consumer: Any = None
-        self._polling: Optional["asyncio.Future[Polled]"] = None
         self._waiting: List[ConsumerRecord] = []
+        # Held by whoever uses the consumer: calls in the thread, and polls in the loop.
+        self._turn: Any = None
+        self._readers: Set["asyncio.Future[None]"] = set()
+        self._watched: Optional[int] = None
 
     async def start(self) -> None:
         self._begin()
         if self._consumer is None:
+            self._turn = asyncio.Lock()
             self._consumer = await self._run(lambda: KafkaConsumer(*self._topics, **self._configs))
+
+    async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
+        if self._thread is None:
+            raise ClosedError("not started, or stopped: await start() first")
+        await self._turn.acquire()
+        running = asyncio.ensure_future(super()._run(call, *arguments))
+        running.add_done_callback(self._ended)
+        # Who is cancelled here does not stop the call, and what comes next waits behind it.
+        return await asyncio.shield(running)
+
+    def _ended(self, running: "asyncio.Future[Any]") -> None:
+        self._turn.release()
+        if not running.cancelled():
+            running.exception()  # told, even if nobody waits any more
 
     def _close(self) -> None:
         self._consumer.close()
 
     async def stop(self) -> None:
-        """Commit, if commits are automatic, leave the group and close."""
-        if self._thread is not None:
+        """Commit, if commits are automatic, leave the group and close. Who waits for a record gets ClosedError."""
+        if self._thread is not None and self._consumer is not None:
             await self._give_back()
+            self._unwatch()
+            self._wake()
         await self._end(self._close)
 
     async def __aenter__(self) -> "AIOKafkaConsumer":
@@ -178,7 +205,7 @@ class AIOKafkaConsumer(_Client):
         await self._give_back()
         if not partitions:
             return await self._poll(timeout_ms, max_records)
-        others = [p for p in await self._run(self._consumer.assignment) if p not in partitions]
+        others = [p for p in await self._run(self._consumer._assigned) if p not in partitions]
         quiet = [p for p in others if p not in self._consumer.paused()]
         await self._run(self._consumer.pause, *quiet)
         try:
@@ -187,48 +214,59 @@ class AIOKafkaConsumer(_Client):
             await self._run(self._consumer.resume, *quiet)
 
     async def _poll(self, timeout_ms: Optional[float], max_records: Optional[int] = None) -> Polled:
-        if self._thread is None:
-            raise ClosedError("not started, or stopped: await start() first")
         loop = asyncio.get_running_loop()
         deadline = None if timeout_ms is None else loop.time() + timeout_ms / 1000
         while True:
-            left = TURN_MS if deadline is None else max(0.0, (deadline - loop.time()) * 1000)
-            if self._polling is None:
-                self._polling = asyncio.ensure_future(
-                    self._run(self._consumer.poll, min(left, TURN_MS), max_records)
-                )
-            polled = await self._polled()
-            if polled or (deadline is not None and loop.time() >= deadline):
+            if self._thread is None or self._consumer is None:
+                raise ClosedError("not started, or stopped: await start() first")
+            async with self._turn:
+                polled: Polled = self._consumer.poll(0, max_records)
+            if polled:
                 return polled
+            left = TURN_S if deadline is None else deadline - loop.time()
+            if left <= 0:
+                await asyncio.sleep(0)  # who asks again and again lets others go on
+                return {}
+            await self._readable(min(left, TURN_S))
 
-    async def _polled(self) -> Polled:
-        """What the poll under way brings; whoever is cancelled here leaves it to the next one."""
-        assert self._polling is not None
+    async def _readable(self, seconds: float) -> None:
+        """Until a poll may bring something, or the time is up."""
+        if self._consumer.bootstrap_connected() and self._watched is None:
+            self._watched = self._consumer._native.fileno()
+            asyncio.get_running_loop().add_reader(self._watched, self._wake)
+        reader: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
+        self._readers.add(reader)
         try:
-            polled = await asyncio.shield(self._polling)
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            self._polling = None
-            raise
-        self._polling = None
-        return polled
+            await asyncio.wait((reader,), timeout=seconds)
+        finally:
+            self._readers.discard(reader)
+            reader.cancel()
+            if not self._readers:
+                self._unwatch()
+
+    def _wake(self) -> None:
+        for reader in self._readers:
+            if not reader.done():
+                reader.set_result(None)
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = None
 
     async def _give_back(self) -> None:
         """Records that nobody has taken are read again."""
-        if self._polling is not None:
-            polled = await self._polled()
-            self._waiting += [record for records in polled.values() for record in records]
-        first: Dict[TopicPartition, int] = {}
-        for record in self._waiting:
-            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
-        self._waiting = []
-        if first:
-            # Whoever is cancelled here does not stop it, and what comes next waits behind it.
-            await asyncio.shield(self._run(self._seek_back, first))
+        if not self._waiting:
+            return
+        async with self._turn:
+            first: Dict[TopicPartition, int] = {}
+            for record in self._waiting:
+                first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+            self._waiting = []
+            self._seek_back(first)
 
     def _seek_back(self, first: Dict[TopicPartition, int]) -> None:
-        assigned = self._consumer.assignment()
+        assigned = self._consumer._assigned()
         for place, offset in first.items():
             if place in assigned:
                 self._consumer.seek(place, offset)
@@ -239,9 +277,11 @@ class AIOKafkaConsumer(_Client):
         await self._give_back()
         return await self._run(getattr(self._consumer, name), *arguments)
 
-    async def commit(self, offsets: Optional[Dict[TopicPartition, Any]] = None) -> None:
-        """What was handed out so far, or these."""
-        await self._call("commit", offsets)
+    async def commit(self, what: Union[None, ConsumerRecord, Dict[TopicPartition, Any]] = None) -> None:
+        """What was handed out so far; everything up to and with a record; or these offsets."""
+        if isinstance(what, ConsumerRecord):
+            what = {TopicPartition(what.topic, what.partition): what.offset + 1}
+        await self._call("commit", what)
 
     async def committed(self, partition: TopicPartition) -> Optional[int]:
         offset: Optional[int] = await self._call("committed", partition)
@@ -291,4 +331,53 @@ class AIOKafkaConsumer(_Client):
         self._consumer.resume(*partitions)
 
 
-__all__ = ["AIOKafkaConsumer", "AIOKafkaProducer", "OffsetAndMetadata", "TopicPartition"]
+class Log:
+    """A store for `async with`: producers and consumers of it, with the options of the drop-in."""
+
+    def __init__(self, path: PathLike, properties: Dict[str, Any]) -> None:
+        self.path = os.fspath(path)
+        self._properties = properties
+        self._store: Optional[Store] = None
+
+    async def __aenter__(self) -> "Log":
+        loop = asyncio.get_running_loop()
+        self._store = await loop.run_in_executor(
+            None, lambda: _open(self.path, **self._properties)
+        )
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._store is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._store.close)
+
+    @property
+    def store(self) -> Store:
+        """All that does not wait: topics, groups, statistics."""
+        if self._store is None:
+            raise ClosedError("not open: async with it")
+        return self._store
+
+    def producer(self, **configs: Any) -> AIOKafkaProducer:
+        return AIOKafkaProducer(bootstrap_servers="file:" + self.store.path, **configs)
+
+    def consumer(
+        self, *topics: str, group: Optional[str] = None, start: Optional[str] = None, **configs: Any
+    ) -> AIOKafkaConsumer:
+        """start: "earliest" or "latest", where nothing is committed; by default the first without a
+        group, and the second in one. Only commit() commits, unless enable_auto_commit is given."""
+        options: Dict[str, Any] = {
+            "bootstrap_servers": "file:" + self.store.path,
+            "group_id": group,
+            "auto_offset_reset": start or ("earliest" if group is None else "latest"),
+            "enable_auto_commit": False,
+            **configs,
+        }
+        return AIOKafkaConsumer(*topics, **options)
+
+
+def open(path: PathLike, **properties: Any) -> Log:
+    """`async with open("./data") as log`: opened, and closed at the end, without the loop waiting."""
+    return Log(path, properties)
+
+
+__all__ = ["AIOKafkaConsumer", "AIOKafkaProducer", "Log", "OffsetAndMetadata", "TopicPartition"]

@@ -58,9 +58,9 @@ def kafkalite_log(kafkalite_directory: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def kafkalite_broker(kafkalite_log: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """`import kafka` is this package, and every host and port the store of the test."""
+    """`import kafka` and `import aiokafka` are this package, and every host and port the store of the test."""
     monkeypatch.setenv("KAFKALITE_DIR", os.fspath(kafkalite_log.path))
-    _install.install()
+    _install.install(_install.THEIRS, _install.ASYNC)
     yield "localhost:9092"
     _install.uninstall()
 

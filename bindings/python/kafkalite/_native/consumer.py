@@ -317,6 +317,11 @@ class Consumer:
                 _ffi.lib.consumer_seek(self.handle, encoded(place.topic), place.partition, offset)
         self.ahead, self.place = (), 0
 
+    def fileno(self) -> int:
+        """For selectors and event loops: readable when a poll may not have to wait. It may be without cause, so
+        poll with a timeout of 0. The consumer's own: take it out of the selector before close()."""
+        return int(_ffi.lib.consumer_event_fd(self.handle))
+
     def wakeup(self) -> None:
         """Make the poll that waits now, or the next one, raise WakeupError. From any thread."""
         _ffi.lib.consumer_wakeup(self.handle)
