@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Compaction, as a program sees it: each rule with Kafka's defaults and with others. */
+#include "quick_asserts.h"
+
 #include "base/fault.h"
 #include "child.h"
 #include "store_fixture.h"

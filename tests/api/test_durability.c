@@ -15,7 +15,7 @@ enum { RECORDS = 20, DURABLE = 10 };
 
 static void durability_set_up(void)
 {
-    temp_dir_make();
+    temp_dir_make_on_disk();
     store = open_store(temp_dir_path(), WITH("background.threads", "0"));
     make_topic("t", 1, WITH("flush.ms", "3600000"));
     OK(kfl_store_close(store));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One record by its offset: a seek, and a poll of one. Where it is looked for first must not matter. */
+#include "quick_asserts.h"
+
 #include <fcntl.h>
 
 #include "chance.h"

@@ -626,8 +626,6 @@ END_TEST
 
 static void setup(void)
 {
-    if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 1);
     temp_dir_make();
     run = child_share(sizeof *run);
     visit = day_visit_create();

@@ -24,8 +24,6 @@ static struct day_visit *visit;
 
 static void setup(void)
 {
-    if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 1);
     temp_dir_make();
     snprintf(store, sizeof store, "%s", temp_dir_file("store"));
     visit = day_visit_create();

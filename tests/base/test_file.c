@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/file.h"
 
+#include "quick_asserts.h"
+
 #include <check.h>
 #include <errno.h>
 #include <sched.h>

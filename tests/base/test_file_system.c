@@ -87,7 +87,7 @@ END_TEST
 
 static void make_directory(void)
 {
-    temp_dir_make();
+    temp_dir_make_on_disk();
 }
 
 Suite *kfl_suite(void)

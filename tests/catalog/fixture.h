@@ -50,10 +50,9 @@ static inline void reopen_catalog(void)
     assert_ok(open_catalog());
 }
 
-static inline void set_up_folder(void)
+static inline void set_up_folder_at(const char *path)
 {
-    temp_dir_make();
-    directory = open(temp_dir_path(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ck_assert_int_ge(directory, 0);
     options = (struct kfl__catalog_options){
         .create = true,
@@ -61,6 +60,11 @@ static inline void set_up_folder(void)
         .now_ms = 1234567,
         .check = true,
     };
+}
+
+static inline void set_up_folder(void)
+{
+    set_up_folder_at(temp_dir_make());
 }
 
 static inline void set_up_catalog(void)

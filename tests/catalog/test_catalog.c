@@ -580,6 +580,13 @@ static void set_up_small_map(void)
     assert_ok(open_catalog());
 }
 
+/* Changes come together while a sync is under way. */
+static void set_up_catalog_on_disk(void)
+{
+    set_up_folder_at(temp_dir_make_on_disk());
+    assert_ok(open_catalog());
+}
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("catalog/catalog");
@@ -598,10 +605,15 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(changes, set_up_catalog, tear_down_catalog);
     tcase_set_timeout(changes, 60);
     tcase_add_test(changes, a_new_store_keeps_its_identity);
-    tcase_add_test(changes, those_who_change_at_the_same_time_share_a_transaction);
     tcase_add_test(changes, a_failing_change_harms_nobody);
     tcase_add_test(changes, a_change_that_puts_nothing_writes_nothing);
     suite_add_tcase(suite, changes);
+
+    TCase *sharing = tcase_create("sharing");
+    tcase_add_checked_fixture(sharing, set_up_catalog_on_disk, tear_down_catalog);
+    tcase_set_timeout(sharing, 60);
+    tcase_add_test(sharing, those_who_change_at_the_same_time_share_a_transaction);
+    suite_add_tcase(suite, sharing);
 
     TCase *full = tcase_create("full");
     tcase_add_checked_fixture(full, set_up_small_map, tear_down_catalog);

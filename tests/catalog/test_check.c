@@ -8,6 +8,8 @@
  */
 #include "catalog/check.h"
 
+#include "quick_asserts.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -4,6 +4,8 @@
  * StickyAssignorTest, CooperativeStickyAssignorTest and their Javadoc, written down anew; then what
  * must hold of any group that changes at random.
  */
+#include "quick_asserts.h"
+
 #include <check.h>
 #include <inttypes.h>
 #include <stdint.h>

@@ -4,6 +4,8 @@
  * read, while topics grow, go and come, and commits are tried by who owns a partition and by who does
  * not. KAFKALITE_TEST_SEED gives the first schedule, KAFKALITE_GROUP_SCHEDULES how many there are.
  */
+#include "quick_asserts.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,9 +45,6 @@ static int64_t now_ms;
 
 static void set_up(void)
 {
-    /* Durable transactions by the thousand: where there is memory that is a folder, it does. */
-    if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 0);
     temp_dir_make();
     core = core_open(temp_dir_path(), NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/offset_map.h"
 
+#include "quick_asserts.h"
+
 #include <check.h>
 #include <stdlib.h>
 

@@ -16,7 +16,7 @@ static struct kfl__partition *partition;
 
 static void set_up(void)
 {
-    temp_dir_make();
+    temp_dir_make_on_disk();
     core = core_open(temp_dir_path(), NULL);
     partition = core_partition(core, "segment.bytes=65536");
 }

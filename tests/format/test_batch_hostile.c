@@ -2,6 +2,8 @@
 /* Batches whose hash is right and whose writer is not: every size is a lie until it is checked. */
 #include "format/batch.h"
 
+#include "quick_asserts.h"
+
 #include <stdlib.h>
 #include <string.h>
 

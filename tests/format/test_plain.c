@@ -2,6 +2,8 @@
 /* The quick way of reading must tell what the careful one tells, and stop where it would. */
 #include "format/plain.h"
 
+#include "quick_asserts.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

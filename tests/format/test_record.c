@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "format/record.h"
 
+#include "quick_asserts.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/lookup.h"
 
+#include "quick_asserts.h"
+
 #include "format/record.h"
 #include "log_fixture.h"
 #include "suite.h"

@@ -2,6 +2,8 @@
 /* The state file grows under the eyes of those who use it. */
 #include "state/state.h"
 
+#include "quick_asserts.h"
+
 #include <check.h>
 #include <pthread.h>
 #include <sched.h>

@@ -3,19 +3,45 @@
 
 #include <check.h>
 #include <ftw.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 static char current[512];
 
-const char *temp_dir_make(void)
+#define MEMORY "/dev/shm"
+/* Several tests run at a time, and a container may have 64 MiB. */
+#define MEMORY_ROOM (UINT64_C(1) << 30)
+
+static const char *make_below(const char *usual)
 {
     const char *base = getenv("TMPDIR");
-    snprintf(current, sizeof current, "%s/kafkalite-test-XXXXXX", base != NULL && base[0] != '\0' ? base : "/tmp");
+    snprintf(current, sizeof current, "%s/kafkalite-test-XXXXXX",
+             base != NULL && base[0] != '\0' ? base : usual);
     ck_assert_ptr_nonnull(mkdtemp(current));
     return current;
+}
+
+static bool memory_has_room(void)
+{
+    struct statvfs told;
+    return access(MEMORY, W_OK) == 0 && statvfs(MEMORY, &told) == 0 &&
+           (uint64_t)told.f_bavail * told.f_frsize >= MEMORY_ROOM;
+}
+
+const char *temp_dir_make(void)
+{
+    return make_below(memory_has_room() ? MEMORY : "/tmp");
+}
+
+const char *temp_dir_make_on_disk(void)
+{
+    return make_below("/var/tmp");
 }
 
 const char *temp_dir_path(void)
