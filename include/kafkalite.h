@@ -378,6 +378,16 @@ KFL_API int kfl_topic_max_timestamp(kfl_store *store, const char *name, int32_t 
                                     int64_t *out_offset, int64_t *out_timestamp_ms);
 
 /*
+ * How far a reader is behind that goes on at this offset: how many offsets there are from it, or from the
+ * start if that is above, to the end; and for how many milliseconds the first record there has been
+ * waiting, by its timestamp and the store's clock; a time that lies ahead of the clock counts as 0. Either
+ * may be NULL. Reads one batch.
+ *
+ * Returns 1, or 0 when nothing is left to read, and 0 for both.
+ */
+KFL_API int kfl_topic_lag(kfl_store *store, const char *name, int32_t partition, int64_t offset,
+                          int64_t *out_records, int64_t *out_ms);
+/*
  * Wait until everything below `offset` is durable, and bring that about. Waiters share syncs.
  * offset KFL_OFFSET_END: all that is there now. KFL_E_TIMEOUT, KFL_E_FAILED,
  * KFL_E_OFFSET_OUT_OF_RANGE (above the end)

@@ -284,6 +284,7 @@ START_TEST(no_handle_is_an_error_everywhere)
     FAILS(KFL_E_INVALID, kfl_topic_durable_offset(NULL, "t", 0, &offset));
     FAILS(KFL_E_INVALID, kfl_topic_offset_for_time(NULL, "t", 0, 1, &offset, NULL));
     FAILS(KFL_E_INVALID, kfl_topic_max_timestamp(NULL, "t", 0, &offset, NULL));
+    FAILS(KFL_E_INVALID, kfl_topic_lag(NULL, "t", 0, 0, &offset, NULL));
     FAILS(KFL_E_INVALID, kfl_topic_wait_durable(NULL, "t", 0, 0, 0));
     FAILS(KFL_E_INVALID, kfl_topic_delete_records(NULL, "t", 0, 0, NULL));
     FAILS(KFL_E_INVALID, kfl_producer_open(NULL, NULL, &producer));

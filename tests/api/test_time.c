@@ -227,6 +227,37 @@ START_TEST(a_single_record_at_time_0_is_found)
 }
 END_TEST
 
+/* kafka:D18 The first record that is not read tells for how long, by the store's clock. */
+START_TEST(a_lag_has_a_length_in_time)
+{
+    int64_t records = -1, ms = -1;
+    make_topic("t", 1, NULL);
+    ck_assert_int_eq(OK(kfl_topic_lag(store, "t", 0, 0, &records, &ms)), 0);
+    ck_assert_int_eq(records, 0);
+    ck_assert_int_eq(ms, 0);
+    send_many("t", 0, 10, 0);
+    OK(kfl_store_set_clock(store, NOW_MS + 5000));
+    ck_assert_int_eq(OK(kfl_topic_lag(store, "t", 0, 3, &records, &ms)), 1);
+    ck_assert_int_eq(records, 7);
+    ck_assert_int_eq(ms, 4997);
+    ck_assert_int_eq(OK(kfl_topic_lag(store, "t", 0, 10, &records, &ms)), 0);
+    ck_assert_int_eq(records, 0);
+    ck_assert_int_eq(ms, 0);
+    ck_assert_int_eq(OK(kfl_topic_lag(store, "t", 0, 99, NULL, NULL)), 0);
+    OK(kfl_store_set_clock(store, NOW_MS + 2)); /* before the record's own */
+    ck_assert_int_eq(OK(kfl_topic_lag(store, "t", 0, 3, &records, &ms)), 1);
+    ck_assert_int_eq(ms, 0);
+    OK(kfl_store_set_clock(store, NOW_MS + 7000));
+    OK(kfl_topic_delete_records(store, "t", 0, 3, NULL));
+    ck_assert_int_eq(OK(kfl_topic_lag(store, "t", 0, 0, &records, &ms)), 1);
+    ck_assert_int_eq(records, 7);
+    ck_assert_int_eq(ms, 6997);
+    FAILS(KFL_E_INVALID, kfl_topic_lag(store, "t", 0, -1, &records, &ms));
+    FAILS(KFL_E_INVALID, kfl_topic_lag(store, NULL, 0, 0, &records, &ms));
+    FAILS(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_topic_lag(store, "u", 0, 0, &records, &ms));
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("time");
@@ -243,6 +274,7 @@ Suite *kfl_suite(void)
     tcase_add_loop_test(tests, times_out_of_order_across_segments, 0, 3);
     tcase_add_test(tests, the_largest_time_is_not_the_last_one);
     tcase_add_test(tests, a_single_record_at_time_0_is_found);
+    tcase_add_test(tests, a_lag_has_a_length_in_time);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """groups reset, export, delete, describe --members, and consume as a member of a group."""
+import json
 import os
 import signal
+import time
 
 import tool
 
@@ -72,6 +74,37 @@ class Groups(tool.ToolTest):
         self.run_tool("groups", "delete", "billing", "--execute")
         self.run_tool("groups", "describe", "billing", status=tool.MISSING)
         self.run_tool("groups", "delete", "billing", "--execute", status=tool.MISSING)
+
+    def test_how_long_a_record_has_been_waiting(self):
+        # kafka:D18
+        before = time.time()
+        lines = b"".join(b'{"value": "x", "ts": %d}\n' % (1000 * (int(before) - ago)) for ago in (600, 300, 60))
+        self.produce("-p", "0", "--json", stdin=lines)
+        for skipped, ago in ((0, 600), (1, 300), (2, 60)):
+            self.reset("--topic", "orders:0", "--to-offset", str(5 + skipped), "--execute")
+            first, second = self.json("groups", "describe", "billing")["offsets"]
+            self.assertEqual((first["lag"], second["lag"], second["lag_ms"]), (3 - skipped, 0, 0))
+            self.assertLessEqual(1000 * ago, first["lag_ms"])
+            self.assertLessEqual(first["lag_ms"], 1000 * (ago + 2 + time.time() - before))
+        self.run_tool("topics", "create", "other")
+        self.run_tool("groups", "reset", "billing", "--topic", "other", "--to-latest", "--execute")
+        self.reset("--topic", "orders:0", "--to-offset", "5", "--execute")
+        rows = {row["topic"]: row for row in self.json("groups", "describe", "billing", "--by-topic")["topics"]}
+        self.assertLessEqual(600000, rows["orders"].pop("lag_ms"))
+        self.assertEqual(rows["orders"], {"group": "billing", "topic": "orders", "partitions": 2, "members": 0, "lag": 3})
+        self.assertEqual(rows["other"]["lag_ms"], 0)
+        self.run_tool("groups", "describe", "billing", "--by-topic", "--members", status=tool.USAGE)
+
+    def test_a_group_can_be_watched(self):
+        for words in (("--watch", "0"), ("--watch", "never")):
+            self.run_tool("groups", "describe", "billing", *words, status=tool.USAGE)
+        process = self.start("groups", "describe", "billing", "--by-topic", "--json", "--watch", "10ms")
+        self.assertEqual(json.loads(process.stdout.readline())["topics"][0]["lag"], 0)
+        self.produce("-p", "0", stdin=b"x\n")
+        while json.loads(process.stdout.readline())["topics"][0]["lag"] == 0:
+            pass
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), -signal.SIGINT)
 
     def test_members_share_and_hold_a_group(self):
         # kafka:D15 kafka:D17 kafka:E1

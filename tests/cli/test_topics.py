@@ -118,9 +118,11 @@ class Topics(tool.ToolTest):
         self.run_tool("consume", "orders", "-g", "billing", "-p", "0", "-n", "2")
         self.assertEqual(self.table("groups", "list"), [["GROUP", "STATE", "MEMBERS", "PARTITIONS", "LAG"],
                                                         ["billing", "Empty", "0", "1", "1"]])
-        self.assertEqual(self.table("groups", "describe", "billing"),
-                         [["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID"],
-                          ["billing", "orders", "0", "2", "3", "1", "-"]])
+        title, row = self.table("groups", "describe", "billing")
+        self.assertEqual(title, ["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "LAG-TIME",
+                                 "CONSUMER-ID"])
+        self.assertEqual(row[:6] + row[7:], ["billing", "orders", "0", "2", "3", "1", "-"])
+        self.assertLess(0, int(row[6]))
         self.assertEqual(self.json("groups", "list"), {"groups": [
             {"group": "billing", "state": "Empty", "members": 0, "partitions": 1, "lag": 1}]})
         self.run_tool("groups", "describe", "biling", status=tool.MISSING)
@@ -159,7 +161,7 @@ class Terminal(tool.ToolTest):
         for words, expected in (("topics list", "orders"), ("topics describe --segments", "active"),
                                 ("configs list", "segment.bytes"), ("configs get orders --all", "default"),
                                 ("offsets orders --at now", "TIMESTAMP"), ("trim orders --before -1", "NEW-START"),
-                                ("groups list", "billing"), ("groups describe billing", "Total lag: 1"),
+                                ("groups list", "billing"), ("groups describe billing", "Total lag: 1 records, oldest "),
                                 ("stats", "log_end_offset"), ("verify", "PASS"), ("history", "close"),
                                 ("dump orders", "hello"), ("consume orders -e", "hello"),
                                 ("topics delete orders", "no"), ("version", "kafkalite")):

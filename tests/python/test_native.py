@@ -301,6 +301,7 @@ def test_commits_by_group_name(log):
         consumer.commit({place: kafkalite.OffsetAndMetadata(12, "note")})
         assert log.groups["g"].committed()[place] == (12, "note", -1)
         assert log.groups["g"].lag() == {place: 8}
+        assert list(log.groups["g"].lag_ms()) == [place]
         with pytest.raises(errors.OffsetOutOfRangeError):
             consumer.commit({place: 21})
         with pytest.raises(TypeError):

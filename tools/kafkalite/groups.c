@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * groups list, describe, export: who reads in which group, what is committed, how far behind it is.
+ * groups list, export: who reads in which group, what is committed, how far behind it is.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "groups.h"
 #include "output.h"
 
-static json_t *json_of_name(const char *name)
+json_t *json_of_name(const char *name)
 {
     return need_json(text_to_json(name, strlen(name)));
 }
@@ -72,20 +72,20 @@ static int add_row(struct call *call, const kfl_group *group, const char *name,
                    const kfl_partition_offset *at, json_t *rows)
 {
     const kfl_member *owner = owner_of(group, at->topic, at->partition);
-    int64_t start = 0, end = 0;
+    int64_t end = 0, lag = 0, lag_ms = 0;
     int r = kfl_topic_end_offset(call->store, at->topic, at->partition, &end);
     if (r >= 0)
-        r = kfl_topic_start_offset(call->store, at->topic, at->partition, &start);
+        r = kfl_topic_lag(call->store, at->topic, at->partition, at->offset >= 0 ? at->offset : 0,
+                          &lag, &lag_ms);
     if (r < 0)
         return call_failed(r);
-    int64_t from = at->offset >= 0 ? at->offset : start;
-    json_t *row = need_json(
-        json_pack("{s:o, s:s, s:i, s:o, s:I, s:I, s:o, s:o}", "group", json_of_name(name), "topic",
-                  at->topic, "partition", (int)at->partition, "committed_offset",
-                  at->offset >= 0 ? json_integer((json_int_t)at->offset) : json_null(),
-                  "end_offset", (json_int_t)end, "lag", (json_int_t)(end - from), "metadata",
-                  need_json(text_to_json(at->metadata, at->metadata_size)), "member",
-                  owner != NULL ? json_of_name(owner->member_id) : json_null()));
+    json_t *row = need_json(json_pack(
+        "{s:o, s:s, s:i, s:o, s:I, s:I, s:I, s:o, s:o}", "group", json_of_name(name), "topic",
+        at->topic, "partition", (int)at->partition, "committed_offset",
+        at->offset >= 0 ? json_integer((json_int_t)at->offset) : json_null(), "end_offset",
+        (json_int_t)end, "lag", (json_int_t)lag, "lag_ms", (json_int_t)lag_ms, "metadata",
+        need_json(text_to_json(at->metadata, at->metadata_size)), "member",
+        owner != NULL ? json_of_name(owner->member_id) : json_null()));
     json_array_append_new(rows, row);
     return STATUS_OK;
 }
@@ -100,8 +100,7 @@ static int was_committed(const kfl_offsets *offsets, const kfl_partition_offset 
     return 0;
 }
 
-/* One row for each offset that is committed, and for each partition that a member owns. */
-static int add_rows(struct call *call, const kfl_group *group, const char *name, json_t *rows)
+int group_add_rows(struct call *call, const kfl_group *group, const char *name, json_t *rows)
 {
     kfl_offsets *offsets = NULL;
     int r = kfl_group_offsets(call->store, name, &offsets);
@@ -120,7 +119,7 @@ static int add_rows(struct call *call, const kfl_group *group, const char *name,
     return status;
 }
 
-static int64_t sum_of_lags(const json_t *rows)
+int64_t group_sum_of_lags(const json_t *rows)
 {
     const json_t *row;
     size_t index;
@@ -132,33 +131,17 @@ static int64_t sum_of_lags(const json_t *rows)
     return lag;
 }
 
-/* Members that a group has now, with their processes. */
-static void add_members(const kfl_group *group, const char *name, json_t *rows)
+int64_t group_longest_lag_ms(const json_t *rows)
 {
-    for (int32_t i = 0; i < kfl_group_member_count(group); i++) {
-        const kfl_member *member = kfl_group_member(group, i);
-        json_t *topics = need_json(json_array());
-        for (int32_t j = 0; j < kfl_names_count(member->topics); j++)
-            json_array_append_new(topics, json_string(kfl_names_get(member->topics, j)));
-        json_array_append_new(
-            rows, need_json(json_pack(
-                      "{s:o, s:o, s:o, s:o, s:I, s:o, s:s, s:i, s:i, s:o}", "group",
-                      json_of_name(name), "member", json_of_name(member->member_id), "instance",
-                      json_of_name(member->instance_id), "client", json_of_name(member->client_id),
-                      "pid", (json_int_t)member->process_id, "program",
-                      json_of_name(member->program), "state", member->is_away ? "away" : "here",
-                      "partitions", (int)kfl_offsets_count(member->owned), "target",
-                      (int)kfl_offsets_count(member->target), "topics", topics)));
+    const json_t *row;
+    size_t index;
+    int64_t longest = 0;
+    json_array_foreach(rows, index, row)
+    {
+        int64_t lag_ms = json_integer_value(json_object_get(row, "lag_ms"));
+        longest = lag_ms > longest ? lag_ms : longest;
     }
-}
-
-static int describe(struct call *call, const char *name, kfl_group **out_group)
-{
-    int status = group_find(call, name);
-    if (status != STATUS_OK)
-        return status;
-    int r = kfl_group_describe(call->store, name, out_group);
-    return r < 0 ? call_failed(r) : STATUS_OK;
+    return longest;
 }
 
 int run_groups_list(struct call *call)
@@ -182,7 +165,7 @@ int run_groups_list(struct call *call)
         if (r == KFL_E_GROUP_ID_NOT_FOUND)
             continue; /* it went meanwhile */
         json_t *rows = need_json(json_array());
-        status = r < 0 ? call_failed(r) : add_rows(call, group, name, rows);
+        status = r < 0 ? call_failed(r) : group_add_rows(call, group, name, rows);
         if (status == STATUS_OK)
             json_array_append_new(
                 groups,
@@ -190,7 +173,7 @@ int run_groups_list(struct call *call)
                                     "state", group_state_word(kfl_group_state(group)), "members",
                                     (int)kfl_group_member_count(group), "partitions",
                                     (json_int_t)json_array_size(rows), "lag",
-                                    (json_int_t)sum_of_lags(rows))));
+                                    (json_int_t)group_sum_of_lags(rows))));
         json_decref(rows);
         kfl_group_release(group);
     }
@@ -199,59 +182,6 @@ int run_groups_list(struct call *call)
         output_rows("groups", columns, groups);
     else
         json_decref(groups);
-    return status;
-}
-
-static const struct column offset_columns[] = {{"group", "GROUP", COLUMN_TEXT},
-                                               {"topic", "TOPIC", COLUMN_TEXT},
-                                               {"partition", "PARTITION", COLUMN_NUMBER},
-                                               {"committed_offset", "CURRENT-OFFSET", COLUMN_COUNT},
-                                               {"end_offset", "LOG-END-OFFSET", COLUMN_COUNT},
-                                               {"lag", "LAG", COLUMN_COUNT},
-                                               {"member", "CONSUMER-ID", COLUMN_TEXT},
-                                               {NULL, NULL, 0}};
-static const struct column member_columns[] = {{"group", "GROUP", COLUMN_TEXT},
-                                               {"member", "CONSUMER-ID", COLUMN_TEXT},
-                                               {"instance", "INSTANCE-ID", COLUMN_TEXT},
-                                               {"client", "CLIENT-ID", COLUMN_TEXT},
-                                               {"pid", "PID", COLUMN_NUMBER},
-                                               {"program", "PROGRAM", COLUMN_TEXT},
-                                               {"state", "STATE", COLUMN_TEXT},
-                                               {"partitions", "#PARTITIONS", COLUMN_COUNT},
-                                               {NULL, NULL, 0}};
-
-int run_groups_describe(struct call *call)
-{
-    int of_members = call_option(call, "members") != NULL;
-    json_t *rows = need_json(json_array());
-    int status = call_open(call, OPEN_TO_READ);
-    for (int i = 0; i < call->argument_count && status == STATUS_OK; i++) {
-        const char *name = call->arguments[i];
-        json_t *own = need_json(json_array());
-        kfl_group *group = NULL;
-        char lag[TEXT_NUMBER_SIZE];
-        status = describe(call, name, &group);
-        if (status == STATUS_OK)
-            status = add_rows(call, group, name, own);
-        if (status == STATUS_OK)
-            output_note("Group: %s    State: %s    Members: %" PRId32
-                        "    Strategy: %s    Total lag: %s records\n",
-                        name, group_state_word(kfl_group_state(group)),
-                        kfl_group_member_count(group),
-                        kfl_group_member_count(group) > 0 ? kfl_group_assignor(group) : "-",
-                        text_of_count(sum_of_lags(own), lag));
-        if (status == STATUS_OK && of_members)
-            add_members(group, name, rows);
-        else if (status == STATUS_OK)
-            json_array_extend(rows, own);
-        json_decref(own);
-        kfl_group_release(group);
-    }
-    if (status == STATUS_OK)
-        output_rows(of_members ? "members" : "offsets",
-                    of_members ? member_columns : offset_columns, rows);
-    else
-        json_decref(rows);
     return status;
 }
 

@@ -127,6 +127,9 @@ static void add_table_cell(struct text *text, const json_t *cell, int kind)
             text_add_format(text, "%s", text_of_bytes(number, buffer));
         else if (kind == COLUMN_TIME)
             text_add_format(text, "%s", moment_text(number, buffer));
+        else if (kind == COLUMN_LAPSE)
+            text_add_format(text, "%s",
+                            number == 0 ? "0 s" : text_of_seconds((double)number / 1000, buffer));
         else
             text_add_format(text, "%" PRId64, number);
     } else {

@@ -19,6 +19,7 @@ enum column_kind {
     COLUMN_COUNT,
     COLUMN_BYTES,
     COLUMN_TIME,
+    COLUMN_LAPSE, /* milliseconds */
     COLUMN_SHARE /* 0 .. 1, a bar */
 };
 struct column {

@@ -144,6 +144,8 @@ static const struct option_row demo_options[] = {
 
 static const struct option_row groups_describe_options[] = {
     {"members", 0, NULL, "a row for each member, not for each partition"},
+    {"by-topic", 0, NULL, "a row for each topic, not for each partition"},
+    {"watch", 0, "TIME", "again and again, every 500ms, 2s, 1m"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -252,7 +254,9 @@ const struct verb verbs[] = {
     {"groups", "list", "ls", "", 0, 0, "the groups, their members and lag", "kafkalite groups list",
      NULL, no_options, run_groups_list},
     {"groups", "describe", "info", "GROUP...", 1, -1, "offsets, lag and members of a group",
-     "kafkalite groups describe billing\nkafkalite groups describe billing --members", NULL,
+     "kafkalite groups describe billing\nkafkalite groups describe billing --members\n"
+     "kafkalite groups describe billing --by-topic --watch 1s",
+     "LAG-TIME: for how long the first record that is not read has been waiting.",
      groups_describe_options, run_groups_describe},
     {"groups", "reset", NULL, "GROUP", 1, 1, "set the offsets of a group without members",
      "kafkalite groups reset billing --topic orders:0,1 --to-earliest --execute\n"

@@ -73,6 +73,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "topic_durable_offset": (CODE, PTR, STR, I32, PTR),
     "topic_offset_for_time": (CODE, PTR, STR, I32, I64, PTR, PTR),
     "topic_max_timestamp": (CODE, PTR, STR, I32, PTR, PTR),
+    "topic_lag": (CODE, PTR, STR, I32, I64, PTR, PTR),
     "topic_wait_durable": (CODE, PTR, STR, I32, I64, I32),
     "topic_delete_records": (CODE, PTR, STR, I32, I64, PTR),
     "producer_open": (CODE, PTR, PTR, PTR),

@@ -75,6 +75,16 @@ class Group:
             lags[place] = max(0, end - committed.offset)
         return lags
 
+    def lag_ms(self) -> Dict[TopicPartition, int]:
+        """For how many milliseconds the first record behind each commit has been waiting; 0: there is none."""
+        lags = {}
+        for place, committed in self.committed().items():
+            try:
+                lags[place] = Topic(self._store, place.topic).lag(committed.offset, place.partition)[1]
+            except UnknownTopicOrPartitionError:  # deleted a moment ago
+                continue
+        return lags
+
     def describe(self) -> GroupDescription:
         """State, assignor and members. GroupIdNotFoundError."""
         return describe(

@@ -117,6 +117,13 @@ class Topic:
         )
         return None if found is None else OffsetAndTimestamp(*found)
 
+    def lag(self, offset: int, partition: int = 0) -> Tuple[int, int]:
+        """How far a reader that goes on at the offset is behind: (records, milliseconds)."""
+        behind = _ffi.two_numbers(
+            _ffi.lib.topic_lag, self._store.handle, self._name, partition, offset
+        )
+        return behind or (0, 0)
+
     def max_timestamp(self, partition: int = 0) -> Optional[OffsetAndTimestamp]:
         """The record with the largest time, or None when there are no records."""
         found = _ffi.two_numbers(
