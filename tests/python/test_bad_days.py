@@ -3,9 +3,11 @@
 import gc
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -15,11 +17,26 @@ from kafkalite import errors
 
 # A program that waits for ever in a call, and tells how long after the signal it was let go.
 WAITING = """
-import os, signal, sys, threading, time
+import asyncio, os, signal, sys, threading, time
 import kafkalite
+from kafkalite.aio import AIOKafkaConsumer
 log = kafkalite.open(sys.argv[1])
 log.create_topic("t", exist_ok=True)
+log.create_topic("full", config={"segment.bytes": 1 << 20, "retention.bytes": 1, "retention.consumers.groups": "g",
+                                 "retention.consumers.max.bytes": 2 << 20, "retention.consumers.on.full": "wait"})
+log.groups["g"].commit({("full", 0): 0})
+full = log.producer()
 told = []
+
+def slow_sender(**options):
+    producer = kafkalite.KafkaProducer(linger_ms=1, bootstrap_servers="file:" + sys.argv[1], **options)
+    producer.send("t", b"x" * 100).add_callback(lambda metadata: time.sleep(2))
+    time.sleep(0.1)
+    return producer
+
+async def read_for_ever():
+    async with AIOKafkaConsumer("t", bootstrap_servers="file:" + sys.argv[1]) as consumer:
+        await consumer.getone()
 
 def shoot():
     time.sleep(0.3)
@@ -41,14 +58,27 @@ CALLS = {
     "KafkaConsumer": "list(kafkalite.KafkaConsumer('t', bootstrap_servers='file:' + sys.argv[1]))",
     "KafkaConsumer.poll": "kafkalite.KafkaConsumer('t', bootstrap_servers='file:' + sys.argv[1]).poll(60_000)",
     "KafkaConsumer in a group": "list(kafkalite.KafkaConsumer('t', group_id='g', bootstrap_servers='file:' + sys.argv[1]))",
+    "asyncio": "asyncio.run(read_for_ever())",
+    "send that waits for room": "[full.send('full', b'x' * 100_000, b'k') for _ in range(100)]",
+    "send with headers, the same": "[full.send('full', b'x' * 100_000, headers=[('h', b'')]) for _ in range(100)]",
+    "send_many, the same": "[full.send_many('full', [(b'k', b'x' * 100_000)]) for _ in range(100)]",
+    "future.get of a slow one": "slow_sender().send('t', b'').get(60)",
+    "flush behind a callback": "slow_sender().flush()",
+    "close behind a callback": "slow_sender().close()",
+    "send into a full buffer": "slow_sender(buffer_memory=600).send('t', b'x' * 450)",
     "future.get": "(p := kafkalite.KafkaProducer(linger_ms=60_000, bootstrap_servers='file:' + sys.argv[1])).send('t', b'').get()",
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_control_c_ends_a_wait(run_python, directory, call):
-    done = run_python(WAITING.replace("{call}", CALLS[call]), directory)
-    assert float(done.stdout) <= 50, "ms until KeyboardInterrupt"
+def test_control_c_ends_a_wait(run_python, tmp_path, call):
+    """The best of three: a busy machine may not let the process run for longer than that."""
+    late = []
+    for number in range(3):
+        late.append(float(run_python(WAITING.replace("{call}", CALLS[call]), str(tmp_path / str(number))).stdout))
+        if late[-1] <= 50:
+            return
+    raise AssertionError(f"ms until KeyboardInterrupt: {late}")
 
 
 @pytest.mark.parametrize("call", ["poll", "KafkaConsumer"])
@@ -169,6 +199,47 @@ def test_objects_die_in_any_order(tmp_path):
         for place in order:
             things[place] = None
             gc.collect()
+
+
+def test_objects_die_in_other_threads(tmp_path):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    for number in range(8):
+        made = []
+
+        def make():
+            log = kafkalite.open(tmp_path / str(number))
+            log.create_topic("t")
+            producer = log.producer()
+            producer.send("t", b"value" * 10)
+            batch = log.consumer("t", zero_copy=True).poll(0)
+            made.extend([log, producer, batch, batch[0].value, batch[0].value[1:3], log.table("t"),
+                         kafkalite.KafkaProducer(bootstrap_servers=f"file:{log.path}", linger_ms=1),
+                         kafkalite.KafkaConsumer("t", bootstrap_servers=f"file:{log.path}", group_id="g")])
+
+        maker = threading.Thread(target=make)
+        maker.start()
+        maker.join()
+        chance.shuffle(made)
+
+        def drop():
+            while True:
+                try:
+                    thing = made.pop()
+                except IndexError:
+                    return
+                del thing
+                gc.collect()
+
+        droppers = [threading.Thread(target=drop) for _ in range(3)]
+        for dropper in droppers:
+            dropper.start()
+        for dropper in droppers:
+            dropper.join(30)
+            assert not dropper.is_alive()
+        with kafkalite.open(tmp_path / str(number)) as log:
+            assert log.verify() and [r.value for r in log.topic("t").read()] == [b"value" * 10]
 
 
 ENDING = """

@@ -496,22 +496,3 @@ def test_threads_share_everything(log):
         assert int(n) == last.get(who, -1) + 1
         last[who] = int(n)
     assert set(last.values()) == {499} and len(last) == 6
-
-
-def test_a_selector_tells_when_there_is_something_to_read(log):
-    import selectors
-
-    log.create_topic("t")
-    producer = log.producer()
-    with log.consumer("t") as consumer, selectors.DefaultSelector() as selector:
-        assert consumer.fileno() == consumer.fileno() >= 0
-        assert consumer.poll(0) is None
-        selector.register(consumer, selectors.EVENT_READ)
-        while selector.select(0):  # readable without cause, perhaps
-            assert consumer.poll(0) is None
-        producer.send("t", b"x")
-        assert selector.select(10)
-        assert [record.value for record in consumer.poll(0)] == [b"x"]
-        selector.unregister(consumer)
-    with pytest.raises(errors.ClosedError):
-        consumer.fileno()

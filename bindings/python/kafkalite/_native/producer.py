@@ -2,6 +2,7 @@
 """Sending: one record a call, on condition, or many by one call."""
 from __future__ import annotations
 
+import time
 from array import array
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -63,8 +64,9 @@ class Producer:
 
     close_rank = 1
 
-    def __init__(self, store: Any, handle: _ffi.Handle) -> None:
+    def __init__(self, store: Any, handle: _ffi.Handle, patience: float = 0.0) -> None:
         self._store = store
+        self._patience = patience
         self._handle: Optional[_ffi.Handle] = handle
         self._topics: Dict[str, bytes] = {}
         self._to: Dict[str, Any] = {}
@@ -101,7 +103,7 @@ class Producer:
                     sent: Offset = _send_to(self._to[topic], key, size, value, len(value))
                     if sent:
                         return sent
-                    self._failed(_ffi.last_code())
+                    self._retry(_ffi.last_code(), None)
                 except KeyError:
                     pass
         place = self.send_at(
@@ -161,7 +163,7 @@ class Producer:
             out,
         )
         if result < 0:
-            self._failed(result)
+            self._retry(result, None)
             return self._send_fully(handle, name, value, key, headers, partition, timestamp)
         number = offset.value
         self._spare.append(spare)
@@ -177,10 +179,20 @@ class Producer:
             self._topics[topic] = name
         return name
 
-    def _failed(self, result: int) -> None:
-        """Raises, unless a signal came while the call waited for a lock: nothing was appended."""
-        if result != waiting.INTERRUPTED:
-            raise _ffi.last_error(result)
+    def _retry(self, result: int, until: Optional[float]) -> float:
+        """Raises, unless the call gave up early so that signals are seen, and max.block.ms is not over.
+
+        It waits for locks and for room before it appends anything. Answers until when to try.
+        """
+        error, now = _ffi.last_error(result), time.monotonic()
+        if until is None:
+            until = now + self._patience
+        gave_up = result in (waiting.INTERRUPTED, waiting.BUSY) or (
+            result == waiting.NO_SPACE and "for max.block.ms" in str(error)
+        )
+        if not gave_up or now >= until:
+            raise error
+        return until
 
     def _send_fully(
         self,
@@ -200,11 +212,12 @@ class Producer:
         if expected is not None:
             arguments.append(expected)
         call = _ffi.plain.producer_send if expected is None else _ffi.plain.producer_send_if
+        until: Optional[float] = None
         while True:
             result = call(*arguments, reference)
             if result >= 0:
                 return result, None if out.value == PENDING else out.value
-            self._failed(result)
+            until = self._retry(result, until)
 
     def send_if(
         self,
@@ -251,12 +264,14 @@ class Producer:
         count = len(rows) // 10
         if count:
             address = rows.buffer_info()[0]
+            until: Optional[float] = None
             while True:
                 result = _send_packed(handle, name, address, count, block, len(block))
                 if result >= 0:
                     break
-                if result != waiting.INTERRUPTED or not _untouched(rows):
+                if not _untouched(rows):
                     raise _ffi.last_error(result)
+                until = self._retry(result, until)
         return Sent(rows)
 
     def _pack(
@@ -328,12 +343,13 @@ class Producer:
         block = b"".join(parts)
         address = rows.buffer_info()[0]
         name = self._topic(topic)
+        until: Optional[float] = None
         while True:
             result = _send_packed(handle, name, address, len(entries), block, len(block))
             untouched = _untouched(rows)
             if result >= 0 or not untouched:
                 return list(zip(rows[4::10], wide[0::5].tolist()))
-            self._failed(result)
+            until = self._retry(result, until)
 
     def flush(self, timeout: Optional[float] = None) -> None:
         """Make everything sent so far as safe as acks says; append what lingers. Seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 
 from .. import _ffi
 from .._errors.store import ClosedError
@@ -64,6 +64,7 @@ class Stat(NamedTuple):
     value: int
 
 
+MAX_BLOCK_MS = 60_000  # the library's default
 _FINDINGS = {1: "damage", 2: "missing file", 3: "index", 4: "order", 5: "catalog"}
 _HISTORY = {1: "open", 2: "close", 3: "recovery", 4: "killed"}
 
@@ -143,13 +144,12 @@ class Store:
 
     def producer(self, config: Optional[Properties] = None, **properties: Any) -> Producer:
         """Properties by Kafka's names, or as keywords: acks="all", linger_ms=5."""
+        every = merged(config, properties)
+        patience = _in_pieces(every)
         handle = _ffi.new(
-            _ffi.ProducerHandle,
-            _ffi.lib.producer_open,
-            self.handle,
-            config_of(merged(config, properties)),
+            _ffi.ProducerHandle, _ffi.lib.producer_open, self.handle, config_of(every)
         )
-        return Producer(self, handle)
+        return Producer(self, handle, patience)
 
     def consumer(
         self,
@@ -251,6 +251,17 @@ class Store:
             Stat(name, topic, None if partition < 0 else partition, value)
             for name, topic, partition, value in _ffi.stats_of(handle)
         ]
+
+
+def _in_pieces(every: Dict[str, Any]) -> float:
+    """The library waits for locks and room in pieces, between which Python sees its signals; answers for how many
+    seconds the producer tries again. What lingers waits elsewhere, and close() then needs all of the time."""
+    given = every.get("max.block.ms", MAX_BLOCK_MS)
+    lingers = str(every.get("linger.ms") or "0") != "0"
+    if lingers or not isinstance(given, int) or not waiting.PIECE_MS < given < 1 << 31:
+        return 0.0
+    every["max.block.ms"] = waiting.PIECE_MS
+    return given / 1000
 
 
 def _verified(handle: _ffi.Handle) -> Verified:

@@ -15,6 +15,7 @@ from .. import _ffi
 PIECE_MS = 40
 LONG_MS = 3_600_000
 EVENT, WOKEN, INTERRUPTED, TIMED_OUT = -1013, -1014, -1015, -1011
+BUSY, NO_SPACE = -1003, -1006
 
 
 def milliseconds(timeout: Optional[float]) -> int:
