@@ -10,7 +10,7 @@
 #include "catalog/topics.h"
 #include "engine/departures.h"
 #include "engine/members.h"
-#include "engine/rebalance.h"
+#include "engine/subscription.h"
 
 static int groups_add_name(const char *group, void *context)
 {

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "engine/members.h"
 #include "engine/notify.h"
-#include "engine/rebalance.h"
+#include "engine/subscription.h"
 #include "format/names.h"
 
 /* Takes both strings. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a group's members are to own: subscriptions looked up, a target for each member, and what is
- * free given to whom it is for. Inside one catalog transaction, on the group as it was loaded.
+ * What a group's members are to own: a target for each member, and what is free given to whom it is for. Inside one catalog transaction, on the group as it was loaded.
  */
 #ifndef KFL_ENGINE_REBALANCE_H
 #define KFL_ENGINE_REBALANCE_H
@@ -24,12 +23,5 @@ int kfl__rebalance_resolve(struct kfl__catalog_txn *txn, struct kfl__group *grou
 int kfl__rebalance_run(struct kfl__catalog_txn *txn, struct kfl__group *group);
 /* Each member gets what is in its target and nobody owns. */
 int kfl__rebalance_grant(struct kfl__group *group);
-
-/* Does a subscription, a pattern or names separated by newlines, have this topic? */
-int kfl__subscription_check_pattern(const char *pattern);
-int kfl__subscription_matches(struct kfl__catalog_txn *txn, const char *pattern,
-                              bool exclude_internal,
-                              int (*visit)(const char *name, uint64_t topic_id, void *context),
-                              void *context);
 
 #endif
