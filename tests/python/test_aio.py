@@ -50,6 +50,11 @@ def test_in_and_out(log, servers):
             assert [m.offset for m in (await consumer.getmany(timeout_ms=1000, max_records=2))[T0]] == [7, 8]
             assert await consumer.getmany(TopicPartition("t", 0), timeout_ms=1000)
             assert await consumer.getmany(timeout_ms=10) == {}
+            assert consumer.highwater(T0) == 10 and consumer.partitions_for_topic("t") == {0}
+            consumer.pause(T0)
+            assert consumer.paused() == {T0}
+            consumer.unsubscribe()
+            assert consumer.assignment() == consumer.paused() == set()
             assert await consumer.end_offsets([T0]) == {T0: 10} and await consumer.topics() == {"t"}
         async with AIOKafkaConsumer("t", **options) as consumer:
             assert (await consumer.getone()).offset == 4

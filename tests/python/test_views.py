@@ -125,3 +125,46 @@ def test_a_pattern_that_nothing_matches_reads_nothing(servers, group):
             producer.send("nothing-1", b"for us")
         while consumer.assignment() != {TopicPartition("nothing-1", 0)}:
             consumer.poll(100)
+
+
+def test_a_client_waits_for_the_broker_and_lists_topics(servers):
+    """What programs use KafkaClient and ClusterMetadata for."""
+    from kafkalite.client_async import KafkaClient
+    from kafkalite.cluster import ClusterMetadata
+
+    with kafkalite.KafkaProducer(bootstrap_servers=servers) as producer:
+        producer.send("t", b"x")
+    client = KafkaClient(bootstrap_servers=servers, client_id="c", anything_else=1)
+    assert client.bootstrap_connected() and client.ready(client.least_loaded_node()) and client.check_version() >= (2, 0)
+    future = client.cluster.request_update()
+    client.poll(future=future)
+    assert future.succeeded() and client.cluster.topics() == {"t"}
+    assert client.cluster.partitions_for_broker(0) == {TopicPartition("t", 0)}
+    with pytest.raises(UnsupportedVersionError):
+        client.send(0, None)
+    client.close()
+    client.close()
+    assert not client.bootstrap_connected()
+    metadata = ClusterMetadata(bootstrap_servers=[servers])
+    assert metadata.brokers() == {metadata.controller} and metadata.topics() == {"t"}
+    assert metadata.partitions_for_topic("t") == metadata.available_partitions_for_topic("t") == {0}
+    assert metadata.cluster_id and metadata.coordinator_for_group("g") == 0 and metadata.unauthorized_topics == set()
+
+
+@pytest.mark.parametrize("module, name", [("kafka.cluster", "ClusterMetadata"), ("kafka.client_async", "KafkaClient")])
+def test_what_is_asked_takes_what_it_took(module, name):
+    """Questions, that is: not what only kafka-python's own parts call."""
+    import importlib
+    import inspect
+
+    pytest.importorskip("kafka")
+    inside = {"add_group_coordinator", "failed_update", "update_metadata", "with_partitions", "connection_delay", "get_api_versions",
+              "in_flight_request_count", "is_disconnected", "maybe_connect", "throttle_delay"}
+    theirs = getattr(importlib.import_module(module), name)
+    ours = getattr(importlib.import_module("kafkalite" + module[len("kafka"):]), name)
+    for method_name, method in inspect.getmembers(theirs, inspect.isfunction):
+        if method_name.startswith("_") or method_name in inside:
+            continue
+        wanted = [p for p in inspect.signature(method).parameters if p not in ("self", "configs")]
+        given = list(inspect.signature(getattr(ours, method_name)).parameters)
+        assert [p for p in given if p not in ("self", "configs")][: len(wanted)] == wanted, method_name

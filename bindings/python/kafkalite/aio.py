@@ -318,6 +318,21 @@ class AIOKafkaConsumer(_Client):
         names: Optional[Set[str]] = self._consumer.subscription()
         return names
 
+    def highwater(self, partition: TopicPartition) -> Optional[int]:
+        """Where the log ends; None before the first records of it came."""
+        end: Optional[int] = self._consumer.highwater(partition)
+        return end
+
+    def partitions_for_topic(self, topic: str) -> Optional[Set[int]]:
+        numbers: Optional[Set[int]] = self._consumer.partitions_for_topic(topic)
+        return numbers
+
+    def paused(self) -> Set[TopicPartition]:
+        return set(self._consumer.paused())
+
+    def unsubscribe(self) -> None:
+        self._consumer.unsubscribe()
+
     def subscribe(self, topics: Any = (), pattern: Any = None, listener: Any = None) -> None:
         self._consumer.subscribe(topics, pattern, listener)
 
