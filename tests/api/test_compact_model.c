@@ -13,7 +13,8 @@
 #include "child.h"
 #include "store_fixture.h"
 
-#define MOST 3000
+#define MOST 6000
+#define MOST_KEYS 2500 /* more than the least memory holds: several passes */
 
 static struct entry {
     int32_t key, value_size; /* key -1: none; value_size -1: a tombstone */
@@ -114,8 +115,8 @@ static int64_t read_all(bool *there)
 static void check_any_time(void)
 {
     static bool there[MOST];
-    int64_t newest[64];
-    for (int32_t i = 0; i < 64; i++)
+    static int64_t newest[MOST_KEYS];
+    for (int32_t i = 0; i < MOST_KEYS; i++)
         newest[i] = -1;
     (void)read_all(there);
     for (int64_t i = 0; i < end; i++) {
@@ -123,7 +124,7 @@ static void check_any_time(void)
         log_of[i].gone = !there[i];
         newest[log_of[i].key] = i;
     }
-    for (int32_t key = 0; key < 64; key++) {
+    for (int32_t key = 0; key < MOST_KEYS; key++) {
         int64_t last = newest[key];
         if (last < 0 || there[last])
             continue;
@@ -137,8 +138,8 @@ static void check_any_time(void)
 static void check_compacted(int64_t below)
 {
     static bool there[MOST];
-    int64_t newest[64];
-    for (int32_t i = 0; i < 64; i++)
+    static int64_t newest[MOST_KEYS];
+    for (int32_t i = 0; i < MOST_KEYS; i++)
         newest[i] = -1;
     (void)read_all(there);
     for (int64_t i = 0; i < below; i++)
@@ -219,9 +220,10 @@ static void run_one(void)
 {
     static const char *const codecs[] = {"producer", "producer", "lz4", "zstd"};
     static const char *const retentions[] = {"0", "1000", "86400000"};
-    const char *memory = pick(3) == 0 ? "65536" : "1000000", *codec = codecs[pick(4)],
+    bool many = pick(24) == 0;
+    const char *memory = many || pick(3) == 0 ? "65536" : "1000000", *codec = codecs[pick(4)],
                *retention = retentions[pick(3)];
-    uint32_t keys = 1 + pick(64);
+    uint32_t keys = many ? MOST_KEYS - pick(1000) : 1 + pick(64);
     int64_t now_ms = NOW_MS;
     end = 0;
     temp_dir_make();
@@ -238,7 +240,7 @@ static void run_one(void)
     kfl_config_destroy(config);
     for (int step = 0, steps = 4 + (int)pick(8); step < steps; step++) {
         kfl_producer *producer = open_producer(NULL);
-        for (uint32_t i = 0, count = pick(120); i < count; i++)
+        for (uint32_t i = 0, count = pick(many ? 500 : 120); i < count; i++)
             append(producer, keys, now_ms);
         OK(kfl_producer_close(producer));
         now_ms += pick(3) == 0 ? 86400000 : pick(2000);
