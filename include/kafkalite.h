@@ -413,7 +413,7 @@ KFL_API int kfl_topic_delete_records(kfl_store *store, const char *name, int32_t
  *              KFL_COMPACT_FORCE    whatever min.cleanable.dirty.ratio says
  *              KFL_COMPACT_ROLL     the file that takes appends is closed first, so that all that
  *                                   is there takes part
- *              KFL_COMPACT_DRY_RUN  read and count, change nothing
+ *              KFL_COMPACT_DRY_RUN  read and count, change nothing; freed_bytes is an estimate
  *   budget_ms  stop after about this long; -1: when it is done
  *
  * Returns 1 while there is more (call again with the same flags; to stop calling loses nothing), 0, or

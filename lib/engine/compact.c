@@ -72,13 +72,6 @@ static void compact_end_pass(struct kfl__compaction *compaction)
     compaction->rows = NULL;
 }
 
-/* A forgotten key may be in what is clean: then all takes part again. */
-static void compact_take_all(struct kfl__compact_plan *plan)
-{
-    if (plan->count > 0 && plan->why != KFL_COMPACT_WHY_POLICY)
-        plan->why = KFL_COMPACT_WHY_FORCED;
-}
-
 static int compact_look(struct kfl__compaction *compaction)
 {
     struct kfl__partition *partition = compaction->partition;
@@ -86,15 +79,12 @@ static int compact_look(struct kfl__compaction *compaction)
         kfl__compact_rules(partition, compaction->wish.force || compaction->full);
     int r = kfl__partition_complete_rows(partition);
     compaction->version = atomic_load(&partition->slot->manifest_version);
-    if (compaction->wish.forget.key != NULL)
-        rules.min_lag_ms = 0;
+    rules.everything = compaction->wish.forget.key != NULL;
     if (r == 0)
         r = kfl__segments_in_order(partition, &compaction->rows, &compaction->row_count, NULL);
     if (r < 0)
         return r;
     compaction->plan = kfl__compact_plan(compaction->rows, compaction->row_count, &rules);
-    if (compaction->wish.forget.key != NULL)
-        compact_take_all(&compaction->plan);
     return 0;
 }
 
@@ -283,6 +273,17 @@ static int compact_open_output(struct kfl__compaction *compaction)
                              compaction->sieve.inputs[compaction->input].row.base_offset, bytes, 0);
 }
 
+/* Of a run that only counts: as if the files so far were replaced by one. */
+static void compact_estimate(struct kfl__compaction *compaction)
+{
+    struct kfl__compact_done *done = &compaction->done;
+    int64_t used = 0;
+    for (int32_t i = 0; i < compaction->input; i++)
+        used += compaction->sieve.inputs[i].row.used;
+    done->segments = compaction->input;
+    done->freed_bytes = used - compaction->sieve.kept_bytes - (int64_t)KFL_SEGMENT_FIRST_PLACE;
+}
+
 /* Behind an input: the next one, and now and then what waits is put to use. */
 static int compact_behind_input(struct kfl__compaction *compaction)
 {
@@ -296,9 +297,11 @@ static int compact_behind_input(struct kfl__compaction *compaction)
     bool much = (int64_t)compaction->rewrite.place >= segment_bytes / 2 ||
                 compaction->rewrite.done_count > 0 ||
                 compaction->pending_bytes >= COMPACT_PENDING * segment_bytes;
-    if (!compaction->wish.dry && (last || much))
+    if (compaction->wish.dry)
+        compact_estimate(compaction);
+    else if (last || much)
         r = compact_settle(compaction, compaction->input);
-    else if (!compaction->wish.dry)
+    else
         r = kfl__rewrite_flush(&compaction->rewrite,
                                0); /* its records lie in a map that is given back now */
     /* What comes asks for later files only. */

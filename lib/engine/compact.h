@@ -22,8 +22,9 @@ enum kfl__compact_why {
 };
 
 struct kfl__compact_rules {
-    bool compacts; /* cleanup.policy has compact */
-    bool force;    /* whatever the ratio */
+    bool compacts;   /* cleanup.policy has compact */
+    bool force;      /* whatever the ratio */
+    bool everything; /* young and clean, too: a forgotten key may be anywhere */
     int64_t now_ms, min_lag_ms, max_lag_ms, ratio_millionths;
 };
 

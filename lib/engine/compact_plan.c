@@ -7,7 +7,7 @@ static bool plan_is_too_young(const struct kfl__segment_row *row,
                               const struct kfl__compact_rules *rules)
 {
     int64_t age;
-    if (rules->min_lag_ms <= 0)
+    if (rules->min_lag_ms <= 0 || rules->everything)
         return false;
     return __builtin_sub_overflow(rules->now_ms, row->max_timestamp_ms, &age) ||
            age < rules->min_lag_ms;
@@ -28,6 +28,8 @@ static enum kfl__compact_why plan_judge(const struct kfl__compact_plan *plan,
 {
     if (!rules->compacts)
         return KFL_COMPACT_WHY_POLICY;
+    if (rules->everything && plan->count > 0)
+        return KFL_COMPACT_WHY_FORCED;
     if (plan->dirty_bytes > 0) {
         double ratio = (double)plan->dirty_bytes / (double)(plan->dirty_bytes + plan->clean_bytes);
         if (ratio * 1000000 >= (double)rules->ratio_millionths)

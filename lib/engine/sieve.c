@@ -232,6 +232,15 @@ static int sieve_describe(const struct kfl__sieve_walk *walk, struct sieve_entry
     return 0;
 }
 
+static int sieve_keep(struct kfl__sieve *sieve, const struct sieve_entry *entry,
+                      struct kfl__rewrite *rewrite)
+{
+    if (rewrite != NULL)
+        return kfl__rewrite_add(rewrite, &entry->record, entry->horizon_ms);
+    sieve->kept_bytes += entry->record.size;
+    return 0;
+}
+
 /* ---- sifting by the map ---- */
 
 /* What stays of a compressed batch, and what its tombstones need. */
@@ -303,8 +312,12 @@ static int sieve_sift_packed(struct kfl__sieve_walk *walk, struct kfl__rewrite *
     int r = rewrite == NULL ? 0 : kfl__rewrite_flush(rewrite, KFL_CODEC_NONE);
     if (r == 0)
         r = sieve_sift_unpacked(walk, NULL, &rest);
-    if (r != 0 || rewrite == NULL || rest.kept == 0)
+    if (r != 0)
         return r;
+    sieve->kept_bytes =
+        before.kept_bytes + (int64_t)walk->header.size * rest.kept / walk->header.record_count;
+    if (rewrite == NULL || rest.kept == 0)
+        return 0;
     if (rest.kept == walk->header.record_count)
         return kfl__rewrite_add_packed(rewrite, &walk->header,
                                        walk->batch + kfl__batch_head_size(&walk->header),
@@ -383,9 +396,9 @@ static int sieve_keep_listed(struct kfl__sieve_walk *walk, uint64_t at,
     if (r != 1)
         return kfl__sieve_walk_damaged(walk, KFL_SIEVE_NO_RECORD);
     r = sieve_describe(walk, &entry, cursor.at);
-    if (r != 0 || sieve_judge_newest(walk->sieve, &entry) == SIEVE_GOES || rewrite == NULL)
+    if (r != 0 || sieve_judge_newest(walk->sieve, &entry) == SIEVE_GOES)
         return r;
-    return kfl__rewrite_add(rewrite, &entry.record, entry.horizon_ms);
+    return sieve_keep(walk->sieve, &entry, rewrite);
 }
 
 static int sieve_sift_by_list(struct kfl__sieve_walk *walk, uint64_t stop,

@@ -43,6 +43,7 @@ struct kfl__sieve {
     size_t unpacked_room;
     /* found so far */
     int64_t read_bytes, kept, removed, removed_tombstones, kept_tombstones;
+    int64_t kept_bytes; /* about; only when nothing is rewritten */
 };
 
 void kfl__sieve_release(

@@ -458,6 +458,8 @@ START_TEST(a_dry_run_changes_nothing)
     ck_assert_int_eq(segment_count_of("t", 0), segments);
     kfl_progress done = compact(KFL_COMPACT_FORCE);
     ck_assert_int_eq(done.removed_records, progress.removed_records);
+    ck_assert_int_eq(done.compacted_segments, progress.compacted_segments);
+    ck_assert_int_le(llabs(done.freed_bytes - progress.freed_bytes), done.freed_bytes / 100);
     ck_assert_int_lt(segment_count_of("t", 0), segments);
 }
 END_TEST

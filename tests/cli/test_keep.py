@@ -49,6 +49,7 @@ class Keep(tool.ToolTest):
         dry = self.json("compact", "prices", "--roll", "--dry-run")["topics"][0]
         self.assertEqual(len(self.keys("prices")), 35)
         self.assertGreater(dry["removed"], 20)
+        self.assertGreater(dry["freed"], 100000)
         done = self.json("compact", "--roll")["topics"]
         self.assertEqual([(row["topic"], row["kept"], row["removed"]) for row in done], [("prices", 3, 32)])
         self.assertEqual(len(self.keys("prices")), 3)
@@ -70,7 +71,11 @@ class Keep(tool.ToolTest):
         rows = self.json("vacuum", "--time", "2020-01-01", "--execute")["segments"]
         self.assertEqual([row["topic"] for row in rows], ["a"] * 3)
         self.assertEqual((self.starts("a"), self.starts("b")), ([rows[-1]["new_start_offset"]], [0]))
+        self.assertEqual(self.json("vacuum", "--time", "7d")["segments"], [])
+        self.assertEqual(self.json("vacuum", "--time", "-7d")["segments"], [])
         self.run_tool("vacuum", status=tool.USAGE)
+        self.run_tool("vacuum", "--time", "soon", status=tool.USAGE)
+        self.assertIn("7d", self.errors)
         self.run_tool("vacuum", "--size", "much", status=tool.USAGE)
 
     def test_forget(self):

@@ -317,6 +317,18 @@ static int vacuum_run(struct call *call, const struct vacuum *vacuum, int64_t si
     return STATUS_OK;
 }
 
+/* "7d" is older than seven days, as "-7d" is: what is to come is not looked for. */
+static int parse_age(const char *text, int64_t *out_before_ms)
+{
+    int64_t age_ms;
+    if (moment_parse(text, out_before_ms))
+        return 1;
+    if (!moment_parse_duration(text, &age_ms))
+        return 0;
+    *out_before_ms = moment_now_ms() - age_ms;
+    return 1;
+}
+
 int run_vacuum(struct call *call)
 {
     const char *size_text = call_option(call, "size"), *time_text = call_option(call, "time");
@@ -328,8 +340,8 @@ int run_vacuum(struct call *call)
     if (size_text != NULL && (size = parse_size(size_text)) < 0)
         return call_misused(call, "\"%s\" is no size: 2G, 500M, 64K or a number of bytes",
                             size_text);
-    if (time_text != NULL && !moment_parse(time_text, &before_ms))
-        return call_misused(call, "\"%s\" is no time", time_text);
+    if (time_text != NULL && !parse_age(time_text, &before_ms))
+        return call_misused(call, "\"%s\" is no time: 7d, 12h, 2026-11-20", time_text);
     int status = call_open(call, execute ? OPEN_TO_WRITE : OPEN_TO_READ);
     if (status == STATUS_OK)
         status = each_topic(call, list_topic, &vacuum);
@@ -357,9 +369,9 @@ int run_forget(struct call *call)
     if (status != STATUS_OK)
         return status;
     if (call_option(call, "execute") == NULL) {
-        say("every record of key \"%s\" would go from the %" PRId32
-            " partitions of %s, and %s be compacted; nothing changed; add --execute",
-            key, partitions, topic, topic);
+        say("every record of key \"%s\" would go from topic %s (partitions: %" PRId32
+            "), and it be compacted; nothing changed; add --execute",
+            key, topic, partitions);
         return STATUS_OK;
     }
     int r = kfl_topic_forget(call->store, topic, key, strlen(key), &records);

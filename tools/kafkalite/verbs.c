@@ -112,7 +112,7 @@ static const struct option_row compact_options[] = {
 
 static const struct option_row vacuum_options[] = {
     {"size", 0, "SIZE", "until all is no larger than 2G, 500M, 64K"},
-    {"time", 0, "TIME", "what is older: -7d, 2026-11-20"},
+    {"time", 0, "TIME", "what is older: 7d, 12h, 2026-11-20"},
     {"execute", 0, NULL, "do it; without, only the plan is shown"},
     {NULL, 0, NULL, NULL},
 };
@@ -227,7 +227,7 @@ const struct verb verbs[] = {
      "kafkalite compact prices --roll\nkafkalite compact prices --explain",
      "Without a topic: all that are compacted.", compact_options, run_compact},
     {"vacuum", NULL, NULL, "[TOPIC...]", 0, -1, "delete the oldest segments over all topics",
-     "kafkalite vacuum --size 2G --execute\nkafkalite vacuum --time -7d",
+     "kafkalite vacuum --size 2G --execute\nkafkalite vacuum --time 7d",
      "Whole segments, oldest first; not of topics that are only compacted.\n" TIME_NOTE,
      vacuum_options, run_vacuum},
     {"forget", NULL, NULL, "TOPIC KEY", 2, 2, "take every record of one key out of a topic",
