@@ -175,12 +175,14 @@ int main(int argc, char **argv)
     key_count = record_count / 10;
     source = bench_source_create(100 - BENCH_KEY_SIZE);
     for (const struct bench_peer *const *peer = bench_peers; *peer != NULL; peer++)
-        if ((*peer)->compact != NULL && count < 2)
-            rows[count++] = (struct bench_row){.name = (*peer)->name,
-                                               .role = count == 0 ? BENCH_LIMIT : BENCH_PEER,
-                                               .bytes = 100,
-                                               .run = peer_run,
-                                               .context = (void *)(uintptr_t)*peer};
+        if ((*peer)->compact != NULL && count < 2) {
+            rows[count] = (struct bench_row){.name = (*peer)->name,
+                                             .role = count == 0 ? BENCH_LIMIT : BENCH_PEER,
+                                             .bytes = 100,
+                                             .run = peer_run,
+                                             .context = (void *)(uintptr_t)*peer};
+            count++;
+        }
     rows[count++] = (struct bench_row){.name = "500 a call",
                                        .role = BENCH_OURS,
                                        .bytes = 100,

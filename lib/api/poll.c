@@ -186,7 +186,7 @@ static bool poll_moved(const struct kfl__watch *watches, int32_t count, bool dur
 }
 
 /* Holding the lock, which is given up meanwhile. True: look again. Whatever others change raises our word. */
-static bool poll_spin(kfl_consumer *consumer, int64_t deadline_ns)
+static KFL_UNCHECKED bool poll_spin(kfl_consumer *consumer, int64_t deadline_ns)
 {
     const _Atomic uint32_t *word = kfl__notify_word(consumer->core);
     uint32_t value = atomic_load_explicit(word, memory_order_acquire);

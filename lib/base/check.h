@@ -38,9 +38,14 @@
 
 /*
  * For the definition of a function that its header declares as any other: inlined wherever the body is seen, which is
- * everywhere in the one unit that the library is built as.
+ * everywhere in the one unit that the library is built as. gcc wants the word as well; clang warns where such a function,
+ * which has external linkage, uses a static one.
  */
+#ifdef __clang__
+#define KFL_INLINE_WHERE_SEEN __attribute__((always_inline))
+#else
 #define KFL_INLINE_WHERE_SEEN inline __attribute__((always_inline))
+#endif
 
 /* Two neighbouring lines: what one processor fetches at a time on today's machines. */
 #define KFL_CACHE_LINE 128

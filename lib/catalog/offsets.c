@@ -206,7 +206,7 @@ static int raise_highest(struct kfl__catalog_txn *txn, const struct kfl__row *ro
     int r = group_of(txn, row, group);
     if (r < 0)
         return r;
-    struct kfl__offset_row offset;
+    struct kfl__offset_row offset = {0};
     r = kfl__offsets_get(txn, group, kfl__key_load64(row->key + 1),
                          (int32_t)kfl__key_load32(row->key + 9), &offset);
     if (r == KFL_E_NOT_FOUND)

@@ -163,7 +163,7 @@ int kfl__topics_find(struct kfl__catalog_txn *txn, const char *name, struct kfl_
         return no_such_topic(name);
     struct kfl__key key;
     name_key(&key, name);
-    uint64_t topic_id;
+    uint64_t topic_id = 0;
     int r = index_get(txn, &key, &topic_id);
     if (r == KFL_ROW_MISSING)
         return no_such_topic(name);
@@ -224,7 +224,7 @@ static int check_new_name(struct kfl__catalog_txn *txn, const char *name)
 {
     struct kfl__key key;
     folded_key(&key, name);
-    uint64_t other_id;
+    uint64_t other_id = 0;
     int r = index_get(txn, &key, &other_id);
     if (r == KFL_ROW_MISSING)
         return 0;

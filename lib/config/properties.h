@@ -25,7 +25,8 @@ enum kfl__scope { KFL_SCOPE_STORE = 1, KFL_SCOPE_TOPIC = 2, KFL_SCOPE_PRODUCER =
     X(create, "create", KFL_SCOPE_STORE, BOOLEAN, "true", 0, 1, NULL, \
       "Create the store when the directory holds none.") \
     X(read_only, "read.only", KFL_SCOPE_STORE, BOOLEAN, "false", 0, 1, NULL, \
-      "Open for reading only: nothing in the directory is written.") \
+      "Open for reading only. Nothing in the directory is written but the table of who reads the catalog " \
+      "(catalog.mdb-lock, made if it is missing), and not even that where permissions forbid it.") \
     X(file_mode, "file.mode", KFL_SCOPE_STORE, MODE, "0600", 0600, 0666, NULL, \
       "Permissions of new files, octal; folders get the matching search bits. 0660 shares a store within a group.") \
     X(background_threads, "background.threads", KFL_SCOPE_STORE, INT64, "1", 0, 1, NULL, \

@@ -241,8 +241,8 @@ int kfl__assignor_plan_finish(const struct kfl__assignor_plan *plan,
                               struct kfl__assignment **out_assignment)
 {
     struct assignor_given *given = kfl__alloc_array(plan->partition_count + 1, sizeof *given);
-    size_t *starts;
-    struct kfl__assignor_partition *partitions;
+    size_t *starts = NULL;
+    struct kfl__assignor_partition *partitions = NULL;
     if (given == NULL)
         return assignor_out_of_memory();
     int r = kfl__assignment_create(plan->member_count, plan->partition_count, out_assignment,
