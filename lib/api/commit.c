@@ -9,7 +9,10 @@
 
 int kfl__commit_list_create(size_t room, struct kfl__commit_list *list)
 {
-    *list = (struct kfl__commit_list){.room = room};
+    *list = (struct kfl__commit_list){0};
+    if (room > INT32_MAX)
+        return kfl__fail(KFL_E_INVALID, "a commit of %zu partitions", room);
+    list->room = room;
     list->items = kfl__alloc_array(room == 0 ? 1 : room, sizeof *list->items);
     list->topics = kfl__alloc_array(room == 0 ? 1 : room, sizeof *list->topics);
     if (list->items != NULL && list->topics != NULL)
@@ -238,7 +241,7 @@ int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *p
     struct kfl__commit_list list = {0};
     kfl_offsets *offsets = NULL;
     if (out_offsets == NULL || (partitions == NULL && count > 0))
-        return kfl__fail(KFL_E_INVALID, "kfl_consumer_committed: an argument is NULL");
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_committed: %s is NULL", out_offsets == NULL ? "out_offsets" : "partitions");
     if (consumer == NULL)
         return kfl__fail(KFL_E_INVALID, "the consumer is NULL");
     int r = kfl__group_name_check(consumer->settings->group_id);

@@ -178,6 +178,8 @@ int kfl_topic_forget(kfl_store *store, const char *name, const void *key, size_t
     int r = kfl__store_check_writable(store);
     if (r == 0 && (name == NULL || key == NULL))
         r = kfl__fail(KFL_E_INVALID, "kfl_topic_forget: name or key is NULL");
+    if (r == 0 && key_size > INT32_MAX)
+        r = kfl__fail(KFL_E_INVALID, "kfl_topic_forget: key_size %zu", key_size);
     if (r == 0)
         r = kfl__core_enter(store->core);
     if (r < 0)

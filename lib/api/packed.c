@@ -222,9 +222,15 @@ int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_pack
 {
     uint64_t places[PACKED_ROWS_ON_STACK];
     uint32_t next[PACKED_ROWS_ON_STACK], few[2][64];
-    if (producer == NULL || topic == NULL || (rows == NULL && row_count > 0) || (bytes == NULL && bytes_size > 0) ||
-        row_count > INT32_MAX)
-        return kfl__fail(KFL_E_INVALID, "kfl_producer_send_packed: an argument that cannot be");
+    const char *missing = producer == NULL                  ? "producer"
+                          : topic == NULL                   ? "topic"
+                          : rows == NULL && row_count > 0   ? "rows"
+                          : bytes == NULL && bytes_size > 0 ? "bytes"
+                                                            : NULL;
+    if (KFL_UNLIKELY(missing != NULL))
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send_packed: %s is NULL", missing);
+    if (KFL_UNLIKELY(row_count > INT32_MAX))
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_send_packed: %zu rows", row_count);
     struct packed_send send = {.producer = producer, .rows = rows, .row_count = row_count, .bytes = bytes};
     int r = kfl__core_check(producer->core);
     if (r == 0)

@@ -219,9 +219,10 @@ int kfl_topic_plan(kfl_store *store, const char *name, int kind, kfl_plan **out_
 {
     struct kfl__topic *topic = NULL;
     int r = kfl__store_check(store);
-    if (r == 0 && (name == NULL || out_plan == NULL || kind < KFL_PLAN_RETENTION ||
-                   kind > KFL_PLAN_FORCED_COMPACTION))
-        r = kfl__fail(KFL_E_INVALID, "kfl_topic_plan: no name, no kind, or no place for the plan");
+    if (r == 0 && (name == NULL || out_plan == NULL))
+        r = kfl__fail(KFL_E_INVALID, "kfl_topic_plan: %s is NULL", name == NULL ? "name" : "out_plan");
+    if (r == 0 && (kind < KFL_PLAN_RETENTION || kind > KFL_PLAN_FORCED_COMPACTION))
+        r = kfl__fail(KFL_E_INVALID, "kfl_topic_plan: %d is no kind of plan", kind);
     if (r == 0)
         r = kfl__core_enter(store->core);
     if (r < 0)

@@ -265,7 +265,9 @@ static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *re
 KFL_UNCHECKED int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, int32_t max_records, kfl_records **out_records)
 {
     kfl_records *records = NULL;
-    if (out_records == NULL || max_records < 0 || max_records > POLL_RECORDS_MAX || timeout_ms < -1)
+    if (out_records == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_consumer_poll: out_records is NULL");
+    if (max_records < 0 || max_records > POLL_RECORDS_MAX || timeout_ms < -1)
         return kfl__fail(KFL_E_INVALID, "kfl_consumer_poll: timeout_ms %d, max_records %d (0 .. %d)", timeout_ms, max_records,
                          POLL_RECORDS_MAX);
     int r = kfl__consumer_enter(consumer);

@@ -578,6 +578,8 @@ int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms)
 {
     if (producer == NULL)
         return kfl__fail(KFL_E_INVALID, "kfl_producer_flush: the producer is NULL");
+    if (timeout_ms < -1)
+        return kfl__fail(KFL_E_INVALID, "kfl_producer_flush: timeout_ms %d", timeout_ms);
     int64_t deadline = kfl__clock_deadline_ns(timeout_ms);
     int r = kfl__core_enter(producer->core);
     if (r < 0)

@@ -390,8 +390,10 @@ size_t kfl_records_stride(const kfl_records *records)
 
 int kfl_record_header(const kfl_record *record, int32_t index, kfl_header *out_header)
 {
-    if (record == NULL || out_header == NULL || index < 0 || index >= record->header_count)
-        return kfl__fail(KFL_E_INVALID, "kfl_record_header: no header %d", index);
+    if (record == NULL || out_header == NULL)
+        return kfl__fail(KFL_E_INVALID, "kfl_record_header: %s is NULL", record == NULL ? "record" : "out_header");
+    if (index < 0 || index >= record->header_count)
+        return kfl__fail(KFL_E_INVALID, "kfl_record_header: no header %d: the record has %d", index, record->header_count);
     const uint8_t *at = record->packed_headers;
     for (;; index--) {
         /* Sizes were checked when the record was decoded. */

@@ -365,6 +365,8 @@ int kfl_store_set_clock(kfl_store *store, int64_t wall_ms)
 int kfl_store_sync(kfl_store *store, int32_t timeout_ms)
 {
     int r = kfl__store_check_writable(store);
+    if (r == 0 && timeout_ms < -1)
+        r = kfl__fail(KFL_E_INVALID, "kfl_store_sync: timeout_ms %d", timeout_ms);
     if (r < 0)
         return r;
     r = kfl__core_enter(store->core);

@@ -127,7 +127,7 @@ static int topics_enter_partition(kfl_store *store, bool writable, const char *n
     int r = topics_enter(store, writable, name);
     if (r < 0)
         return r;
-    r = out == NULL ? kfl__fail(KFL_E_INVALID, "an output parameter is NULL")
+    r = out == NULL ? kfl__fail(KFL_E_INVALID, "topic %s: out_offset is NULL", name)
                     : kfl__store_partition(store, name, number, out_topic, out_partition);
     return r < 0 ? topics_leave(store, r) : 0;
 }
@@ -204,7 +204,9 @@ int kfl_topic_wait_durable(kfl_store *store, const char *name, int32_t number, i
     int64_t end = kfl__slot_end(partition->slot);
     if (offset == KFL_OFFSET_END)
         offset = end;
-    if (offset < 0)
+    if (timeout_ms < -1)
+        r = kfl__fail(KFL_E_INVALID, "kfl_topic_wait_durable: timeout_ms %d", timeout_ms);
+    else if (offset < 0)
         r = kfl__fail(KFL_E_INVALID, "kfl_topic_wait_durable: %lld is no offset", (long long)offset);
     else if (offset > end) {
         kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE, "partition %s/%d ends at offset %lld: nothing can be durable up to %lld", name,

@@ -34,7 +34,7 @@ static int config_no_memory(void)
 int kfl_config_create(kfl_config **out_config)
 {
     if (out_config == NULL)
-        return kfl__fail(KFL_E_INVALID, "kfl_config_create needs a place for the config");
+        return kfl__fail(KFL_E_INVALID, "kfl_config_create: out_config is NULL");
     kfl_config *config = kfl__alloc(sizeof *config);
     if (config == NULL)
         return config_no_memory();
