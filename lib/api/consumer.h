@@ -97,6 +97,7 @@ struct kfl__membership {
 struct kfl__watch {
     struct kfl__slot *slot;
     uint64_t word;
+    const uint8_t *next; /* kfl__cursor_next(): to be fetched, and never looked at */
 };
 
 struct kfl_consumer {

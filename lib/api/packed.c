@@ -54,7 +54,7 @@ static size_t packed_row_size(const kfl_packed_row *row)
 static inline void packed_fetch_ahead(const uint8_t *to, size_t size)
 {
     for (size_t at = 0; at < size + sizeof(struct kfl__record_head) && at < PACKED_FETCH_AHEAD; at += 64)
-        __builtin_prefetch(to + PACKED_FETCH_AHEAD + at, 1);
+        kfl__fetch_to_write(to + PACKED_FETCH_AHEAD + at);
 }
 
 static void packed_fill(const struct kfl__payload *payload, uint8_t *to)

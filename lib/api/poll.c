@@ -86,6 +86,8 @@ static int poll_partition(kfl_consumer *consumer, struct kfl__assigned *assigned
         if (KFL_LIKELY(r == KFL_CURSOR_BATCH)) {
             r = kfl__records_take(records, cursor, consumer->settings->fetch_max_bytes, assigned->topic->name,
                                   assigned->partition->number);
+            if (r >= 0 && kfl__cursor_at_end(cursor))
+                return 0;
             if (KFL_LIKELY(r >= 0))
                 continue;
             return r == KFL_E_CORRUPT ? poll_bad_batch(consumer, assigned) : r;
@@ -113,6 +115,8 @@ static int poll_look(kfl_consumer *consumer, kfl_records *records)
         struct kfl__assigned *assigned = &consumer->assigned[first + i < count ? first + i : first + i - count];
         if (kfl__cursor_idle(&assigned->cursor) || assigned->paused)
             continue;
+        if (assigned->cursor.idle_slot != NULL)
+            kfl__cursor_fetch(kfl__cursor_next(&assigned->cursor));
         int r = poll_partition(consumer, assigned, records);
         if (r < 0 && kfl_records_count(records) == 0)
             return r;
@@ -172,7 +176,8 @@ static int32_t poll_watch(kfl_consumer *consumer)
             continue;
         if (assigned->cursor.idle_slot == NULL)
             return -1;
-        consumer->watches[count++] = (struct kfl__watch){assigned->cursor.idle_slot, assigned->cursor.idle_word};
+        consumer->watches[count++] = (struct kfl__watch){assigned->cursor.idle_slot, assigned->cursor.idle_word,
+                                                         kfl__cursor_next(&assigned->cursor)};
     }
     return count;
 }
@@ -180,8 +185,10 @@ static int32_t poll_watch(kfl_consumer *consumer)
 static bool poll_moved(const struct kfl__watch *watches, int32_t count, bool durable)
 {
     for (int32_t i = 0; i < count; i++)
-        if (kfl__cursor_word(watches[i].slot, durable) != watches[i].word)
+        if (kfl__cursor_word(watches[i].slot, durable) != watches[i].word) {
+            kfl__cursor_fetch(watches[i].next);
             return true;
+        }
     return false;
 }
 

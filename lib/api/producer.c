@@ -375,6 +375,7 @@ static inline __attribute__((always_inline)) int producer_send_short(kfl_produce
                      kfl__topic_partition(entry->topic, number, &partition) < 0))
         return PRODUCER_NOT_SHORT;
 
+    kfl__partition_fetch_tail(partition, size);
     if (KFL_LIKELY(timestamp_ms == KFL_TIMESTAMP_NOW))
         timestamp_ms = kfl__clock_wall_ms(&producer->core->clock);
     struct kfl__append how = {-1, false, producer->settings->max_block_ms, shape->settings};

@@ -134,10 +134,10 @@ static APPEND_INLINE void slot_count(struct kfl__slot *slot, struct append_batch
 static APPEND_INLINE void append_fetch_ahead(const uint8_t *to, uint64_t room)
 {
     const uint8_t *ahead = to + APPEND_FETCH_AHEAD;
-    __builtin_prefetch(ahead, 1);
-    __builtin_prefetch(ahead + 64, 1);
+    kfl__fetch_to_write(ahead);
+    kfl__fetch_to_write(ahead + 64);
     for (uint64_t at = 128; at < room && at < APPEND_FETCH_MOST; at += 64)
-        __builtin_prefetch(ahead + at, 1);
+        kfl__fetch_to_write(ahead + at);
 }
 
 /* Of few bytes, a multiple of eight: a call costs more than they do. */
@@ -472,6 +472,7 @@ KFL_UNCHECKED int64_t kfl__partition_append_short(struct kfl__partition *partiti
     append_copy(to + sizeof(struct kfl__batch_header), bytes, batch.room - sizeof(struct kfl__batch_header));
     append_seal(slot, segment, to, batch, place, end);
     append_publish(slot, segment, settings, batch, word, end);
+    store_relaxed(&partition->tail, to + batch.room);
     kfl__robust_give_back(&slot->append, KFL_RANK_APPEND);
     kfl__notify_raise(partition->core, slot);
     return end;

@@ -32,6 +32,7 @@ struct kfl__partition {
     uint64_t view_uses;          /* how often a segment of a view was asked for */
 
     /* guarded by append (the slot's, so by one thread of one process at a time) */
+    const uint8_t *_Atomic tail; /* where the next batch will lie, most likely: to be fetched, and never looked at */
     struct kfl__segment *writing;      /* the file this process appends to; may be one that others have left behind */
     struct kfl__segment *writing_next; /* the prepared one behind it */
     struct kfl__segment *kept;         /* left behind, the oldest first, their descriptors kept until durable (R7) */
@@ -246,5 +247,16 @@ void kfl__partition_unshare(struct kfl__partition *partition, const struct kfl__
 int kfl__partition_replace_tail(struct kfl__partition *partition);
 /* The file that takes appends is damaged, so that nobody can write to it: it stays to be read, and the next append makes a new one. */
 int kfl__partition_leave_file(struct kfl__partition *partition, int64_t segment_id);
+
+/*
+ * Who reads what is appended as it comes pulls the lines behind it over as well. They are asked back for before there is
+ * anything to write into them: a store that waits for its line keeps those behind it waiting.
+ */
+static inline void kfl__partition_fetch_tail(const struct kfl__partition *partition, uint32_t size)
+{
+    const uint8_t *tail = atomic_load_explicit(&partition->tail, memory_order_relaxed);
+    for (uint32_t at = 0; at < size + 48 + 63; at += 64)
+        kfl__fetch_to_write(tail + at);
+}
 
 #endif

@@ -33,6 +33,7 @@ static void cursor_drop(struct kfl__cursor *cursor)
     cursor->segment = NULL;
     cursor->verified = false;
     cursor->touched = cursor->limit = cursor->place = 0;
+    cursor->follow_word = 0;
 }
 
 void kfl__cursor_close(struct kfl__cursor *cursor)
@@ -75,6 +76,7 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
         return;
     cursor->offset = offset;
     cursor->idle_slot = NULL;
+    cursor->follow_word = 0;
     if (cursor->verified && cursor->header.base_offset <= offset && offset < kfl__batch_end_offset(&cursor->header))
         return;
     if (!cursor_stays(cursor, offset))
@@ -347,10 +349,8 @@ static int cursor_follow(struct kfl__cursor *cursor, uint64_t version)
         return CURSOR_WAIT;
     cursor->limit = cursor_limit(cursor, word);
     if (cursor->place + sizeof cursor->header <= cursor->limit) {
-        /* A fresh batch comes from the cache of who wrote it: all lines at once, not one after the other. */
-        const uint8_t *from = cursor->segment->bytes + cursor->place, *to = cursor->segment->bytes + cursor->limit;
-        for (const uint8_t *line = from + 64; line < to && line < from + 256; line += 64)
-            __builtin_prefetch(line);
+        cursor->follow_word = word;
+        cursor->follow_version = version;
         return 1;
     }
     cursor_found_end(cursor, word, version);
@@ -369,6 +369,7 @@ static int cursor_window(struct kfl__cursor *cursor)
         if (!kfl__partition_exists(partition))
             return kfl__partition_gone(partition);
         int64_t start = atomic_load_explicit(&slot->start_offset, memory_order_acquire);
+        cursor->follow_word = 0;
         int r = cursor->offset >= start ? cursor_follow(cursor, version) : CURSOR_WAIT;
         if (KFL_LIKELY(r != CURSOR_WAIT))
             return r;

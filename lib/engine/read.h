@@ -17,6 +17,7 @@ struct kfl__cursor {
     struct kfl__slot *idle_slot; /* NULL: no such reading */
     uint64_t idle_word;          /* the publishing word; with read.durable, durable_offset */
     uint64_t idle_version;
+    uint64_t follow_word, follow_version; /* what `limit` is from, where the file that takes appends is followed; 0: it is not */
     bool durable;                     /* read.durable: stop at durable_offset */
     struct kfl__view *view;           /* a share */
     struct kfl__segment *segment;     /* a share; NULL: to be looked up by offset */
@@ -53,6 +54,34 @@ static inline bool kfl__cursor_idle(const struct kfl__cursor *cursor)
     struct kfl__slot *slot = cursor->idle_slot;
     return slot != NULL && kfl__cursor_word(slot, cursor->durable) == cursor->idle_word &&
            atomic_load_explicit(&slot->manifest_version, memory_order_relaxed) == cursor->idle_version;
+}
+
+/* What comes next lies here; it may not be there. NULL: that is not known. */
+static inline const uint8_t *kfl__cursor_next(const struct kfl__cursor *cursor)
+{
+    return cursor->segment == NULL || cursor->place == 0 ? NULL : cursor->segment->bytes + cursor->place;
+}
+
+/* Bytes that were published a moment ago come from the cache of who wrote them: all lines at once, and before anything else. */
+static inline void kfl__cursor_fetch(const uint8_t *next)
+{
+    for (int line = 0; line < 4; line++)
+        __builtin_prefetch(next + 64 * line);
+}
+
+/*
+ * All that was published when the limit was taken is handed out: true, and the cursor is idle. Asked without a look at
+ * the slot, whose line who appends may be writing.
+ */
+static inline bool kfl__cursor_at_end(struct kfl__cursor *cursor)
+{
+    if (cursor->follow_word == 0 || cursor->place != cursor->limit || cursor->verified ||
+        cursor->limit != kfl__word_place(cursor->follow_word))
+        return false;
+    cursor->idle_slot = cursor->partition->slot;
+    cursor->idle_word = cursor->follow_word;
+    cursor->idle_version = cursor->follow_version;
+    return true;
 }
 
 /* A reading begins: what was deleted since the last one is not handed out any more. */

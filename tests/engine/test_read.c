@@ -56,6 +56,42 @@ static int64_t first_file(void)
 
 #define ROOM kfl__batch_room(sizeof(struct kfl__record_head) + 1000)
 
+/* Who has handed out all that it saw published needs no second look to know; one that went back, or lags behind, does. */
+START_TEST(the_end_is_known_without_a_second_look)
+{
+    struct kfl__cursor cursor;
+    core_append_run(partition, 0, 2, 100);
+    kfl__cursor_init(&cursor, partition, 0, false);
+    for (int64_t i = 0; i < 2; i++) {
+        ck_assert(!kfl__cursor_at_end(&cursor));
+        ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+        kfl__cursor_pass(&cursor);
+    }
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), 0); /* the file was looked up: from now on it is followed */
+    ck_assert(kfl__cursor_idle(&cursor));
+    core_append_run(partition, 2, 4, 100);
+    ck_assert(!kfl__cursor_idle(&cursor));
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+    ck_assert(!kfl__cursor_at_end(&cursor));
+    kfl__cursor_pass(&cursor);
+    ck_assert(!kfl__cursor_at_end(&cursor));
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+    core_append_run(partition, 4, 5, 100); /* comes too late to be seen */
+    kfl__cursor_pass(&cursor);
+    ck_assert(kfl__cursor_at_end(&cursor));
+    ck_assert(!kfl__cursor_idle(&cursor));
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+    ck_assert_int_eq(cursor.header.base_offset, 4);
+    kfl__cursor_pass(&cursor);
+    ck_assert(kfl__cursor_at_end(&cursor));
+    ck_assert(kfl__cursor_idle(&cursor));
+    kfl__cursor_seek(&cursor, 1);
+    ck_assert(!kfl__cursor_at_end(&cursor));
+    ck_assert(!kfl__cursor_idle(&cursor));
+    kfl__cursor_close(&cursor);
+}
+END_TEST
+
 START_TEST(a_damaged_batch_costs_itself)
 {
     core_append_run(partition, 0, 50, 1000);
@@ -316,6 +352,7 @@ Suite *kfl_suite(void)
     TCase *damage = tcase_create("damage");
     tcase_add_checked_fixture(damage, set_up, tear_down);
     tcase_set_timeout(damage, 60);
+    tcase_add_test(damage, the_end_is_known_without_a_second_look);
     tcase_add_test(damage, a_damaged_batch_costs_itself);
     tcase_add_test(damage, damage_in_front_of_an_offset_does_not_cost_what_lies_behind_it);
     tcase_add_test(damage, the_middle_of_a_batch_behind_damage_is_no_hole);
