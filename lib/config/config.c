@@ -2,7 +2,7 @@
 /*
  * A config: which properties are set, to what, and the typed values in force.
  *
- * What is set is kept as text in the one form that kfl__property_format() gives, so equal texts are
+ * What is set is kept as text in the one form that kfl__value_format() gives, so equal texts are
  * equal values, and is always a value that the table accepts. The settings are whole at any moment:
  * a property that is not set has its default there. One thread at a time uses a config; whoever is
  * handed one copies it.
@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "config/values.h"
 
 struct kfl_config {
     struct kfl__settings settings;
@@ -77,13 +78,13 @@ static void config_put(kfl_config *config, int32_t index, char *text)
 static int config_set_at(kfl_config *config, int32_t index, const char *value)
 {
     const struct kfl__property *property = kfl__property_get(index);
-    char formatted[KFL_PROPERTY_TEXT_SIZE];
+    char formatted[KFL_VALUE_TEXT_SIZE];
     int64_t number = 0;
     int r = kfl__property_parse(property, value, &number);
     if (r < 0)
         return r;
     if (property->type != KFL_TYPE_STRING) {
-        kfl__property_format(property, number, formatted);
+        kfl__value_format(property, number, formatted);
         value = formatted;
     }
     char *text = kfl__copy_string(value);
@@ -116,10 +117,10 @@ int kfl_config_set_int64(kfl_config *config, const char *name, int64_t value)
 
     /* The number is the value, not its decimal spelling: 0640 is a mode in C, and 1 is true. */
     enum kfl__property_type type = kfl__property_get(index)->type;
-    char text[KFL_PROPERTY_TEXT_SIZE];
+    char text[KFL_VALUE_TEXT_SIZE];
     if ((type == KFL_TYPE_MODE && value >= 0) ||
         (type == KFL_TYPE_BOOLEAN && (value == 0 || value == 1)))
-        kfl__property_format(kfl__property_get(index), value, text);
+        kfl__value_format(kfl__property_get(index), value, text);
     else
         snprintf(text, sizeof text, "%" PRId64, value);
     return config_set_at(config, index, text);

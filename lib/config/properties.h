@@ -195,10 +195,6 @@ int kfl__property_find(const char *name);
  */
 int kfl__property_parse(const struct kfl__property *property, const char *text,
                         int64_t *out_value);
-/* The one way in which a value is written. Not for a STRING, which is its own text. */
-#define KFL_PROPERTY_TEXT_SIZE 64
-void kfl__property_format(const struct kfl__property *property, int64_t value,
-                          char text[KFL_PROPERTY_TEXT_SIZE]);
 /* Put a parsed value into its field. Of a STRING the field then points at `text`. */
 void kfl__property_store(const struct kfl__property *property, int64_t value, const char *text,
                          struct kfl__settings *settings);

@@ -205,13 +205,16 @@ int kfl__partition_directory(struct kfl__partition *partition, bool make, int *o
 /* Before the partition's first file is listed: the name of its folder is durable. */
 int kfl__partition_sync_folder(struct kfl__partition *partition);
 
+/* ---- engine/floor ---- */
+
+/* Move the offset floor up (R10). */
+int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
+
 /* ---- engine/segments: files ---- */
 
 /* Make the file behind the active one, with room for at least `room` bytes of batches; unless there is one (R3, R4). */
 int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
                            int64_t deadline_ns);
-/* Move the offset floor up (R10). */
-int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
 /* Write manifest rows for files that are full and durable; `finish` waits for nothing. */
 int kfl__partition_seal(struct kfl__partition *partition);
 /* Delete what lies below: catalog first (R8), then the slot, then files. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A partition's files: making the next one, listing them in the catalog, throwing them away; and the floor.
+ * A partition's files: making the next one, listing them in the catalog, throwing them away.
  *
  * A file is listed as being made before it exists (R4), is complete and synced before it is listed as
  * ready, and takes part once an end mark names it. Who prepares, mends or deletes holds the slot's prepare
@@ -17,6 +17,7 @@
 #include "catalog/history.h"
 #include "catalog/segments.h"
 #include "catalog/topics.h"
+#include "engine/floor.h"
 #include "engine/hold.h"
 #include "engine/notify.h"
 #include "engine/partition.h"
@@ -25,9 +26,6 @@
 #include "engine/topics.h"
 #include "engine/touch.h"
 #include "format/names.h"
-
-#define SEGMENTS_FLOOR_LEAST INT64_C(4096)
-#define SEGMENTS_FLOOR_MOST (INT64_C(1) << 24)
 
 /* ---- the prepare lock ---- */
 
@@ -241,18 +239,6 @@ static int segments_note_active(struct kfl__catalog_txn *txn, const struct segme
     return kfl__segments_put(txn, partition->topic->id, partition->number, &row);
 }
 
-/* Before an offset below the new floor is given: the partition is in use, by this writer epoch. */
-static void segments_open_row(const struct kfl__partition *partition, struct kfl__partition_row *row, int64_t *floor)
-{
-    uint32_t epoch = atomic_load(&partition->slot->writer_epoch);
-    if (row->offset_floor > *floor)
-        *floor = row->offset_floor;
-    row->offset_floor = *floor;
-    row->flags &= ~KFL_PARTITION_CLEAN;
-    if (row->writer_epoch < epoch)
-        row->writer_epoch = epoch;
-}
-
 static int segments_list_ready(struct kfl__catalog_txn *txn, void *context)
 {
     struct segments_make *make = context;
@@ -278,7 +264,7 @@ static int segments_list_ready(struct kfl__catalog_txn *txn, void *context)
     }
     if (r < 0 || make->new_floor == 0)
         return r;
-    segments_open_row(partition, &row, &make->new_floor);
+    kfl__floor_put(partition, &row, &make->new_floor);
     return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
 }
 
@@ -295,20 +281,6 @@ static uint64_t segments_next_size(const struct kfl__slot *slot, const struct kf
     return size > least ? size : least;
 }
 
-/* How far the floor goes up: about as far as was come since it was raised last, so that slow partitions lose few numbers to a power cut. */
-static int64_t segments_next_floor(const struct kfl__slot *slot, int64_t least)
-{
-    int64_t end = atomic_load(&slot->end_offset);
-    int64_t step = (end - atomic_load(&slot->floor_raised_at)) * 2;
-    if (step < SEGMENTS_FLOOR_LEAST)
-        step = SEGMENTS_FLOOR_LEAST;
-    if (step > SEGMENTS_FLOOR_MOST)
-        step = SEGMENTS_FLOOR_MOST;
-    if (least < end)
-        least = end;
-    return least > INT64_MAX - step ? INT64_MAX : least + step;
-}
-
 static int segments_publish_next(struct kfl__partition *partition, const struct segments_make *make,
                                  struct kfl__segment *segment, int64_t deadline_ns)
 {
@@ -321,10 +293,7 @@ static int segments_publish_next(struct kfl__partition *partition, const struct 
     atomic_store(&slot->next.size, make->row.size);
     atomic_store(&slot->next.seed, make->row.seed);
     atomic_store(&slot->next.id, make->row.segment_id);
-    if (make->new_floor > atomic_load(&slot->offset_floor)) {
-        atomic_store(&slot->offset_floor, make->new_floor);
-        atomic_store(&slot->floor_raised_at, atomic_load(&slot->end_offset));
-    }
+    kfl__floor_tell(slot, make->new_floor);
     kfl__segment_release(partition->writing_next);
     partition->writing_next = segment;
     atomic_store(&partition->holds_files, 1);
@@ -401,7 +370,7 @@ static int segments_prepare(struct kfl__partition *partition, const struct kfl__
     if (r < 0)
         goto fail;
     if (atomic_load(&slot->end_offset) + 1 > atomic_load(&slot->offset_floor))
-        make.new_floor = segments_next_floor(slot, 0);
+        make.new_floor = kfl__floor_next(slot, 0);
     KFL_STEP("prepare.withdrawn");
     r = kfl__catalog_change_run(partition->core->catalog, segments_list_ready, &make);
     if (r < 0) {
@@ -451,44 +420,6 @@ int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__s
         if (r < 0)
             return r;
     }
-}
-
-/* ---- the floor ---- */
-
-struct segments_floor {
-    struct kfl__partition *partition;
-    int64_t floor;
-};
-
-static int segments_put_floor(struct kfl__catalog_txn *txn, void *context)
-{
-    struct segments_floor *raise = context;
-    struct kfl__partition *partition = raise->partition;
-    struct kfl__partition_row row;
-    int r = kfl__partition_get(txn, partition->topic->id, partition->number, &row);
-    if (r < 0)
-        return r;
-    segments_open_row(partition, &row, &raise->floor);
-    return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
-}
-
-int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least)
-{
-    struct kfl__slot *slot = partition->slot;
-    struct segments_floor raise = {partition, segments_next_floor(slot, least)};
-    int r = kfl__catalog_change_run(partition->core->catalog, segments_put_floor, &raise);
-    if (r < 0)
-        return r;
-    KFL_STEP("floor.raised");
-    r = kfl__partition_lock(partition, -1);
-    if (r < 0)
-        return r;
-    if (raise.floor > atomic_load(&slot->offset_floor)) {
-        atomic_store(&slot->offset_floor, raise.floor);
-        atomic_store(&slot->floor_raised_at, atomic_load(&slot->end_offset));
-    }
-    kfl__partition_unlock(partition);
-    return 0;
 }
 
 /* ---- the files in order ---- */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "config/properties.h"
+#include "config/values.h"
 #include "suite.h"
 
 static const struct kfl__property *row(const char *name)
@@ -41,13 +42,13 @@ START_TEST(every_default_is_a_value_in_its_written_form)
 {
     for (int32_t i = 0; i < KFL_PROPERTY_COUNT; i++) {
         const struct kfl__property *property = kfl__property_get(i);
-        char text[KFL_PROPERTY_TEXT_SIZE];
+        char text[KFL_VALUE_TEXT_SIZE];
         int64_t value = 0;
         ck_assert_msg(kfl__property_parse(property, property->default_text, &value) == 0, "%s",
                       property->name);
         if (property->type == KFL_TYPE_STRING)
             continue;
-        kfl__property_format(property, value, text);
+        kfl__value_format(property, value, text);
         ck_assert_str_eq(text, property->default_text);
     }
 }
@@ -196,20 +197,20 @@ END_TEST
 
 START_TEST(minus_one_is_another_word_for_all)
 {
-    char text[KFL_PROPERTY_TEXT_SIZE];
+    char text[KFL_VALUE_TEXT_SIZE];
     takes("acks", "-1", KFL_ACKS_ALL);
-    kfl__property_format(row("acks"), KFL_ACKS_ALL, text);
+    kfl__value_format(row("acks"), KFL_ACKS_ALL, text);
     ck_assert_str_eq(text, "all");
 }
 END_TEST
 
 START_TEST(a_list_is_a_set_of_words)
 {
-    char text[KFL_PROPERTY_TEXT_SIZE];
+    char text[KFL_VALUE_TEXT_SIZE];
     takes("cleanup.policy", "delete", KFL_CLEANUP_DELETE);
     takes("cleanup.policy", "compact", KFL_CLEANUP_COMPACT);
     takes("cleanup.policy", "compact,delete", KFL_CLEANUP_COMPACT | KFL_CLEANUP_DELETE);
-    kfl__property_format(row("cleanup.policy"), KFL_CLEANUP_COMPACT | KFL_CLEANUP_DELETE, text);
+    kfl__value_format(row("cleanup.policy"), KFL_CLEANUP_COMPACT | KFL_CLEANUP_DELETE, text);
     ck_assert_str_eq(text, "delete,compact");
     static const char *const wrong[] = {"",
                                         ",",
@@ -228,12 +229,12 @@ END_TEST
 
 START_TEST(a_mode_is_octal_and_leaves_the_owner_his_files)
 {
-    char text[KFL_PROPERTY_TEXT_SIZE];
+    char text[KFL_VALUE_TEXT_SIZE];
     takes("file.mode", "0600", 0600);
     takes("file.mode", "600", 0600);
     takes("file.mode", "0640", 0640);
     takes("file.mode", "0666", 0666);
-    kfl__property_format(row("file.mode"), 0640, text);
+    kfl__value_format(row("file.mode"), 0640, text);
     ck_assert_str_eq(text, "0640");
     static const char *const wrong[] = {"",      "0400",  "0700",  "0777",
                                         "0680",  "0o600", "00600", "60",
@@ -318,7 +319,7 @@ END_TEST
 START_TEST(a_ratio_has_at_most_six_places)
 {
     const char *name = "min.cleanable.dirty.ratio";
-    char text[KFL_PROPERTY_TEXT_SIZE];
+    char text[KFL_VALUE_TEXT_SIZE];
     takes(name, "0", 0);
     takes(name, "1", 1000000);
     takes(name, "1.0", 1000000);
@@ -332,11 +333,11 @@ START_TEST(a_ratio_has_at_most_six_places)
     refuses(name, "-0.5");
     refuses(name, "0.5 ");
     refuses(name, "5e-1");
-    kfl__property_format(row(name), 500000, text);
+    kfl__value_format(row(name), 500000, text);
     ck_assert_str_eq(text, "0.5");
-    kfl__property_format(row(name), 1000000, text);
+    kfl__value_format(row(name), 1000000, text);
     ck_assert_str_eq(text, "1.0");
-    kfl__property_format(row(name), 1, text);
+    kfl__value_format(row(name), 1, text);
     ck_assert_str_eq(text, "0.000001");
 }
 END_TEST
@@ -368,7 +369,7 @@ START_TEST(what_is_accepted_reads_back_from_its_written_form)
     for (int round = 0; round < 50000; round++) {
         const struct kfl__property *property =
             kfl__property_get((int32_t)(state >> 33) % KFL_PROPERTY_COUNT);
-        char text[64] = "", written[KFL_PROPERTY_TEXT_SIZE];
+        char text[64] = "", written[KFL_VALUE_TEXT_SIZE];
         int64_t value = 0, again = 0;
         for (int i = 0; i < 5; i++) {
             state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -378,7 +379,7 @@ START_TEST(what_is_accepted_reads_back_from_its_written_form)
         if (property->type == KFL_TYPE_STRING || kfl__property_parse(property, text, &value) < 0)
             continue;
         accepted++;
-        kfl__property_format(property, value, written);
+        kfl__value_format(property, value, written);
         ck_assert_msg(kfl__property_parse(property, written, &again) == 0 && again == value,
                       "%s=%s, written as %s, seed %" PRIu64, property->name, text, written, seed);
     }
