@@ -2,7 +2,7 @@
 /*
  * The newest record of each key.
  *
- * Open addressing, in 256 tables that grow on their own by an eighth, so that growing costs a moment and hardly
+ * Open addressing, in 256 tables that grow on their own by a quarter, so that growing costs a moment and hardly
  * any memory: at its peak the whole is larger by one of them only. A slot's place rises with its digest, so a
  * table is moved into a larger one from front to back.
  */
@@ -43,7 +43,7 @@ void kfl__offset_map_clear(struct kfl__offset_map *map)
 static int map_grow(struct kfl__offset_map *map, struct kfl__offset_map_shard *shard)
 {
     struct kfl__offset_map_shard old = *shard;
-    uint32_t capacity = old.capacity + old.capacity / 8 + 8;
+    uint32_t capacity = old.capacity + old.capacity / 4 + 8;
     int64_t more = (int64_t)(capacity - old.capacity) * (int64_t)sizeof *old.slots;
     if (map->bytes + more > map->most_bytes)
         return KFL_OFFSET_MAP_FULL;
