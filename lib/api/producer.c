@@ -174,14 +174,6 @@ int kfl__producer_topic(kfl_producer *producer, const char *name, struct kfl__pr
 
 /* ---- checking ---- */
 
-int kfl__producer_codec(const kfl_producer *producer, const struct kfl__topic_shape *shape)
-{
-    int32_t type = shape->settings->compression_type;
-    if (type == KFL_COMPRESSION_PRODUCER)
-        type = producer->settings->compression_type;
-    return type == KFL_COMPRESSION_LZ4 ? KFL_CODEC_LZ4 : type == KFL_COMPRESSION_ZSTD ? KFL_CODEC_ZSTD : KFL_CODEC_NONE;
-}
-
 int kfl__producer_check_time(const struct kfl__producer_topic *entry, const struct kfl__topic_shape *shape, int64_t timestamp_ms,
                              int64_t now_ms)
 {
@@ -389,31 +381,6 @@ static inline __attribute__((always_inline)) int producer_send_short(kfl_produce
 
 /* ---- appending ---- */
 
-/* Smaller by the codec, or as it was: out_bytes is owned, and NULL for the latter. */
-static int producer_pack(struct kfl__payload *payload, int codec, uint8_t **out_bytes)
-{
-    size_t bound = kfl__codec_bound(codec, payload->size), packed = 0;
-    uint8_t *plain = payload->bytes == NULL ? kfl__alloc(payload->size) : NULL;
-    uint8_t *bytes = kfl__alloc(bound);
-    int r = bytes == NULL || (payload->bytes == NULL && plain == NULL) ? kfl__fail(KFL_E_NOMEM, "compression: out of memory") : 0;
-    if (r == 0 && plain != NULL)
-        payload->fill(payload, plain);
-    if (r == 0)
-        r = kfl__codec_pack(codec, plain != NULL ? plain : payload->bytes, payload->size, bytes, bound, &packed);
-    kfl__free(plain);
-    if (r < 0 || packed >= payload->size) {
-        kfl__free(bytes);
-        return r;
-    }
-    payload->unpacked_size = payload->size;
-    payload->size = (uint32_t)packed;
-    payload->flags |= (uint16_t)codec;
-    payload->bytes = bytes;
-    payload->hash = kfl__hash64(bytes, packed);
-    *out_bytes = bytes;
-    return 0;
-}
-
 int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *entry, const struct kfl__topic_shape *shape,
                          int32_t number, struct kfl__payload *payload, int codec, int64_t expected_offset, bool wait,
                          int64_t *out_offset)
@@ -429,7 +396,7 @@ int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *ent
     int64_t offset = 0;
     int r = 0;
     if (KFL_UNLIKELY(codec != KFL_CODEC_NONE)) {
-        r = producer_pack(payload, codec, &packed);
+        r = kfl__producer_pack(payload, codec, &packed);
         if (r < 0)
             return r;
     }
@@ -518,82 +485,4 @@ int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t part
         return kfl__fail(KFL_E_INVALID, "kfl_producer_send_if: the partition is a number, and so is the offset that it ends at");
     int r = producer_check(producer, topic, &outgoing);
     return r < 0 ? r : producer_append_one(producer, &outgoing, expected_offset, out_offset);
-}
-
-/* ---- flushing ---- */
-
-/* Under the lock: what a lingering batch met, told once. */
-static int producer_take_error(kfl_producer *producer)
-{
-    int r = producer->error;
-    if (r < 0 && producer->error_words != NULL) {
-        char text[512], topic[256];
-        kfl__error_restore(producer->error_words);
-        int32_t partition = kfl_last_error_partition();
-        int64_t offset = kfl_last_error_offset();
-        snprintf(text, sizeof text, "%s", kfl_last_error());
-        snprintf(topic, sizeof topic, "%s", kfl_last_error_topic());
-        kfl__fail(r, "%lld lingering records are not in the log: %s", (long long)producer->error_lost, text);
-        r = kfl__fail_at(r, topic, partition, offset);
-    } else if (r < 0) {
-        r = kfl__fail(r, "%lld lingering records are not in the log", (long long)producer->error_lost);
-    }
-    producer->error = 0;
-    producer->error_lost = 0;
-    return r;
-}
-
-/* Wait for what lingered in one partition, and be done with it: its topic may go later. */
-static int producer_sync_linger(kfl_producer *producer, struct kfl__producer_topic *entry, int32_t number, int64_t deadline_ns)
-{
-    struct kfl__partition *partition;
-    kfl__mutex_lock(&producer->lock);
-    int64_t upto = entry->lingers[number].sync_to;
-    kfl__mutex_unlock(&producer->lock);
-    if (upto == 0)
-        return 0;
-    int r = kfl__topic_partition(entry->topic, number, &partition);
-    if (r == 0)
-        r = kfl__sync_wait(partition, upto, deadline_ns);
-    if (r < 0 && r != KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
-        return r;
-    kfl__mutex_lock(&producer->lock);
-    if (entry->lingers[number].sync_to == upto)
-        entry->lingers[number].sync_to = 0;
-    kfl__mutex_unlock(&producer->lock);
-    return r;
-}
-
-static int producer_sync_entry(kfl_producer *producer, struct kfl__producer_topic *entry, int64_t deadline_ns)
-{
-    kfl__mutex_lock(&producer->lock);
-    int32_t count = entry->linger_count;
-    kfl__mutex_unlock(&producer->lock);
-    int r = 0;
-    for (int32_t i = 0; i < count && r == 0; i++)
-        r = producer_sync_linger(producer, entry, i, deadline_ns);
-    return r;
-}
-
-int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms)
-{
-    if (producer == NULL)
-        return kfl__fail(KFL_E_INVALID, "kfl_producer_flush: the producer is NULL");
-    if (timeout_ms < -1)
-        return kfl__fail(KFL_E_INVALID, "kfl_producer_flush: timeout_ms %d", timeout_ms);
-    int64_t deadline = kfl__clock_deadline_ns(timeout_ms);
-    int r = kfl__core_enter(producer->core);
-    if (r < 0)
-        return r;
-    kfl__mutex_lock(&producer->lock);
-    (void)kfl__linger_run(producer, -1);
-    r = producer_take_error(producer);
-    struct kfl__producer_topic *entry = producer->topics; /* entries stay until the producer closes */
-    kfl__mutex_unlock(&producer->lock);
-    for (; producer->durable && entry != NULL; entry = entry->next) {
-        int synced = producer_sync_entry(producer, entry, deadline);
-        r = r < 0 ? r : synced;
-    }
-    kfl__core_leave(producer->core);
-    return r;
 }

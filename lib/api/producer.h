@@ -63,6 +63,8 @@ struct kfl__outgoing {
 int kfl__producer_topic(kfl_producer *producer, const char *name, struct kfl__producer_topic **out_entry);
 /* The codec of new batches for this topic. */
 int kfl__producer_codec(const kfl_producer *producer, const struct kfl__topic_shape *shape);
+/* Smaller by the codec, or as it was: *out_bytes is owned, and NULL for the latter. */
+int kfl__producer_pack(struct kfl__payload *payload, int codec, uint8_t **out_bytes);
 /* Refuse times that the topic does not take. */
 int kfl__producer_check_time(const struct kfl__producer_topic *entry, const struct kfl__topic_shape *shape, int64_t timestamp_ms, int64_t now_ms);
 /* Append a payload to a partition, packed by the codec first; waits for the sync when `wait`. */
