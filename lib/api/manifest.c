@@ -79,26 +79,44 @@ static int manifest_find_slot(struct kfl__core *core, const struct manifest_look
 }
 
 /*
- * The row of the file that the word names: it may be listed as prepared still, its base known to
- * the slot only.
+ * Where the file begins that is published and not yet listed as begun. false: another one is published by now.
+ * Between the word and what follows it the older words still stand, and until they are replaced nobody appends: the
+ * file begins at the end that was pending.
  */
-static void manifest_find_active(struct kfl__manifest *manifest, uint64_t word)
+static bool manifest_find_base(struct kfl__slot *slot, int64_t segment_id, int64_t *out_base_offset)
 {
-    struct kfl__slot *slot = manifest->slot;
+    for (;; kfl__relax()) {
+        int64_t active = atomic_load(&slot->active.id);
+        int64_t base = active == segment_id ? atomic_load(&slot->active_base_offset)
+                                            : atomic_load(&slot->pending_end_offset);
+        if (kfl__word_ordinal(atomic_load(&slot->published)) != (uint32_t)segment_id)
+            return false;
+        if (atomic_load(&slot->active.id) == active) {
+            *out_base_offset = base;
+            return true;
+        }
+    }
+}
+
+/*
+ * The row of the file that the word names: it may be listed as prepared still, its base known to
+ * the slot only. false: the numbers are of different moments.
+ */
+static bool manifest_find_active(struct kfl__manifest *manifest, uint64_t word)
+{
     manifest->active = -1;
     for (int32_t i = 0; word != 0 && i < manifest->count; i++) {
         struct kfl__segment_row *row = &manifest->rows[i];
         if ((uint32_t)row->segment_id != kfl__word_ordinal(word) ||
             row->state == KFL_SEGMENT_ROW_SEALED)
             continue;
-        if (row->base_offset < 0)
-            /* Between the word and what follows it the older words still stand. */
-            row->base_offset = atomic_load(&slot->active.id) == row->segment_id
-                                   ? atomic_load(&slot->active_base_offset)
-                                   : atomic_load(&slot->pending_end_offset);
+        if (row->base_offset < 0 &&
+            !manifest_find_base(manifest->slot, row->segment_id, &row->base_offset))
+            return false;
         manifest->active = i;
         manifest->active_place = kfl__word_place(word);
     }
+    return true;
 }
 
 static bool manifest_stands_before(const struct kfl__segment_row *a,
@@ -162,12 +180,12 @@ int kfl__manifest_read(struct kfl__core *core, uint64_t topic_id, int32_t number
         manifest_read_words(&manifest, &word);
         agree = slot == NULL || (kfl__word_ordinal(before) == kfl__word_ordinal(word) &&
                                  atomic_load(&slot->manifest_version) == version);
+        agree = agree && manifest_find_active(&manifest, word);
     }
     if (r < 0) {
         kfl__manifest_release(&manifest);
         return r;
     }
-    manifest_find_active(&manifest, word);
     manifest_sort(&manifest);
     *out_manifest = manifest;
     return 0;
