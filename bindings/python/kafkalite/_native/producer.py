@@ -10,7 +10,7 @@ from .. import _ffi
 from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
 from . import handles, waiting
 from .offset import PENDING as PENDING, Offset
-from .records import pack_headers
+from .records import as_bytes, pack_headers
 
 BytesLike = Union[bytes, bytearray, memoryview]
 HeaderList = Sequence[Tuple[str, Optional[bytes]]]
@@ -27,15 +27,6 @@ _send_packed = _ffi.declare("producer_send_packed")
 _LARGE = 1 << 30
 # A kfl_packed_row: offset PENDING, timestamp NOW, partition ANY, and sizes.
 _ROW = array("i", (-3, -1, -1, -1, -1, 0, 0, 0, 0, 0))
-
-
-def as_bytes(value: Any, what: str) -> Optional[bytes]:
-    """bytes, or None; other buffers are copied, and anything else is refused."""
-    if value is None or type(value) is bytes:
-        return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    raise ArgumentTypeError(f"a {what} is bytes or None, not {type(value).__name__}")
 
 
 class Sent(Sequence[Offset]):

@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .. import _ffi
-from .._errors.store import ClosedError
+from .._errors.store import ArgumentTypeError, ClosedError
 from ..structs import TopicPartition
 
 Bytes = Union[bytes, memoryview]
@@ -34,6 +34,15 @@ class Record(NamedTuple):
 
 _make_record: Any = partial(tuple.__new__, Record)
 _header_head = struct.Struct("<Ii")
+
+
+def as_bytes(value: Any, what: str) -> Optional[bytes]:
+    """bytes, or None; other buffers are copied, and anything else is refused."""
+    if value is None or type(value) is bytes:
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise ArgumentTypeError(f"a {what} is bytes or None, not {type(value).__name__}")
 
 
 def unpack_headers(block: bytes) -> Headers:

@@ -6,10 +6,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .. import _ffi
 from .._errors.broker import InvalidTopicError
+from .._errors.store import ArgumentTypeError
 from ..structs import OffsetAndTimestamp, TopicPartition
 from . import times, waiting
 from .config import config_of, property_names
-from .records import Record
+from .records import Record, as_bytes
 
 
 class Segment(NamedTuple):
@@ -201,6 +202,31 @@ class Topic:
                 begin[TopicPartition(self.name, number)] = first
                 stops[number] = last
         return self._read(begin, stops, max_records)
+
+    def latest(self, key: bytes, partition: Optional[int] = None) -> Optional[Record]:
+        """The newest record of a key, or None; a deletion is a record without a value.
+
+        It is looked for from the end backwards, in the partition where the default partitioner puts the key: that
+        takes as long as it lies far back. For many keys use Store.table().
+        """
+        from ..partitioner.default import murmur2  # seldom needed, and it brings others along
+
+        data = as_bytes(key, "key")
+        if data is None:
+            raise ArgumentTypeError("a key is bytes, not None")
+        if partition is None:
+            partition = (murmur2(data) & 0x7FFFFFFF) % self.partitions
+        begin, stop, size = self.start_offset(partition), self.end_offset(partition), 256
+        while stop > begin:
+            first = max(begin, stop - size)
+            found = None
+            for record in self.read(partition, first, stop):
+                if record.key == data:
+                    found = record
+            if found is not None:
+                return found
+            stop, size = first, min(size * 4, 65536)
+        return None
 
     def _read(
         self, begin: Dict[Tuple[str, int], int], stops: Dict[int, int], max_records: int
