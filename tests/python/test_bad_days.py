@@ -378,3 +378,28 @@ def test_waiting_takes_no_processor(log):
     began = time.process_time()
     assert consumer.poll(1.0) is None
     assert time.process_time() - began < 0.1
+
+
+def test_an_error_that_is_kept_keeps_nothing_open(log):
+    """Its traceback holds the frames of the call, and they the handle."""
+    log.create_topic("t")
+    kept = []
+    member = log.consumer("t", group="g", start="earliest")
+    while not member.assignment():
+        member.poll(0.01)
+    for call in (lambda: member.commit({("t", 0): 2**62}), lambda: member.commit({("u", 0): 1}), lambda: member.seek(("u", 0), 5)):
+        with pytest.raises(errors.KafkaError) as met:
+            call()
+        kept.append(met.value)
+    handle = member._handle
+    member.close()
+    assert handle.value is None, "it is closed, though somebody holds it"
+    assert "g" not in log.groups, "without a member and a commit there is no such group"
+    producer = log.producer()
+    with pytest.raises(errors.KafkaError) as met:
+        producer.send("none", b"x", key=b"k")
+    kept.append(met.value)
+    handle = producer._handle
+    producer.close()
+    assert handle.value is None
+    assert len(kept) == 4

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from ._abi import CODE, FUNCTIONS, I32, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
@@ -251,12 +253,14 @@ class Handle(ctypes.c_void_p):
     closer: Callable[[], Optional[int]]
     closed: Optional[List[KafkaError]] = None
 
-    def __del__(self) -> None:
+    def finish(self) -> None:
         if self.value:
             result = self.closer()
             if result is not None and result < 0 and self.closed is not None:
                 self.closed.append(last_error(result))
             self.value = None
+
+    __del__ = finish
 
 
 def _handle(name: str, close: str) -> Type[Handle]:
@@ -441,6 +445,25 @@ class _Plain:
 plain: Any = _Plain()
 
 
+def _in_use(handle: Handle, owner: Any) -> bool:
+    """Is any thread in a call with it? The traceback of an error that somebody keeps holds it too, but uses it no more."""
+    for thread_frame in sys._current_frames().values():
+        frame: Any = thread_frame
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_code.co_name not in _CLOSING:
+                for value in frame.f_locals.values():
+                    if value is handle or value is owner:
+                        return True
+                    if type(value) is tuple and any(item is handle for item in value):
+                        return True
+            frame = frame.f_back
+    return False
+
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_CLOSING = frozenset(("close", "_in_use", "close_at_exit", "__exit__", "__del__"))
+
+
 def close(owner: Any) -> None:
     """Let go of owner._handle, and raise what the close met.
 
@@ -451,7 +474,11 @@ def close(owner: Any) -> None:
     handle, owner._handle = owner._handle, None
     if handle is not None:
         handle.closed = met
+        still = weakref.ref(handle)
         del handle
+        handle = still()
+        if handle is not None and not _in_use(handle, owner):
+            handle.finish()
     if met and met[0].code != FORKED:
         raise met[0]
 

@@ -164,7 +164,10 @@ class Commits:
         except KafkaError as error:
             log.warning("an automatic commit failed: %s", error)
             response = error
-        self.config["default_offset_commit_callback"](chosen, response)
+        try:
+            self.config["default_offset_commit_callback"](chosen, response)
+        finally:
+            del response  # its traceback holds this frame
 
     def _end_commits(self, autocommit: bool) -> None:
         if autocommit:
