@@ -210,7 +210,7 @@ END_TEST
 /* On a disk of its own, where the test may have one; test_state_open asks the fault points. */
 START_TEST(a_full_disk_is_an_answer)
 {
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", temp_dir_path(), "tmpfs", 0, "size=400k") != 0)
         return;
     kfl__file_close(directory);
@@ -223,7 +223,7 @@ START_TEST(a_full_disk_is_an_answer)
     ck_assert_uint_eq(kfl__state_header(state)->slot_count, 192);
     kfl__state_detach(attach());
     slot_of(state, 191)->topic_id = 1;
-    ck_assert_int_eq(mount(NULL, temp_dir_path(), NULL, MS_REMOUNT, "size=4m"), 0);
+    ck_assert_int_eq(mount("tmpfs", temp_dir_path(), "tmpfs", MS_REMOUNT, "size=4m"), 0);
     slot_of(state, 500)->topic_id = 2;
     kfl__state_detach(state);
 
