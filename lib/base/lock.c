@@ -213,7 +213,7 @@ __attribute__((noinline)) static int lock_robust_until(pthread_mutex_t *mutex, i
     int errnum;
     while ((errnum = pthread_mutex_trylock(mutex)) == EBUSY && kfl__clock_steady_ns() < deadline_ns)
         sched_yield();
-    return errnum;
+    return errnum == EBUSY ? ETIMEDOUT : errnum;
 #else
     struct timespec deadline = deadline_timespec(deadline_ns);
     return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
