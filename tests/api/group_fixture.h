@@ -84,7 +84,7 @@ static inline int compare_partitions(const void *a, const void *b)
 
 static inline const char *has(kfl_consumer *consumer)
 {
-    static char text[2048];
+    static _Thread_local char text[2048];
     const kfl_partition_offset *sorted[256];
     kfl_offsets *offsets = NULL;
     OK(kfl_consumer_assignment(consumer, &offsets));
