@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/check.h"
 #include "child.h"
 #include "fixture.h"
-#include "base/check.h"
 #include "peer.h"
 #include "suite.h"
 
