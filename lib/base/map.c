@@ -85,6 +85,14 @@ void kfl__map_cold(const void *bytes, size_t size)
     (void)madvise((void *)(uintptr_t)bytes, size, MADV_COLD);
 }
 
+void kfl__map_let_go(void *bytes, size_t size)
+{
+    uintptr_t page = kfl__map_page_size(), from = ((uintptr_t)bytes + page - 1) / page * page,
+              to = ((uintptr_t)bytes + size) / page * page;
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED); /* Not done, it only takes longer. */
+}
+
 void kfl__map_expect_sequential(void *bytes, size_t size)
 {
     madvise(bytes, size, MADV_SEQUENTIAL); /* Only advice: what it answers changes nothing. */

@@ -20,6 +20,12 @@ int kfl__map_populate_write(void *bytes, size_t size);
 void kfl__map_expect_sequential(void *bytes, size_t size);
 /* Read, and not wanted again soon: first to go when memory is short, but for pages that others have mapped. A hint. */
 void kfl__map_cold(const void *bytes, size_t size);
+/*
+ * Take the pages that lie wholly in the range out of the map; what was stored there is in the file's cache, and a page that is
+ * touched again comes back. A sync would take away the right to store there page by page, and interrupt every
+ * processor that runs this process for each.
+ */
+void kfl__map_let_go(void *bytes, size_t size);
 /* A private page whose bytes a child of fork() sees as zeros. */
 int kfl__map_fork_page(void **out_page);
 size_t kfl__map_page_size(void);

@@ -143,8 +143,10 @@ static void sync_release(struct sync_means *means)
 
 #define SYNC_NEEDS_VIEW 5 /* positive: another file takes the appends by now */
 
-static int sync_one(struct kfl__segment *segment, bool *out_failed)
+/* Behind `place` others may be storing meanwhile. */
+static int sync_one(struct kfl__segment *segment, uint64_t place, bool *out_failed)
 {
+    kfl__segment_let_go(segment, place);
     int r = kfl__segment_sync(segment);
     *out_failed = r < 0;
     return r;
@@ -159,7 +161,7 @@ static int sync_files(struct kfl__partition *partition, uint64_t word, const str
     uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
     uint32_t to = kfl__word_ordinal(word);
     if (from == to && means->own_count > 0 && (uint32_t)means->own[means->own_count - 1]->id == to)
-        return sync_one(means->own[means->own_count - 1], out_failed);
+        return sync_one(means->own[means->own_count - 1], kfl__word_place(word), out_failed);
     bool found = false;
     for (int32_t i = 0; means->view != NULL && i < means->view->entry_count; i++)
         found = found || (uint32_t)means->view->entries[i].segment_id == to;
@@ -178,7 +180,7 @@ static int sync_files(struct kfl__partition *partition, uint64_t word, const str
         if (segment == NULL)
             r = sync_open(partition, id, &segment);
         if (r == 0 && segment != NULL)
-            r = sync_one(segment, out_failed);
+            r = sync_one(segment, (uint32_t)id == to ? kfl__word_place(word) : segment->size, out_failed);
     }
     return r < 0 ? r : 0;
 }

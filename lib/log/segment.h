@@ -36,6 +36,7 @@ struct kfl__segment {
     _Atomic int fd;                  /* kept while bytes of this process may not be durable (R7); -1 when given back */
     _Atomic uint64_t touched_to;     /* the writable map's pages are there up to this place */
     _Atomic uint64_t asked_to;       /* and were asked for up to this one */
+    _Atomic uint64_t let_go_to;      /* those before this one were taken out of it */
     _Atomic uint64_t offsets_touched_to; /* the same of the signposts' map */
     _Atomic int64_t synced_ns;       /* steady time of the last sync here */
     _Atomic uint64_t look_at;        /* an append behind this place looks whether more pages are to be asked for */
@@ -132,6 +133,12 @@ bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size);
 void kfl__segment_touch_offsets(struct kfl__segment *segment, uint64_t upto);
 /* Appends through this map begin at `place`: what lies before needs no pages. */
 void kfl__segment_touch_from(struct kfl__segment *segment, uint64_t place);
+
+/*
+ * Nobody stores before `place` any more: before a sync, which then finds these pages in no writable map and has
+ * nothing to take away from them, page by page (base/map). A few are left as they are.
+ */
+void kfl__segment_let_go(struct kfl__segment *segment, uint64_t place);
 
 /* Where the bytes of a batch at `place` are to be laid, or NULL: lay them in memory and call kfl__segment_write. */
 static inline uint8_t *kfl__segment_lay(struct kfl__segment *segment, uint64_t place)

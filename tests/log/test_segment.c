@@ -77,6 +77,41 @@ START_TEST(bytes_by_file_and_by_map_are_the_same)
 }
 END_TEST
 
+static int pages_in_map(const void *bytes, size_t size)
+{
+    int count = 0, fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    for (size_t at = 0; at < size; at += 4096) {
+        uint64_t page = 0;
+        off_t place = (off_t)(((uintptr_t)bytes + at) / 4096 * sizeof page);
+        ck_assert_int_eq(pread(fd, &page, sizeof page, place), sizeof page);
+        count += (page >> 63) != 0;
+    }
+    close(fd);
+    return count;
+}
+
+/* What was stored stays, in the file and for whoever stores there again. */
+START_TEST(full_pages_leave_the_map_and_their_bytes_stay)
+{
+    uint8_t *bytes = kfl__segment_lay(segment, 0);
+    memset(bytes + 512, 7, 600000 - 512);
+    ck_assert_int_eq(pages_in_map(bytes, 600000), 147);
+    kfl__segment_let_go(segment, 100000); /* too few to be worth it */
+    ck_assert_int_eq(pages_in_map(bytes, 600000), 147);
+    kfl__segment_let_go(segment, 600000);
+    ck_assert_int_eq(pages_in_map(bytes, 600000), 1); /* the one that is not full */
+    assert_ok(kfl__segment_sync(segment));
+    for (int at = 512; at < 600000; at++)
+        ck_assert(segment->bytes[at] == 7);
+    bytes[5000] = 8;
+    ck_assert_int_eq(segment->bytes[5000], 8);
+    ck_assert_int_eq(segment->bytes[4999], 7);
+    kfl__segment_let_go(segment, segment->size + 1);
+    ck_assert_int_eq(segment->bytes[599999], 7);
+}
+END_TEST
+
 START_TEST(clearing_by_file_reaches_all_bytes)
 {
     struct kfl__segment_expect expect = {plan.store_id, 7, 2};
@@ -179,6 +214,7 @@ Suite *kfl_suite(void)
     tcase_add_test(files, a_file_of_another_place_is_refused);
     tcase_add_test(files, a_cut_file_is_opened_for_reading_only);
     tcase_add_test(files, bytes_by_file_and_by_map_are_the_same);
+    tcase_add_test(files, full_pages_leave_the_map_and_their_bytes_stay);
     tcase_add_test(files, clearing_by_file_reaches_all_bytes);
     tcase_add_test(files, only_files_opened_to_be_read_are_counted);
 #ifdef KFL_FAULT_POINTS
