@@ -83,8 +83,8 @@ static int pages_in_map(const void *bytes, size_t size)
     ck_assert_int_ge(fd, 0);
     for (size_t at = 0; at < size; at += 4096) {
         uint64_t page = 0;
-        off_t place = (off_t)(((uintptr_t)bytes + at) / 4096 * sizeof page);
-        ck_assert_int_eq(pread(fd, &page, sizeof page, place), sizeof page);
+        off_t entry = (off_t)(((uintptr_t)bytes + at) / 4096 * sizeof page);
+        ck_assert_int_eq(pread(fd, &page, sizeof page, entry), sizeof page);
         count += (page >> 63) != 0;
     }
     close(fd);
