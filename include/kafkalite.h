@@ -802,8 +802,7 @@ KFL_API int kfl_consumer_event_fd(kfl_consumer *consumer);
  * KFL_EVENT_REVOKED        offsets, generation: these partitions go to other members. They give no
  *                          more records, stay ours until the next poll after this event was taken,
  *                          and may be committed until then. Never empty. With enable.auto.commit the
- *                          positions are committed in any case, before another member takes over;
- *                          a commit of the caller's comes behind that
+ *                          positions are committed already
  * KFL_EVENT_LOST           offsets, text: these partitions are not ours any more, commits for them
  *                          are refused, and others may read them. Never empty
  * KFL_EVENT_ASSIGN_NEEDED  group, generation: this member shares out the partitions, because the
@@ -934,8 +933,7 @@ KFL_API int kfl_consumer_commit_offsets(kfl_consumer *consumer, const kfl_partit
 KFL_API int kfl_consumer_commit_async(kfl_consumer *consumer, const kfl_partition_offset *offsets,
                                       size_t count, int64_t *out_ticket);
 /*
- * What is committed for these partitions; offset -1 where nothing is. Waits for what this consumer has
- * asked to commit before. Owned: kfl_offsets_release().
+ * What is committed for these partitions; offset -1 where nothing is. Owned: kfl_offsets_release().
  */
 KFL_API int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *partitions,
                                    size_t count, kfl_offsets **out_offsets);

@@ -79,10 +79,7 @@ int kfl__consumer_commit_list(kfl_consumer *consumer, struct kfl__commit_list *l
     fenced = subscribed && membership->fenced;
     if (subscribed && membership->joined)
         member_id = membership->id;
-    bool behind = kfl__async_any(consumer);
     kfl__mutex_unlock(&consumer->lock);
-    if (behind)
-        kfl__async_finish(consumer); /* what was asked for before comes before */
     if (fenced)
         return kfl__fail(KFL_E_FENCED_INSTANCE_ID, "another consumer has joined with group.instance.id=%s: close this one",
                          instance_id);
@@ -249,11 +246,6 @@ int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *p
         r = kfl__core_enter(consumer->core);
     if (r < 0)
         return r;
-    kfl__mutex_lock(&consumer->lock);
-    bool behind = kfl__async_any(consumer);
-    kfl__mutex_unlock(&consumer->lock);
-    if (behind)
-        kfl__async_finish(consumer); /* what this consumer has committed is there for it */
     r = kfl__commit_list_create(count, &list);
     for (size_t i = 0; i < count && r == 0; i++)
         r = kfl__commit_list_add(&list, consumer->core, partitions[i].topic, partitions[i].partition);

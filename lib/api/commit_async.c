@@ -64,7 +64,7 @@ static bool async_take(struct kfl__commit_client *client, struct kfl__group_comm
     kfl_consumer *consumer = async_consumer(client);
     struct kfl__async *async = &consumer->async;
     kfl__mutex_lock(&consumer->lock);
-    bool any = async->waiting.count > 0 || async->release == KFL_RELEASE_WAITS;
+    bool any = async->waiting.count > 0;
     if (any) {
         struct kfl__commit_list empty = async->taken;
         async->taken = async->waiting;
@@ -78,26 +78,9 @@ static bool async_take(struct kfl__commit_client *client, struct kfl__group_comm
             .items = async->taken.items,
             .count = async->taken.count,
         };
-        if (async->release == KFL_RELEASE_WAITS) {
-            async->release = KFL_RELEASE_TAKEN;
-            commit->released = &async->released;
-        }
     }
     kfl__mutex_unlock(&consumer->lock);
     return any;
-}
-
-/* A poll may have left things to do until now. */
-static void async_settle_release(kfl_consumer *consumer, int result)
-{
-    struct kfl__async *async = &consumer->async;
-    if (result < 0 && async->release == KFL_RELEASE_TAKEN) {
-        async->release = KFL_RELEASE_FAILED;
-    } else {
-        async->release = KFL_RELEASE_NONE;
-        kfl__places_free(&async->released);
-    }
-    kfl__consumer_stir(consumer);
 }
 
 static void async_settle(struct kfl__commit_client *client, struct kfl__group_commit *commit)
@@ -110,8 +93,6 @@ static void async_settle(struct kfl__commit_client *client, struct kfl__group_co
     async_tell(consumer, &async->taken, async->taken_ticket, commit->result,
                commit->result < 0 ? kfl_last_error() : "");
     async_clear(&async->taken);
-    if (commit->released != NULL)
-        async_settle_release(consumer, commit->release_result);
     for (int32_t i = 0; commit->result < 0 && i < consumer->assigned_count; i++)
         consumer->assigned[i].auto_committed = -1; /* tried again with the next one */
     if (consumer->events != NULL)
@@ -215,7 +196,7 @@ int kfl__async_add(kfl_consumer *consumer, const struct kfl__commit_list *list, 
     return r;
 }
 
-int kfl__async_add_moved(kfl_consumer *consumer, const struct kfl__places *places)
+int kfl__async_add_moved(kfl_consumer *consumer)
 {
     struct kfl__async *async = &consumer->async;
     bool any = false;
@@ -224,10 +205,7 @@ int kfl__async_add_moved(kfl_consumer *consumer, const struct kfl__places *place
         struct kfl__assigned *assigned = &consumer->assigned[i];
         struct kfl__group_item item = {.partition = assigned->partition,
                                        .offset = assigned->cursor.offset};
-        struct kfl__place place = {assigned->topic->id, assigned->partition->number};
-        if (item.offset < 0 || item.offset == assigned->auto_committed ||
-            !kfl__partition_exists(assigned->partition) ||
-            (places != NULL && !kfl__places_have(places, &place)))
+        if (item.offset < 0 || item.offset == assigned->auto_committed)
             continue;
         r = async_note(&async->waiting, (size_t)i, assigned->topic, &item);
         assigned->auto_committed = item.offset;
@@ -238,24 +216,6 @@ int kfl__async_add_moved(kfl_consumer *consumer, const struct kfl__places *place
     return r;
 }
 
-void kfl__async_release(kfl_consumer *consumer, struct kfl__places *places)
-{
-    struct kfl__async *async = &consumer->async;
-    assert(async->release == KFL_RELEASE_NONE);
-    async->member_id = consumer->membership->id;
-    async->released = *places;
-    *places = (struct kfl__places){0};
-    async->release = KFL_RELEASE_WAITS;
-    kfl__committer_add(consumer->core, &async->client);
-}
-
-bool kfl__async_any(const kfl_consumer *consumer)
-{
-    const struct kfl__async *async = &consumer->async;
-    return async->waiting.count > 0 || async->taken.count > 0 ||
-           (async->release != KFL_RELEASE_NONE && async->release != KFL_RELEASE_FAILED);
-}
-
 void kfl__async_finish(kfl_consumer *consumer)
 {
     kfl__committer_run(consumer->core);
@@ -264,12 +224,6 @@ void kfl__async_finish(kfl_consumer *consumer)
 void kfl__async_refuse(kfl_consumer *consumer, int code)
 {
     struct kfl__async *async = &consumer->async;
-    if (async->release == KFL_RELEASE_TAKEN) {
-        async->release = KFL_RELEASE_VOID;
-    } else if (async->release != KFL_RELEASE_VOID) {
-        async->release = KFL_RELEASE_NONE;
-        kfl__places_free(&async->released);
-    }
     if (async->waiting.count == 0)
         return;
     async_tell(consumer, &async->waiting, async->waiting_ticket, code,
@@ -283,7 +237,6 @@ void kfl__async_destroy(kfl_consumer *consumer)
     struct kfl__async *async = &consumer->async;
     async_clear(&async->waiting);
     async_clear(&async->taken);
-    kfl__places_free(&async->released);
     kfl__commit_list_release(&async->waiting);
     kfl__commit_list_release(&async->taken);
 }

@@ -50,23 +50,12 @@ struct kfl__commit_list {
     size_t count, room;
 };
 
-/* Of the places that a consumer gives up behind its commits. */
-enum kfl__release {
-    KFL_RELEASE_NONE,
-    KFL_RELEASE_WAITS,  /* for the committer */
-    KFL_RELEASE_TAKEN,  /* a transaction is under way */
-    KFL_RELEASE_VOID,   /* the same, and nobody asks for its outcome any more */
-    KFL_RELEASE_FAILED, /* and the next poll tries for itself */
-};
-
 /* Asynchronous commits of one consumer. Guarded by its lock, but for what is taken. */
 struct kfl__async {
     struct kfl__commit_client client;
     struct kfl__commit_list waiting, taken;
     const char *member_id; /* that those waiting are committed as; NULL: as nobody */
     int64_t last_ticket, waiting_ticket, taken_ticket; /* 0: nobody asked for one */
-    enum kfl__release release;
-    struct kfl__places released; /* not assigned any more, and not given up yet */
 };
 
 struct kfl__consumer_id {
@@ -173,15 +162,11 @@ int kfl__consumer_commit_list(kfl_consumer *consumer, struct kfl__commit_list *l
 void kfl__async_init(kfl_consumer *consumer);
 /* list NULL: the positions of all that is assigned. *out_ticket (may be NULL) is its number. */
 int kfl__async_add(kfl_consumer *consumer, const struct kfl__commit_list *list, int64_t *out_ticket);
-/* What has moved since enable.auto.commit committed it last; of these places, or NULL: of all. Holding the lock. */
-int kfl__async_add_moved(kfl_consumer *consumer, const struct kfl__places *places);
-/* Behind all commits that wait, these are given up: takes them over. Holding the lock; none may be under way. */
-void kfl__async_release(kfl_consumer *consumer, struct kfl__places *places);
-/* Holding the lock: is anything on its way to the catalog? */
-bool kfl__async_any(const kfl_consumer *consumer);
+/* What has moved since enable.auto.commit committed it last. Holding the lock. */
+int kfl__async_add_moved(kfl_consumer *consumer);
 /* Everything that waits is committed, and its outcome is among the events. Without the lock. */
 void kfl__async_finish(kfl_consumer *consumer);
-/* What waits is not to be committed or given up any more, because of this error. Holding the lock. */
+/* What waits is not to be committed any more, because of this error. Holding the lock. */
 void kfl__async_refuse(kfl_consumer *consumer, int code);
 void kfl__async_destroy(kfl_consumer *consumer);
 
@@ -197,11 +182,6 @@ static inline int kfl__consumer_follow(kfl_consumer *consumer)
 }
 /* Before a poll sleeps: would following find something? */
 bool kfl__consumer_must_follow(kfl_consumer *consumer);
-/*
- * A poll has found nothing: what it has given up is on its way no longer when this returns. True: that took a while, so
- * look again. Holding the lock, which is given up meanwhile.
- */
-bool kfl__consumer_finish_release(kfl_consumer *consumer);
 /* Reading met a topic that is gone: of a subscription, which loses it. Holding the lock. */
 bool kfl__consumer_forgets(kfl_consumer *consumer, int code);
 /* Memory only: what is left where the store was closed first. */

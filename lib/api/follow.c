@@ -248,16 +248,6 @@ static KFL_UNCHECKED int follow_topics(kfl_consumer *consumer)
     return r;
 }
 
-/*
- * Something of ours is on its way back to the group. Until it is there the rows are not looked at: they say that it is
- * ours, and might say so again.
- */
-static bool follow_gives_up(const kfl_consumer *consumer)
-{
-    enum kfl__release release = consumer->async.release;
-    return release == KFL_RELEASE_WAITS || release == KFL_RELEASE_TAKEN;
-}
-
 static int follow_membership(kfl_consumer *consumer)
 {
     struct kfl__membership *membership = consumer->membership;
@@ -268,13 +258,6 @@ static int follow_membership(kfl_consumer *consumer)
                          consumer->settings->group_instance_id);
     if (membership->leaving)
         return kfl__consumer_leave_group(consumer);
-    if (consumer->async.release == KFL_RELEASE_FAILED) {
-        r = kfl__follow_finish_release(consumer);
-        if (r < 0)
-            return r;
-    }
-    if (follow_gives_up(consumer))
-        return 0;
     if (membership->joined && follow_seat_changed(consumer) && !membership->releasing)
         r = follow_look(consumer);
     if (r == 0 && consumer->events == NULL && membership->joined &&
@@ -301,30 +284,19 @@ static int follow_auto_commit(kfl_consumer *consumer, int64_t now_ns)
     consumer->auto_commit_ns = now_ns + interval_ns;
     if (!due || (consumer->membership != NULL && !consumer->membership->joined))
         return 0;
-    return kfl__async_add_moved(consumer, NULL);
-}
-
-/* Without a helper polls commit for it; what is about to be given up, or waits for that, goes together with it. */
-static bool follow_must_commit(const kfl_consumer *consumer)
-{
-    const struct kfl__membership *membership = consumer->membership;
-    return consumer->async.waiting.count > 0 && !consumer->core->helper_runs &&
-           consumer->async.release != KFL_RELEASE_WAITS &&
-           (membership == NULL || !membership->releasing);
+    return kfl__async_add_moved(consumer);
 }
 
 /* Is there anything that a poll has to do for its group? One word each. */
 static bool follow_must(const kfl_consumer *consumer)
 {
     const struct kfl__membership *membership = consumer->membership;
-    if (follow_must_commit(consumer))
+    if (consumer->async.waiting.count > 0 && !consumer->core->helper_runs)
         return true;
-    if (membership == NULL || membership->leaving)
-        return membership != NULL;
-    return !follow_gives_up(consumer) &&
-           (!membership->joined || membership->wish_changed || membership->releasing ||
-            consumer->async.release == KFL_RELEASE_FAILED || membership->stray.count > 0 ||
-            follow_seat_changed(consumer) || follow_topics_changed(consumer));
+    return membership != NULL &&
+           (!membership->joined || membership->wish_changed || membership->leaving ||
+            membership->releasing || membership->stray.count > 0 || follow_seat_changed(consumer) ||
+            follow_topics_changed(consumer));
 }
 
 KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
@@ -336,11 +308,8 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     if (now_ns >= consumer->look_ns)
         follow_look_out(consumer, now_ns);
     follow_stamp(consumer, now_ns, 0);
-    /* The helper had the time since the last poll, and has other things to do, too. */
-    if (consumer->async.release == KFL_RELEASE_WAITS)
-        (void)kfl__consumer_finish_release(consumer);
     while (consumer->events == NULL && follow_must(consumer)) {
-        if (follow_must_commit(consumer)) {
+        if (consumer->async.waiting.count > 0 && !consumer->core->helper_runs) {
             kfl__mutex_unlock(&consumer->lock);
             kfl__committer_run(consumer->core);
             kfl__mutex_lock(&consumer->lock);
@@ -355,16 +324,6 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
         follow_stamp(consumer, kfl__clock_coarse_ns(), 0);
     }
     return consumer->events == NULL ? 0 : KFL_E_EVENT;
-}
-
-KFL_UNCHECKED bool kfl__consumer_finish_release(kfl_consumer *consumer)
-{
-    if (!follow_gives_up(consumer))
-        return false;
-    kfl__mutex_unlock(&consumer->lock);
-    kfl__async_finish(consumer);
-    kfl__mutex_lock(&consumer->lock);
-    return true;
 }
 
 bool kfl__consumer_would_follow(const kfl_consumer *consumer)
@@ -437,8 +396,6 @@ KFL_UNCHECKED int kfl__consumer_leave_group(kfl_consumer *consumer)
     if (membership != NULL && membership->joined)
         left = kfl__members_leave(consumer->core, consumer->settings->group_id, membership->id);
     kfl__mutex_lock(&consumer->lock);
-    kfl__places_free(&consumer->async.released);
-    consumer->async.release = KFL_RELEASE_NONE;
     if (membership == NULL)
         return r;
     if (left < 0)

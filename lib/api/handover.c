@@ -72,11 +72,7 @@ int kfl__follow_lose(kfl_consumer *consumer, int code)
     return event == NULL ? KFL_E_NOMEM : 0;
 }
 
-/*
- * What was told as revoked, and what never began, is not ours any more. That goes to the group's rows in one transaction
- * with what is to be committed before, which nobody waits for who has something to read: a disk that syncs slowly
- * would keep a successor from its first record.
- */
+/* What was told as revoked, and what never began, is given up now. */
 KFL_UNCHECKED int kfl__follow_release(kfl_consumer *consumer)
 {
     struct kfl__membership *membership = consumer->membership;
@@ -87,33 +83,16 @@ KFL_UNCHECKED int kfl__follow_release(kfl_consumer *consumer)
         if ((consumer->assigned[i].paused & KFL_PAUSED_REVOKED) != 0)
             r = kfl__places_add(&places, &place);
     }
-    while (r == 0 && consumer->async.release != KFL_RELEASE_NONE)
-        r = kfl__follow_finish_release(consumer);
+    if (r == 0)
+        r = KFL__UNLOCKED(consumer,
+                          kfl__members_release(consumer->core, consumer->settings->group_id,
+                                               membership->id, &places));
     if (r == 0) {
         kfl__follow_drop(consumer, &places);
         membership->releasing = false;
         kfl__places_free(&membership->stray);
-        kfl__async_release(consumer, &places);
     }
     kfl__places_free(&places);
-    return r;
-}
-
-KFL_UNCHECKED int kfl__follow_finish_release(kfl_consumer *consumer)
-{
-    struct kfl__async *async = &consumer->async;
-    kfl__mutex_unlock(&consumer->lock);
-    kfl__async_finish(consumer);
-    kfl__mutex_lock(&consumer->lock);
-    if (async->release != KFL_RELEASE_FAILED)
-        return 0;
-    int r =
-        KFL__UNLOCKED(consumer, kfl__members_release(consumer->core, consumer->settings->group_id,
-                                                     async->member_id, &async->released));
-    if (r == 0) {
-        async->release = KFL_RELEASE_NONE;
-        kfl__places_free(&async->released);
-    }
     return r;
 }
 
@@ -196,13 +175,41 @@ KFL_UNCHECKED int kfl__follow_assign(kfl_consumer *consumer, const struct kfl__p
     return r;
 }
 
+/* With enable.auto.commit: where the partitions stand that are to be given up. */
+static KFL_UNCHECKED void follow_commit_revoked(kfl_consumer *consumer,
+                                                const struct kfl__places *revoked)
+{
+    struct kfl__commit_list list = {0};
+    int r = kfl__commit_list_create(revoked->count, &list);
+    for (int32_t i = 0; i < consumer->assigned_count && r == 0; i++) {
+        struct kfl__assigned *assigned = &consumer->assigned[i];
+        struct kfl__place place = kfl__follow_place(assigned);
+        struct kfl__group_item item = {.partition = assigned->partition,
+                                       .offset = assigned->cursor.offset};
+        if (item.offset >= 0 && kfl__places_have(revoked, &place) &&
+            kfl__partition_exists(assigned->partition))
+            kfl__commit_list_put(&list, assigned->topic, &item);
+    }
+    kfl__mutex_unlock(&consumer->lock);
+    kfl__async_finish(consumer);
+    if (r == 0 && list.count > 0)
+        r = kfl__consumer_commit_list(consumer, &list);
+    kfl__commit_list_release(&list);
+    kfl__mutex_lock(&consumer->lock);
+    if (r == 0 || r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
+        return;
+    kfl_event *event = kfl__event_push(consumer, KFL_EVENT_COMMITTED);
+    if (event == NULL)
+        return;
+    event->code = r;
+    snprintf(event->text, sizeof event->text, "%s", kfl_last_error());
+}
+
 int kfl__follow_revoke(kfl_consumer *consumer, const struct kfl__places *revoked,
                        int32_t generation)
 {
-    int r =
-        consumer->settings->enable_auto_commit != 0 ? kfl__async_add_moved(consumer, revoked) : 0;
-    if (r < 0)
-        return r;
+    if (consumer->settings->enable_auto_commit != 0)
+        follow_commit_revoked(consumer, revoked);
     kfl_event *event = follow_push(consumer, KFL_EVENT_REVOKED, generation);
     if (event == NULL)
         return KFL_E_NOMEM;
@@ -211,7 +218,7 @@ int kfl__follow_revoke(kfl_consumer *consumer, const struct kfl__places *revoked
         struct kfl__place place = kfl__follow_place(assigned);
         if (!kfl__places_have(revoked, &place))
             continue;
-        r = follow_tell_partitions(event, assigned);
+        int r = follow_tell_partitions(event, assigned);
         if (r < 0)
             return r;
         assigned->paused |= KFL_PAUSED_REVOKED;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a member of a group has: told as revoked, given up, taken, lost. All by whoever has the turn
- * to poll, holding the lock, which is given up meanwhile. What is given up reaches the group's rows
- * behind the commits that wait, by the committer.
+ * to poll, holding the lock, which is given up meanwhile.
  */
 #ifndef KFL_API_HANDOVER_H
 #define KFL_API_HANDOVER_H
@@ -28,14 +27,12 @@ static inline struct kfl__place kfl__follow_place(const struct kfl__assigned *as
 void kfl__follow_drop(kfl_consumer *consumer, const struct kfl__places *gone);
 /* Everything is lost at once, because of this error: others may own it already. */
 int kfl__follow_lose(kfl_consumer *consumer, int code);
-/* What was told as revoked, and what never began, is not ours any more: the group is told so soon. */
+/* What was told as revoked, and what never began, is given up now. */
 int kfl__follow_release(kfl_consumer *consumer);
-/* The group is told now. */
-int kfl__follow_finish_release(kfl_consumer *consumer);
 /* Opens these, and tells that they are ours; also when there are none. */
 int kfl__follow_assign(kfl_consumer *consumer, const struct kfl__places *places,
                        int32_t generation);
-/* Tells that these are to be given up; with enable.auto.commit they are committed before they are. */
+/* Tells that these are to be given up; with enable.auto.commit they are committed first. */
 int kfl__follow_revoke(kfl_consumer *consumer, const struct kfl__places *revoked,
                        int32_t generation);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One list of clients with something to commit, one runner at a time: the helper, or who cannot wait
- * for it. While a transaction is under way others join the list, and what one client adds meanwhile
- * is joined by the client itself. A run is over once what was listed when it began is committed:
- * clients that add again and again keep nobody in here.
+ * One list of clients with something to commit, one runner at a time: the helper, or a poll, a close
+ * or kfl_store_maintain() where there is none. While a transaction is under way others join the
+ * list, and what one client adds meanwhile is joined by the client itself.
  */
 #include "engine/committer.h"
 
@@ -17,19 +16,15 @@ struct committer {
     struct kfl__mutex lock;
     struct kfl__condition moved;
     struct kfl__commit_client *first, **end;
-    uint64_t listed, settled; /* so many clients, ever; in that order */
     bool running;
 };
 
 static int64_t committer_chore(void *context, int64_t now_ns)
 {
     struct kfl__core *core = context;
-    struct committer *committer = core->committer;
+    (void)now_ns;
     kfl__committer_run(core);
-    kfl__mutex_lock(&committer->lock);
-    bool more = committer->first != NULL;
-    kfl__mutex_unlock(&committer->lock);
-    return more ? now_ns : -1; /* in the next round, so that the helper does its other work too */
+    return -1;
 }
 
 int kfl__committer_start(struct kfl__core *core)
@@ -76,20 +71,17 @@ void kfl__committer_add(struct kfl__core *core, struct kfl__commit_client *clien
         client->next = NULL;
         *committer->end = client;
         committer->end = &client->next;
-        committer->listed++;
     }
     kfl__mutex_unlock(&committer->lock);
     if (!listed && core->helper_runs)
         kfl__janitor_wake(core);
 }
 
-static size_t committer_take(struct committer *committer, struct kfl__commit_client **clients)
-    KFL_REQUIRES(committer->lock);
-
 /* Takes some from the list. */
 static size_t committer_take(struct committer *committer, struct kfl__commit_client **clients)
 {
     size_t count = 0;
+    kfl__mutex_lock(&committer->lock);
     while (count < COMMITTER_TOGETHER && committer->first != NULL) {
         clients[count] = committer->first;
         committer->first = clients[count]->next;
@@ -97,6 +89,7 @@ static size_t committer_take(struct committer *committer, struct kfl__commit_cli
     }
     if (committer->first == NULL)
         committer->end = &committer->first;
+    kfl__mutex_unlock(&committer->lock);
     return count;
 }
 
@@ -128,23 +121,18 @@ void kfl__committer_run(struct kfl__core *core)
 {
     struct committer *committer = core->committer;
     struct kfl__commit_client *clients[COMMITTER_TOGETHER];
+    size_t count;
     if (committer == NULL)
         return;
     kfl__mutex_lock(&committer->lock);
-    uint64_t upto = committer->listed;
-    while (committer->settled < upto) {
-        if (committer->running) {
-            kfl__condition_wait(&committer->moved, &committer->lock, -1);
-            continue;
-        }
-        committer->running = true;
-        size_t count = committer_take(committer, clients);
-        kfl__mutex_unlock(&committer->lock);
+    while (committer->running)
+        kfl__condition_wait(&committer->moved, &committer->lock, -1);
+    committer->running = true;
+    kfl__mutex_unlock(&committer->lock);
+    while ((count = committer_take(committer, clients)) > 0)
         committer_commit(core, clients, count);
-        kfl__mutex_lock(&committer->lock);
-        committer->settled += count;
-        committer->running = false;
-        kfl__condition_broadcast(&committer->moved);
-    }
+    kfl__mutex_lock(&committer->lock);
+    committer->running = false;
+    kfl__condition_broadcast(&committer->moved);
     kfl__mutex_unlock(&committer->lock);
 }

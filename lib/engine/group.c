@@ -20,7 +20,6 @@ struct group_change {
     struct kfl__group_commit *commits;
     size_t count;
     struct kfl__sync_note *notes; /* of each item's partition, one commit after the other */
-    struct kfl__member_change **releases; /* of each commit; NULL: it releases nothing */
     int64_t now_ms;
 };
 
@@ -81,31 +80,22 @@ static int group_check_topics(struct kfl__catalog_txn *txn, const struct kfl__gr
     return r;
 }
 
-/* One that is refused is refused before it puts anything, so that the others stand. */
-static int group_put_checked(struct kfl__catalog_txn *txn, struct kfl__group_commit *commit, const struct kfl__sync_note *notes,
-                             int64_t now_ms)
-{
-    int r = kfl__members_fence(txn, commit->group, commit->member_id, commit->instance_id, commit->items, commit->count);
-    if (r == 0)
-        r = group_check_topics(txn, commit);
-    group_settle(commit, r);
-    return r < 0 ? 0 : group_put_one(txn, commit, notes, now_ms);
-}
-
+/* Those that are refused are refused before they put anything, so that the others stand. */
 static int group_put(struct kfl__catalog_txn *txn, void *context)
 {
     struct group_change *change = context;
     const struct kfl__sync_note *at = change->notes, *notes;
     for (size_t i = 0; i < change->count; i++) {
         struct kfl__group_commit *commit = &change->commits[i];
-        int r = 0;
         notes = at;
         at += commit->count;
-        /* Behind what it commits, and in any case. */
-        if (!commit->refused && commit->count > 0)
-            r = group_put_checked(txn, commit, notes, change->now_ms);
-        if (r == 0 && change->releases[i] != NULL)
-            r = kfl__members_release_in(txn, change->releases[i]);
+        if (commit->refused)
+            continue;
+        int r = kfl__members_fence(txn, commit->group, commit->member_id, commit->instance_id, commit->items, commit->count);
+        if (r == 0)
+            r = group_check_topics(txn, commit);
+        group_settle(commit, r);
+        r = r < 0 ? 0 : group_put_one(txn, commit, notes, change->now_ms);
         if (r < 0)
             return r;
     }
@@ -138,57 +128,33 @@ static int group_prepare(const struct kfl__group_commit *commit)
     return r;
 }
 
-/* Which of the commits can be, and what they need. *out_left: whether there is anything to do. */
-static int group_begin(struct kfl__core *core, struct group_change *change, bool *out_left)
-{
-    size_t items = 0;
-    *out_left = false;
-    for (size_t i = 0; i < change->count; i++) {
-        struct kfl__group_commit *commit = &change->commits[i];
-        int r = group_prepare(commit);
-        group_settle(commit, r);
-        commit->refused = r < 0;
-        commit->release_result = 0;
-        *out_left = *out_left || (r == 0 && commit->count > 0) || commit->released != NULL;
-        items += commit->count;
-    }
-    if (!*out_left)
-        return 0;
-    change->notes = kfl__alloc_array(items + 1, sizeof *change->notes);
-    change->releases = kfl__alloc_array(change->count, sizeof(struct kfl__member_change *));
-    if (change->notes == NULL || change->releases == NULL)
-        return kfl__fail(KFL_E_NOMEM, "a commit of %zu partitions: out of memory", items);
-    size_t at = 0;
-    for (size_t i = 0; i < change->count; i++) {
-        struct kfl__group_commit *commit = &change->commits[i];
-        for (size_t j = 0; j < commit->count; j++, at++)
-            if (!commit->refused)
-                kfl__sync_note(commit->items[j].partition, &change->notes[at]);
-        if (commit->released == NULL)
-            continue;
-        change->releases[i] = kfl__members_release_begin(core, commit->group, commit->member_id, commit->released);
-        if (change->releases[i] == NULL)
-            return KFL_E_NOMEM;
-    }
-    return 0;
-}
-
 void kfl__group_commit_all(struct kfl__core *core, struct kfl__group_commit *commits, size_t count)
 {
     struct group_change change = {.commits = commits, .count = count, .now_ms = kfl__clock_wall_ms(&core->clock)};
-    bool left;
-    int r = group_begin(core, &change, &left);
-    if (r == 0 && left)
-        r = kfl__catalog_change_run(core->catalog, group_put, &change);
+    size_t items = 0, at = 0, left = 0;
     for (size_t i = 0; i < count; i++) {
-        if (change.releases != NULL)
-            kfl__members_release_end(change.releases[i], r >= 0);
-        commits[i].release_result = r < 0 ? r : 0;
-        if (r < 0 && !commits[i].refused)
-            group_settle(&commits[i], r);
+        int r = group_prepare(&commits[i]);
+        group_settle(&commits[i], r);
+        commits[i].refused = r < 0;
+        left += r == 0 && commits[i].count > 0;
+        items += commits[i].count;
     }
-    kfl__free(change.releases);
+    if (left == 0)
+        return;
+    int r = 0;
+    change.notes = kfl__alloc_array(items, sizeof *change.notes);
+    if (change.notes == NULL)
+        r = kfl__fail(KFL_E_NOMEM, "a commit of %zu partitions: out of memory", items);
+    for (size_t i = 0; i < count && r == 0; i++)
+        for (size_t j = 0; j < commits[i].count; j++, at++)
+            if (!commits[i].refused)
+                kfl__sync_note(commits[i].items[j].partition, &change.notes[at]);
+    if (r == 0)
+        r = kfl__catalog_change_run(core->catalog, group_put, &change);
     kfl__free(change.notes);
+    for (size_t i = 0; i < count && r < 0; i++)
+        if (!commits[i].refused)
+            group_settle(&commits[i], r);
 }
 
 int kfl__group_commit(struct kfl__core *core, const char *group, const char *member_id, const char *instance_id,

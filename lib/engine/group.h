@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "catalog/places.h"
 #include "engine/partition.h"
 
 struct kfl__group_item {
@@ -24,10 +23,8 @@ struct kfl__group_commit {
     const char *instance_id; /* of the member, "" */
     const struct kfl__group_item *items;
     size_t count;
-    const struct kfl__places *released; /* what the member gives up then, also where the commit is refused; NULL: nothing */
     /* set by the commit */
     int result;
-    int release_result;
     bool refused; /* before the transaction */
     struct kfl__words words; /* of a failure */
 };

@@ -296,36 +296,6 @@ int kfl__members_release(struct kfl__core *core, const char *group, const char *
     return members_run_simple(core, group, member_id, places, members_step_release);
 }
 
-struct kfl__member_change *kfl__members_release_begin(struct kfl__core *core, const char *group,
-                                                      const char *member_id,
-                                                      const struct kfl__places *places)
-{
-    struct kfl__member_change *change = kfl__member_change_create(core, group);
-    if (change == NULL)
-        return NULL;
-    change->member_id = member_id;
-    change->places = places;
-    change->step = members_step_release;
-    return change;
-}
-
-int kfl__members_release_in(struct kfl__catalog_txn *txn, struct kfl__member_change *change)
-{
-    int r = members_step(txn, change);
-    return r < 0 ? r : 0;
-}
-
-void kfl__members_release_end(struct kfl__member_change *change, bool committed)
-{
-    if (change == NULL)
-        return;
-    KFL_STEP("members.released");
-    if (committed && change->group != NULL)
-        members_tell(change->core, change->group);
-    (void)kfl__member_change_finish(change, 0);
-    kfl__free(change);
-}
-
 struct members_topics_look {
     const char *group;
     bool stale;

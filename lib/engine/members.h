@@ -43,15 +43,6 @@ int kfl__members_leave(struct kfl__core *core, const char *group, const char *me
 /* These places are given up. Not being a member any more is no error. */
 int kfl__members_release(struct kfl__core *core, const char *group, const char *member_id,
                          const struct kfl__places *places);
-/*
- * The same within the transaction of a commit: begun before it (NULL and KFL_E_NOMEM's text), done in
- * it as often as it runs, and told when it ends. What is borrowed stays until then.
- */
-struct kfl__member_change *kfl__members_release_begin(struct kfl__core *core, const char *group,
-                                                      const char *member_id,
-                                                      const struct kfl__places *places);
-int kfl__members_release_in(struct kfl__catalog_txn *txn, struct kfl__member_change *change);
-void kfl__members_release_end(struct kfl__member_change *change, bool committed); /* takes NULL */
 /* KFL_E_UNKNOWN_MEMBER_ID, KFL_E_FENCED_INSTANCE_ID (instance_id "": not asked). */
 int kfl__members_look(struct kfl__core *core, const char *group, const char *member_id,
                       const char *instance_id, struct kfl__member_view *out_view);

@@ -70,67 +70,6 @@ START_TEST(a_revocation_and_a_close_commit_too)
 }
 END_TEST
 
-static int64_t transactions(void)
-{
-    kfl_stats *stats = NULL;
-    const char *name = "", *topic = NULL;
-    int32_t partition;
-    int64_t count = -1;
-    OK(kfl_stats_open(store, &stats));
-    while (strcmp(name, "catalog_transactions_total") != 0)
-        ck_assert_int_eq(kfl_stats_next(stats, &name, &topic, &partition, &count), 1);
-    kfl_stats_close(stats);
-    return count;
-}
-
-/* kafka:D6 kafka:E15 What is given up and what was read of it go in one transaction, behind what there is to read. */
-START_TEST(a_hand_over_waits_for_no_disk)
-{
-    make_topic("t", 3, NULL);
-    for (int32_t i = 0; i < 3; i++)
-        send_many("t", i, 4, 0);
-    kfl_consumer *a = open_auto("2147483647"), *b = open_member("t", "b"),
-                 *c = open_member("t", "c");
-    settle(a);
-    settle(b);
-    settle(a);
-    ck_assert_str_eq(settle(b), "A[t/2]");
-    settle(c);
-    /* a: t/0 t/1, b: t/2, and c waits for t/2; b is to have t/1. */
-    ck_assert_int_eq(follow(a), KFL_E_EVENT);
-    ck_assert_str_eq(told, "R[t/1] A[]");
-    send_many("t", 0, 1, 0);
-    int64_t before = transactions();
-    ck_assert_int_eq(follow(a), 1);
-    ck_assert_str_eq(has(a), "t/0");
-    ck_assert_int_eq(transactions(), before);
-    ck_assert_int_eq(follow(a), 0);
-    ck_assert_int_eq(transactions(), before + 1);
-    ck_assert_str_eq(settle(b), "R[t/2] A[t/1]");
-    ck_assert_int_eq(position_of(b, "t", 1), 4);
-    close_consumer(a);
-    close_consumer(b);
-    close_consumer(c);
-}
-END_TEST
-
-/* kafka:D8 A commit that is waited for comes behind those before it, and whoever asks for what is committed sees both. */
-START_TEST(a_commit_comes_behind_those_before_it)
-{
-    make_topic("t", 1, NULL);
-    send_many("t", 0, 9, 0);
-    kfl_consumer *a = open_member("t", "a");
-    settle(a);
-    OK(kfl_consumer_commit_async(a, NULL, 0, NULL));
-    ck_assert_int_eq(committed_of(a, "t", 0), 9);
-    OK(kfl_consumer_commit_async(a, NULL, 0, NULL));
-    OK(commit_at(a, "t", 0, 3));
-    ck_assert_str_eq(settle(a), "");
-    ck_assert_int_eq(committed_of(a, "t", 0), 3);
-    close_consumer(a);
-}
-END_TEST
-
 /* Assigned partitions are committed by themselves as well. */
 START_TEST(a_consumer_without_a_subscription_commits_by_itself)
 {
@@ -479,8 +418,6 @@ Suite *kfl_suite(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, a_poll_commits_what_earlier_polls_handed_out);
     tcase_add_test(all, a_revocation_and_a_close_commit_too);
-    tcase_add_test(all, a_hand_over_waits_for_no_disk);
-    tcase_add_test(all, a_commit_comes_behind_those_before_it);
     tcase_add_test(all, a_consumer_without_a_subscription_commits_by_itself);
     tcase_add_test(all, the_outcome_of_an_asynchronous_commit_is_an_event);
     tcase_add_test(all, a_close_waits_for_asynchronous_commits);

@@ -14,7 +14,6 @@
 #include "chance.h"
 #include "core.h"
 #include "engine/departures.h"
-#include "engine/group.h"
 #include "engine/members.h"
 #include "suite.h"
 #include "temp_dir.h"
@@ -154,50 +153,6 @@ static void do_begin(struct sim *sim)
     do_join(sim, false);
 }
 
-/* By itself, or behind a commit of what is given up, which nobody else may refuse; with one of something else, which may be. */
-static void give_up(struct sim *sim)
-{
-    struct kfl__group_item items[TOPICS * PARTITIONS_MAX] = {0};
-    struct kfl__topic *shares[TOPICS * PARTITIONS_MAX];
-    struct kfl__group_commit commit = {.group = group_name,
-                                       .member_id = sim->id,
-                                       .instance_id = sim->instance,
-                                       .items = items,
-                                       .released = &sim->revoked};
-    size_t share_count = 0;
-    if (chance_below(&chance, 3) == 0) {
-        assert_ok(kfl__members_release(core, group_name, sim->id, &sim->revoked));
-        return;
-    }
-    struct kfl__group *group = rows();
-    const struct kfl__member *row = kfl__group_find_member(group, sim->id);
-    bool owns = row != NULL;
-    for (size_t i = 0; i < sim->revoked.count; i++) {
-        const struct kfl__place *place = &sim->revoked.rows[i];
-        if (kfl__topic_find_id(core, place->topic_id, &shares[share_count]) < 0)
-            continue; /* deleted */
-        assert_ok(kfl__topic_partition(shares[share_count++], place->partition,
-                                       &items[commit.count++].partition));
-        owns = owns && kfl__places_have(&row->owned, place);
-    }
-    kfl__group_destroy(group);
-    kfl__group_commit_all(core, &commit, 1);
-    assert_ok(commit.release_result);
-    ck_assert_msg(commit.result == 0 || !owns, "seed %" PRIu64 ": a last commit: %s", seed,
-                  kfl_error_name(commit.result));
-    ck_assert_msg(commit.result < 0 || owns || commit.count == 0,
-                  "seed %" PRIu64 ": a last commit of a stranger", seed);
-    while (share_count > 0)
-        kfl__topic_release(shares[--share_count]);
-    group = rows();
-    row = kfl__group_find_member(group, sim->id);
-    for (size_t i = 0; row != NULL && i < sim->revoked.count; i++)
-        ck_assert_msg(!kfl__places_have(&row->owned, &sim->revoked.rows[i]) ||
-                          kfl__places_have(&row->target, &sim->revoked.rows[i]),
-                      "seed %" PRIu64 ": it was not given up", seed);
-    kfl__group_destroy(group);
-}
-
 /* One poll: as api/follow does it. */
 static bool do_step(struct sim *sim)
 {
@@ -205,7 +160,7 @@ static bool do_step(struct sim *sim)
     bool moved = sim->revoked.count > 0;
     assert_ok(kfl__members_sync_topics(core, group_name));
     if (sim->revoked.count > 0) {
-        give_up(sim);
+        assert_ok(kfl__members_release(core, group_name, sim->id, &sim->revoked));
         for (size_t i = 0; i < sim->revoked.count; i++)
             kfl__places_remove(&sim->held, &sim->revoked.rows[i]);
         sim->revoked.count = 0;
