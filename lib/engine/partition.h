@@ -257,9 +257,10 @@ int kfl__partition_leave_file(struct kfl__partition *partition, int64_t segment_
  */
 static inline void kfl__partition_fetch_tail(const struct kfl__partition *partition, uint32_t size)
 {
-    const uint8_t *tail = atomic_load_explicit(&partition->tail, memory_order_relaxed);
+    /* NULL while there is none: an address that is not mapped does no harm. */
+    uintptr_t tail = (uintptr_t)atomic_load_explicit(&partition->tail, memory_order_relaxed);
     for (uint32_t at = 0; at < size + 48 + 63; at += 64)
-        kfl__fetch_to_write(tail + at);
+        kfl__fetch_to_write((const void *)(tail + at));
 }
 
 #endif
