@@ -559,14 +559,17 @@ typedef struct kfl_packed_row {
 } kfl_packed_row;
 
 /*
- * Where records go, for a caller to whom each parameter of a call is dear, as it is to bindings.
- * Filled by the caller and only read here; producer and topic stay as long as it is in use.
+ * Where records go and how large they are, for a caller to whom each parameter of a call is dear, as
+ * it is to bindings: one that sends records of many sizes has one of these for each, or fills one
+ * anew. Filled by the caller and only read here; producer and topic stay as long as it is in use.
  */
 typedef struct kfl_destination {
     kfl_producer *producer;
     const char *topic;
     int64_t timestamp_ms; /* or KFL_TIMESTAMP_NOW */
     int32_t partition;    /* or KFL_PARTITION_ANY */
+    int32_t key_size;     /* of each record that is sent with it; 0 where the key is missing */
+    int32_t value_size;   /* the same */
     int32_t reserved;     /* 0 */
 } kfl_destination;
 
@@ -575,8 +578,7 @@ typedef struct kfl_destination {
  * Returns what the two macros below take apart, which is never 0, or 0 on failure:
  * kfl_last_error_code() tells which. Threads may share a destination.
  */
-KFL_API int64_t kfl_producer_send_to(const kfl_destination *to, const void *key, int32_t key_size,
-                                     const void *value, int32_t value_size);
+KFL_API int64_t kfl_producer_send_to(const kfl_destination *to, const void *key, const void *value);
 
 #define KFL_SENT_PARTITION(sent) ((int32_t)(((sent)-1) >> 46))
 /* The offset; KFL_SENT_UNTOLD where it lingers, or from 2^46 - 1 on: the record was sent, though. */

@@ -15,15 +15,14 @@ static int64_t send_to_refuse(void)
     return 0;
 }
 
-int64_t kfl_producer_send_to(const kfl_destination *to, const void *key, int32_t key_size,
-                             const void *value, int32_t value_size)
+int64_t kfl_producer_send_to(const kfl_destination *to, const void *key, const void *value)
 {
-    if (KFL_UNLIKELY(to == NULL || (key_size | value_size) < 0))
+    if (KFL_UNLIKELY(to == NULL || (to->key_size | to->value_size) < 0))
         return send_to_refuse();
     int64_t offset = KFL_OFFSET_PENDING;
     int partition =
-        kfl_producer_send(to->producer, to->topic, to->partition, key, (size_t)key_size, value,
-                          (size_t)value_size, NULL, 0, to->timestamp_ms, &offset);
+        kfl_producer_send(to->producer, to->topic, to->partition, key, (size_t)to->key_size, value,
+                          (size_t)to->value_size, NULL, 0, to->timestamp_ms, &offset);
     if (KFL_UNLIKELY(partition < 0))
         return 0;
     if (KFL_UNLIKELY(offset < 0 || offset > KFL_SENT_UNTOLD))

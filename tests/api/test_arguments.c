@@ -44,7 +44,7 @@ static const kfl_partition_offset place = {.topic = "t"}, topicless_place = {.of
                                   bad_offset_place = {.topic = "t", .offset = INT64_MIN};
 static const char *const topics[] = {"t"}, *const null_topics[] = {NULL},
                          *const long_topics[] = {too_long};
-static kfl_destination to, topicless_to, empty_to;
+static kfl_destination to, keyless_to, negative_to, large_to, topicless_to, empty_to;
 
 /* 0 is its failure. */
 static int sent(int64_t answer)
@@ -70,7 +70,10 @@ static void arguments_set_up(void)
     OK(kfl_consumer_assign(member, &place, 1));
     OK(kfl_consumer_commit_offsets(member, &place, 1));
     row = (kfl_packed_row){.timestamp_ms = -1, .key_size = -1, .value_size = 1};
-    to = (kfl_destination){.producer = producer, .topic = "t", .timestamp_ms = -1};
+    to = (kfl_destination){producer, "t", -1, 0, 1, 1, 0};
+    keyless_to = (kfl_destination){producer, "t", -1, 0, -2, 1, 0};
+    negative_to = (kfl_destination){producer, "t", -1, 0, 1, INT32_MIN, 0};
+    large_to = (kfl_destination){producer, "t", -1, 0, INT32_MAX, INT32_MAX, 0};
     topicless_to = (kfl_destination){.producer = producer};
 }
 
@@ -225,14 +228,14 @@ static void arguments_tear_down(void)
     X(kfl_producer_send_if(producer, "t", 0, NULL, 0, "v", 1, NULL, 0, -1, -1, NULL), KFL_E_INVALID, "offset") \
     X(kfl_producer_send_if(producer, "t", 0, NULL, 0, "v", 1, NULL, 0, -1, INT64_MIN, NULL), KFL_E_INVALID, "offset") \
     X(kfl_producer_send_if(producer, "t", 0, NULL, 1, "v", 1, NULL, 0, -1, 0, NULL), KFL_E_INVALID, "size without bytes") \
-    X(sent(kfl_producer_send_to(NULL, NULL, -1, "v", 1)), KFL_E_INVALID, "") \
-    X(sent(kfl_producer_send_to(&empty_to, NULL, -1, "v", 1)), KFL_E_INVALID, "producer") \
-    X(sent(kfl_producer_send_to(&topicless_to, NULL, -1, "v", 1)), KFL_E_INVALID, "destination") \
-    X(sent(kfl_producer_send_to(&to, "k", -2, "v", 1)), KFL_E_INVALID, "size") \
-    X(sent(kfl_producer_send_to(&to, NULL, 1, "v", 1)), KFL_E_INVALID, "size without bytes") \
-    X(sent(kfl_producer_send_to(&to, "k", 1, "v", INT32_MIN)), KFL_E_INVALID, "size") \
-    X(sent(kfl_producer_send_to(&to, "k", 1, NULL, 1)), KFL_E_INVALID, "size without bytes") \
-    X(sent(kfl_producer_send_to(&to, "k", INT32_MAX, "v", INT32_MAX)), KFL_E_MESSAGE_TOO_LARGE, "") \
+    X(sent(kfl_producer_send_to(NULL, NULL, "v")), KFL_E_INVALID, "") \
+    X(sent(kfl_producer_send_to(&empty_to, NULL, "v")), KFL_E_INVALID, "producer") \
+    X(sent(kfl_producer_send_to(&topicless_to, NULL, "v")), KFL_E_INVALID, "topic") \
+    X(sent(kfl_producer_send_to(&keyless_to, "k", "v")), KFL_E_INVALID, "size") \
+    X(sent(kfl_producer_send_to(&to, NULL, "v")), KFL_E_INVALID, "size without bytes") \
+    X(sent(kfl_producer_send_to(&negative_to, "k", "v")), KFL_E_INVALID, "size") \
+    X(sent(kfl_producer_send_to(&to, "k", NULL)), KFL_E_INVALID, "size without bytes") \
+    X(sent(kfl_producer_send_to(&large_to, "k", "v")), KFL_E_MESSAGE_TOO_LARGE, "") \
     X(kfl_producer_send_packed(NULL, "t", &row, 1, "v", 1), KFL_E_INVALID, "producer") \
     X(kfl_producer_send_packed(producer, NULL, &row, 1, "v", 1), KFL_E_INVALID, "topic") \
     X(kfl_producer_send_packed(producer, "t", NULL, 1, "v", 1), KFL_E_INVALID, "rows") \

@@ -80,7 +80,7 @@ static int use_handles(void *context)
     kfl_producer *more;
     kfl_consumer *another;
     kfl_packed_row row = {.key_size = -1, .value_size = 1};
-    kfl_destination to = {producer, "t", KFL_TIMESTAMP_NOW, KFL_PARTITION_ANY, 0};
+    kfl_destination to = {producer, "t", KFL_TIMESTAMP_NOW, KFL_PARTITION_ANY, 1, 1, 0};
     kfl_partition_offset place = {.topic = "t"};
     kfl_offsets *offsets;
     kfl_records *polled;
@@ -94,7 +94,7 @@ static int use_handles(void *context)
                   kfl_producer_send_if(producer, "t", 0, "k", 1, "v", 1, NULL, 0, 1, 5, &offset));
     EXPECT_FORKED(5, kfl_producer_send_packed(producer, "t", &row, 1, "x", 1));
     EXPECT_FORKED(6, kfl_producer_flush(producer, 0));
-    EXPECT_FORKED(6, kfl_producer_send_to(&to, "k", 1, "v", 1) == 0 ? kfl_last_error_code() : 0);
+    EXPECT_FORKED(6, kfl_producer_send_to(&to, "k", "v") == 0 ? kfl_last_error_code() : 0);
     EXPECT_FORKED(7, kfl_consumer_open(store, NULL, &another));
     EXPECT_FORKED(8, kfl_consumer_poll(consumer, -1, 0, &polled));
     EXPECT_FORKED(9, kfl_consumer_assign(consumer, &place, 1));

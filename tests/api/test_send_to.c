@@ -17,9 +17,10 @@ static void send_to_tear_down(void)
     memory_tear_down();
 }
 
-static kfl_destination to_topic(kfl_producer *by, const char *topic)
+/* For records of "v" and a key of this size. */
+static kfl_destination to_topic(kfl_producer *by, const char *topic, int32_t key_size)
 {
-    return (kfl_destination){by, topic, KFL_TIMESTAMP_NOW, KFL_PARTITION_ANY, 0};
+    return (kfl_destination){by, topic, KFL_TIMESTAMP_NOW, KFL_PARTITION_ANY, key_size, 1, 0};
 }
 
 #define REFUSED(code, call)                                                                        \
@@ -30,11 +31,11 @@ static kfl_destination to_topic(kfl_producer *by, const char *topic)
 
 START_TEST(the_number_tells_partition_and_offset)
 {
-    kfl_destination to = to_topic(producer, "t");
     for (int i = 0; i < 30; i++) {
         char key[8];
-        int size = snprintf(key, sizeof key, "%d", i % 10);
-        int64_t sent = kfl_producer_send_to(&to, key, size, "v", 1);
+        int size = snprintf(key, sizeof key, "%d", 7 * i % 20);
+        kfl_destination to = to_topic(producer, "t", size);
+        int64_t sent = kfl_producer_send_to(&to, key, "v");
         ck_assert_int_ne(sent, 0);
         int64_t offset = -1;
         int again = OK(kfl_producer_send(producer, "t", KFL_PARTITION_ANY, key, (size_t)size, "v",
@@ -47,9 +48,10 @@ END_TEST
 
 START_TEST(place_and_time_are_the_destination_s)
 {
-    kfl_destination to = {producer, "t", 77, 2, 0};
-    ck_assert_int_eq(kfl_producer_send_to(&to, NULL, 0, "", 0), (INT64_C(2) << 46) + 1);
-    ck_assert_int_eq(kfl_producer_send_to(&to, "k", 1, NULL, 0), (INT64_C(2) << 46) + 2);
+    kfl_destination empty = {producer, "t", 77, 2, 0, 0, 0},
+                    keyed = {producer, "t", 77, 2, 1, 0, 0};
+    ck_assert_int_eq(kfl_producer_send_to(&empty, NULL, ""), (INT64_C(2) << 46) + 1);
+    ck_assert_int_eq(kfl_producer_send_to(&keyed, "k", NULL), (INT64_C(2) << 46) + 2);
     kfl_consumer *consumer = open_consumer(NULL);
     kfl_records *records;
     assign_at(consumer, "t", 2, 0);
@@ -67,19 +69,22 @@ END_TEST
 
 START_TEST(failures_are_0_and_the_last_error)
 {
-    kfl_destination none = to_topic(producer, "none"), nobody = to_topic(NULL, "t"),
-                    nameless = to_topic(producer, NULL);
-    kfl_destination to = to_topic(producer, "t"), beyond = {producer, "t", KFL_TIMESTAMP_NOW, 3, 0},
-                    past = {producer, "t", -7, 0, 0};
-    REFUSED(KFL_E_INVALID, kfl_producer_send_to(NULL, NULL, 0, "v", 1));
-    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, "k", -1, "v", 1));
-    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, "k", 1, "v", -1));
-    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, NULL, 1, "v", 1));
-    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nobody, NULL, 0, "v", 1));
-    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nameless, NULL, 0, "v", 1));
-    REFUSED(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_to(&none, NULL, 0, "v", 1));
-    REFUSED(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_to(&beyond, NULL, 0, "v", 1));
-    REFUSED(KFL_E_INVALID_TIMESTAMP, kfl_producer_send_to(&past, NULL, 0, "v", 1));
+    kfl_destination none = to_topic(producer, "none", 0), nobody = to_topic(NULL, "t", 0),
+                    nameless = to_topic(producer, NULL, 0), to = to_topic(producer, "t", 1),
+                    beyond = to, past = to, shorter = to_topic(producer, "t", -1), valueless = to;
+    beyond.partition = 3;
+    past.timestamp_ms = -7;
+    valueless.value_size = -1;
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(NULL, NULL, "v"));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&shorter, "k", "v"));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&valueless, "k", "v"));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, NULL, "v"));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, "k", NULL));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nobody, NULL, "v"));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nameless, NULL, "v"));
+    REFUSED(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_to(&none, NULL, "v"));
+    REFUSED(KFL_E_UNKNOWN_TOPIC_OR_PARTITION, kfl_producer_send_to(&beyond, "k", "v"));
+    REFUSED(KFL_E_INVALID_TIMESTAMP, kfl_producer_send_to(&past, "k", "v"));
     for (int32_t i = 0; i < 3; i++)
         ck_assert_int_eq(end_of("t", i), 0);
 }
@@ -88,8 +93,8 @@ END_TEST
 START_TEST(what_lingers_has_an_offset_untold)
 {
     kfl_producer *lingers = open_producer(WITH("linger.ms", "60000"));
-    kfl_destination to = {lingers, "t", KFL_TIMESTAMP_NOW, 1, 0};
-    int64_t sent = kfl_producer_send_to(&to, NULL, 0, "v", 1);
+    kfl_destination to = {lingers, "t", KFL_TIMESTAMP_NOW, 1, 0, 1, 0};
+    int64_t sent = kfl_producer_send_to(&to, NULL, "v");
     ck_assert_int_eq(KFL_SENT_OFFSET(sent), KFL_SENT_UNTOLD);
     ck_assert_int_eq(KFL_SENT_PARTITION(sent), 1);
     ck_assert_int_eq(end_of("t", 1), 0);

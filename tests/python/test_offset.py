@@ -75,11 +75,42 @@ def test_the_short_way_follows_a_topic_that_is_made_anew(log):
 def test_the_short_way_leaves_large_ones_to_the_long_way(log, monkeypatch):
     log.create_topic("t")
     producer = log.producer()
-    producer.send("t", b"v")
+    monkeypatch.setattr(producers, "_VALUE_SHORT", 10)
+    large = [(None, b"x" * 10), (b"k", b"x" * 20), (b"k" * 256, b"")]
+    for key, value in large:
+        producer.send("t", value, key=key)
     monkeypatch.setattr(producers, "_send_to", None)  # to be called would be an error
-    monkeypatch.setattr(producers, "_LARGE", 10)
-    assert producer.send("t", b"x" * 10) == (0, 1) and producer.send("t", b"x", key=b"k" * 10) == (0, 2)
-    assert [record.value for record in log.topic("t").read()] == [b"v", b"x" * 10, b"x"]
+    for key, value in large:
+        producer.send("t", value, key=key)
+    assert [(record.key, record.value) for record in log.topic("t").read()] == large * 2
+
+
+def test_the_short_way_remembers_so_many_sizes_and_no_more(log, monkeypatch):
+    log.create_topic("t")
+    monkeypatch.setattr(producers, "_KNOWN_MAX", 5)
+    producer = log.producer()
+    records = [(b"k" * (n % 3), b"v" * n) for n in range(20)] * 2
+    for key, value in records:
+        producer.send("t", value, key=key)
+    assert [(record.key, record.value) for record in log.topic("t").read()] == records
+    assert sum(len(values) for values in producer._to["t"]) == 5
+
+
+def test_what_the_short_way_knows_is_no_way_around_the_types(log):
+    log.create_topic("t")
+    producer = log.producer()
+    for size in range(4):
+        producer.send("t", b"v" * size, key=b"k" * size)
+    for key in (2, True, "kk", [1, 2], ("a", "b"), 2.0):
+        for arguments in ((b"vv", key), (key, b"kk")):
+            with pytest.raises(errors.ArgumentTypeError):
+                producer.send("t", *arguments)
+    for odd in (bytearray(b"xy"), memoryview(b"xy")):
+        producer.send("t", odd, key=odd)
+    producer.send("t", b"vv", key=b"")
+    producer.send("t", b"vv")
+    read = [(record.key, record.value) for record in log.topic("t").read()][4:]
+    assert read == [(b"xy", b"xy"), (b"xy", b"xy"), (b"", b"vv"), (None, b"vv")]
 
 
 def test_a_producer_is_closed_while_threads_send(log):

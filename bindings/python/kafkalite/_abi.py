@@ -81,7 +81,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "producer_send": (CODE, PTR, STR, I32, PTR, SIZE, PTR, SIZE, PTR, SIZE, I64, PTR),
     "producer_send_if": (CODE, PTR, STR, I32, PTR, SIZE, PTR, SIZE, PTR, SIZE, I64, I64, PTR),
     "producer_send_packed": (CODE, PTR, STR, PTR, SIZE, PTR, SIZE),
-    "producer_send_to": (I64, PTR, PTR, I32, PTR, I32),
+    "producer_send_to": (I64, PTR, PTR, PTR),
     "producer_flush": (CODE, PTR, I32),
     "consumer_open": (CODE, PTR, PTR, PTR),
     "consumer_close": (CODE, PTR),
@@ -179,6 +179,8 @@ class Destination(ctypes.Structure):
         ("topic", STR),
         ("timestamp_ms", I64),
         ("partition", I32),
+        ("key_size", I32),
+        ("value_size", I32),
         ("reserved", I32),
     ]
 

@@ -206,9 +206,9 @@ def sender(kind: Any) -> Any:
     return function
 
 
-def destination(producer: "Handle", topic: bytes) -> Any:
-    """What sender()'s first argument is for a topic; it keeps the producer open."""
-    to = STRUCTURES["kfl_destination"](producer.value, topic, -1, -1, 0)
+def destination(producer: "Handle", topic: bytes, key_size: int, value_size: int) -> Any:
+    """What sender()'s first argument is for records of these sizes; it keeps the producer open."""
+    to = STRUCTURES["kfl_destination"](producer.value, topic, -1, -1, key_size, value_size, 0)
     to.kept = producer
     return ctypes.byref(to)
 

@@ -23,8 +23,9 @@ _size, _partition, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.partitions, _ffi.NO_HEAD
 _send_to = _ffi.sender(Offset)
 _send = _ffi.declare_quick("producer_send")
 _send_packed = _ffi.declare("producer_send_packed")
-# Sizes beyond are refused anyway; ctypes would cut those that do not fit.
-_LARGE = 1 << 30
+# How many sizes of records a producer remembers (768 bytes for each), and below which sizes.
+_KNOWN_MAX = 10_000
+_KEY_SHORT, _VALUE_SHORT = 256, 1 << 16
 # A kfl_packed_row: offset PENDING, timestamp NOW, partition ANY, and sizes.
 _ROW = array("i", (-3, -1, -1, -1, -1, 0, 0, 0, 0, 0))
 
@@ -60,7 +61,8 @@ class Producer:
         self._patience = patience
         self._handle: Optional[_ffi.Handle] = handle
         self._topics: Dict[str, bytes] = {}
-        self._to: Dict[str, Any] = {}
+        self._to: Dict[str, List[Dict[int, Any]]] = {}  # by the sizes of key and value
+        self._room = _KNOWN_MAX
         self._spare: List[Tuple[Any, Any]] = []
         handles.opened(self)
 
@@ -87,16 +89,20 @@ class Producer:
         partition: a number, or by the key. timestamp: milliseconds since 1970 UTC, or now.
         """
         # Most records come this way, and every step counts; whatever is odd about one is found out below.
-        if partition is timestamp is None is headers and type(value) is bytes:
-            size = len(key) if type(key) is bytes else 0 if key is None else _LARGE
-            if size < _LARGE > len(value):
-                try:
-                    sent: Offset = _send_to(self._to[topic], key, size, value, len(value))
-                    if sent:
-                        return sent
-                    self._retry(_ffi.last_code(), None)
-                except KeyError:
-                    pass
+        if type(value) is bytes and headers is None and partition is None and timestamp is None:
+            try:
+                if type(key) is bytes:
+                    to = self._to[topic][len(key)][len(value)]
+                elif key is None:
+                    to = self._to[topic][0][len(value)]
+                else:
+                    raise LookupError
+                sent: Offset = _send_to(to, key, value)
+                if sent:
+                    return sent
+                self._retry(_ffi.last_code(), None)
+            except LookupError:
+                pass
         place = self.send_at(
             topic,
             value,
@@ -105,17 +111,22 @@ class Producer:
             ANY if partition is None else partition,
             NOW if timestamp is None else timestamp,
         )
-        self._learn(topic)
+        self._learn(topic, len(key or b""), len(value or b""))
         return Offset(*place)
 
-    def _learn(self, topic: str) -> None:
-        """From now on send() knows where records of this topic go."""
-        if topic not in self._to and len(self._to) < 10_000:
-            handle = self._handle
-            if handle is not None:
-                self._to[topic] = _ffi.destination(handle, self._topics[topic])
-            if self._handle is None:  # closed meanwhile: nothing may keep it open
-                self._to.clear()
+    def _learn(self, topic: str, key_size: int, value_size: int) -> None:
+        """From now on send() knows where records of this topic and these sizes go."""
+        handle = self._handle
+        if handle is not None and self._room > 0 and key_size < _KEY_SHORT and value_size < _VALUE_SHORT:
+            by_key = self._to.setdefault(topic, [])
+            by_key += [{} for _ in range(len(by_key), key_size + 1)]
+            if value_size not in by_key[key_size]:
+                self._room -= 1
+                by_key[key_size][value_size] = _ffi.destination(
+                    handle, self._topics[topic], key_size, value_size
+                )
+        if self._handle is None:  # closed meanwhile: nothing may keep it open
+            self._to.clear()
 
     def send_at(
         self,
