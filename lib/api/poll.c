@@ -152,10 +152,11 @@ bool kfl__poll_ready(kfl_consumer *consumer)
 
 void kfl__poll_register(kfl_consumer *consumer)
 {
+    bool lent = false;
     for (int32_t i = 0; i < consumer->assigned_count; i++)
         if (!consumer->assigned[i].paused)
-            kfl__notify_register(consumer->core, consumer->assigned[i].partition->slot);
-    kfl__notify_fence();
+            lent |= kfl__notify_register(consumer->core, consumer->assigned[i].partition->slot);
+    kfl__notify_fence(lent);
 }
 
 /* What to spin on: a copy, since the lock is given up. How many; -1: there is something to look at. */

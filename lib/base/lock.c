@@ -144,6 +144,8 @@ void kfl__condition_broadcast(struct kfl__condition *condition)
 
 /* The owner of a mutex that is not recoverable. */
 #define ROBUST_LOST (INT_MAX - 1)
+/* Of one that is held, and was not mended yet. */
+#define ROBUST_DEAD INT_MAX
 
 static int init_robust_mutex(pthread_mutex_t *mutex)
 {
@@ -259,6 +261,11 @@ int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t de
         errnum = lock_robust_until(&robust->mutex, last ? deadline_ns : look_ns);
     } while (errnum == ETIMEDOUT && !last);
     return robust_result(errnum, rank);
+}
+
+bool kfl__robust_is_dead(const struct kfl__robust *robust)
+{
+    return __atomic_load_n(&robust->mutex.__data.__owner, __ATOMIC_RELAXED) == ROBUST_DEAD;
 }
 
 void kfl__robust_mended(struct kfl__robust *robust)

@@ -80,6 +80,8 @@ int kfl__robust_init(struct kfl__robust *robust);
 int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns);
 int kfl__robust_trylock(struct kfl__robust *robust, enum kfl__rank rank);
 void kfl__robust_mended(struct kfl__robust *robust);
+/* The caller holds it: from a dead owner, and unmended? */
+bool kfl__robust_is_dead(const struct kfl__robust *robust);
 void kfl__robust_unlock(struct kfl__robust *robust, enum kfl__rank rank);
 
 /* Robust (16), shared (128), error-checking (2): who locks twice is told so, and does not wait. */

@@ -325,11 +325,11 @@ static inline bool partition_is_ours(const struct kfl__partition *partition)
 static KFL_UNCHECKED inline int partition_lock_quickly(struct kfl__partition *partition,
                                                        int64_t block_ms, int64_t *io_deadline_ns)
 {
-    int r = kfl__robust_trylock(&partition->slot->append, KFL_RANK_APPEND);
+    int r = kfl__lendable_trylock(&partition->slot->append, KFL_RANK_APPEND);
     if (KFL_UNLIKELY(r == KFL_LOCK_BUSY)) {
         if (*io_deadline_ns == 0)
             *io_deadline_ns = kfl__clock_deadline_ns(block_ms);
-        r = kfl__robust_lock(&partition->slot->append, KFL_RANK_APPEND, *io_deadline_ns);
+        r = kfl__lendable_lock(&partition->slot->append, KFL_RANK_APPEND, *io_deadline_ns);
     }
     if (KFL_LIKELY(r == 0 && partition_is_ours(partition)))
         return 0;
@@ -454,14 +454,15 @@ KFL_UNCHECKED int64_t kfl__partition_append_short(struct kfl__partition *partiti
     struct kfl__slot *slot = partition->slot;
     const struct kfl__settings *settings = how->settings;
     const struct append_batch batch = {kfl__batch_room(size), hash, timestamp_ms, size, size, 1, 0};
-    if (KFL_UNLIKELY(!kfl__robust_take_free(&slot->append, KFL_RANK_APPEND)))
+    enum kfl__taken taken = kfl__lendable_take_free(&slot->append, KFL_RANK_APPEND);
+    if (KFL_UNLIKELY(taken == KFL_TAKEN_NOT))
         return append_short_unusual(partition, bytes, size, hash, timestamp_ms, how);
     uint64_t word = load_relaxed(&slot->published), place = kfl__word_place(word);
     int64_t end = load_relaxed(&slot->end_offset);
     if (KFL_UNLIKELY(!partition_is_ours(partition) ||
                      !append_is_usual(partition, slot, settings, batch, word, end) ||
                      place + batch.room > load_relaxed(&partition->writing->look_at))) {
-        kfl__robust_give_back(&slot->append, KFL_RANK_APPEND);
+        kfl__lendable_give_back(&slot->append, KFL_RANK_APPEND, taken);
         return append_short_unusual(partition, bytes, size, hash, timestamp_ms, how);
     }
     struct kfl__segment *segment = partition->writing;
@@ -473,7 +474,7 @@ KFL_UNCHECKED int64_t kfl__partition_append_short(struct kfl__partition *partiti
     append_seal(slot, segment, to, batch, place, end);
     append_publish(slot, segment, settings, batch, word, end);
     store_relaxed(&partition->tail, to + batch.room);
-    kfl__robust_give_back(&slot->append, KFL_RANK_APPEND);
+    kfl__lendable_give_back(&slot->append, KFL_RANK_APPEND, taken);
     kfl__notify_raise(partition->core, slot);
     return end;
 }

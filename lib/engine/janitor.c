@@ -10,7 +10,9 @@
 #include "engine/janitor.h"
 
 #include <signal.h>
+#include <sys/single_threaded.h>
 
+#include "base/barrier.h"
 #include "base/memory.h"
 #include "base/wait.h"
 #include "catalog/topics.h"
@@ -249,6 +251,7 @@ static void *janitor_thread(void *context)
         janitor_round(janitor, &round);
         if (round.note)
             kfl__maintain_look(janitor->core);
+        kfl__barrier_join(); /* a call the first time only */
         int64_t rest = kfl__clock_steady_ns() + JANITOR_REST_NS;
         if (round.next_ns < rest)
             rest = round.next_ns;
@@ -274,6 +277,8 @@ int kfl__janitor_start(struct kfl__core *core)
     janitor->core = core;
     core->janitor = janitor;
     kfl__segment_learn_limits();
+    if (__libc_single_threaded && !core->read_only)
+        kfl__barrier_join();
     r = kfl__maintain_create(core);
     if (r < 0 || core->read_only || core->settings->background_threads == 0)
         return r;

@@ -34,7 +34,7 @@ static void *listener_thread(void *context)
     for (;;) {
         bool stop = atomic_load(&listeners->stop) != 0;
         uint32_t value = kfl__notify_begin(core);
-        kfl__notify_fence();
+        kfl__notify_fence(false);
         kfl__mutex_lock(&listeners->lock);
         for (struct kfl__listener *listener = listeners->first; listener != NULL;
              listener = listener->next)

@@ -32,11 +32,12 @@ uint32_t kfl__notify_begin(struct kfl__core *core)
     return value;
 }
 
-void kfl__notify_register(struct kfl__core *core, struct kfl__slot *slot)
+bool kfl__notify_register(struct kfl__core *core, struct kfl__slot *slot)
 {
     uint32_t bit = UINT32_C(1) << notify_bit(core);
-    if ((atomic_load_explicit(&slot->sleepers, memory_order_relaxed) & bit) == 0)
-        atomic_fetch_or_explicit(&slot->sleepers, bit, memory_order_acq_rel);
+    if ((atomic_load(&slot->sleepers) & bit) == 0)
+        (void)atomic_fetch_or(&slot->sleepers, bit);
+    return kfl__lendable_is_lent(&slot->append);
 }
 
 /* One call for all who sleep there, and none when nobody has said so since the last one. */
@@ -57,6 +58,8 @@ void kfl__notify_wake_words(struct kfl__core *core, uint32_t bits)
 
 void kfl__notify_wake(struct kfl__core *core, struct kfl__slot *slot)
 {
+    /* Who sleeps between records would have to make the fence each time. */
+    kfl__lendable_keep_company(&slot->append);
     kfl__notify_wake_words(core, atomic_exchange_explicit(&slot->sleepers, 0, memory_order_acq_rel));
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "base/barrier.h"
 #include "engine/core.h"
 #include "state/slot.h"
 
@@ -19,7 +20,8 @@ static inline void kfl__notify_raise(struct kfl__core *core, struct kfl__slot *s
 {
     /*
      * Between the publishing store and this load: a sleeper sets its bit, fences, and looks at the word. On x86 the
-     * unlock in between is a locked instruction, and so a fence already.
+     * unlock in between is a locked instruction, and so a fence already; where the lock is lent (base/loan), the sleeper
+     * makes the fence for both.
      */
 #if defined(__x86_64__) && !defined(KFL_THREAD_SANITIZER)
     atomic_signal_fence(memory_order_seq_cst);
@@ -42,10 +44,14 @@ _Atomic uint32_t *kfl__notify_word(struct kfl__core *core);
  * once more; kfl__wait() on the word.
  */
 uint32_t kfl__notify_begin(struct kfl__core *core);
-void kfl__notify_register(struct kfl__core *core, struct kfl__slot *slot);
-static inline void kfl__notify_fence(void)
+/* true: somebody appends there without a fence. */
+bool kfl__notify_register(struct kfl__core *core, struct kfl__slot *slot);
+/* lent: of any of the slots that our bit was left at; then the fence is made for those who append. */
+static inline void kfl__notify_fence(bool lent)
 {
     atomic_thread_fence(memory_order_seq_cst);
+    if (lent)
+        kfl__barrier_all();
 }
 
 #endif

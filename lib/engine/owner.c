@@ -67,10 +67,10 @@ static int partition_repair(struct kfl__partition *partition)
 static int partition_busy(struct kfl__partition *partition)
 {
     char holder[64];
-    int32_t owner = kfl__robust_owner(&partition->slot->append);
+    int32_t owner = kfl__lendable_owner(&partition->slot->append);
     /* Who holds it is gone, and the kernel did not say so: the words of this state file are no good (R18). */
     if (owner != 0 && !kfl__process_lives(owner, 0) &&
-        kfl__robust_owner(&partition->slot->append) == owner)
+        kfl__lendable_owner(&partition->slot->append) == owner)
         kfl__state_condemn(partition->core->state);
     kfl__presence_describe(owner, holder, sizeof holder);
     kfl__fail(KFL_E_BUSY, "partition %s/%d stays locked by %s: is it stopped?",
@@ -89,7 +89,7 @@ static KFL_UNCHECKED int partition_mend(struct kfl__partition *partition)
             r = partition_repair(partition);
     }
     if (r == 0)
-        kfl__robust_mended(&partition->slot->append);
+        kfl__lendable_mended(&partition->slot->append);
     return r;
 }
 
@@ -107,18 +107,18 @@ KFL_UNCHECKED int kfl__partition_take(struct kfl__partition *partition, int r)
         r = partition_mend(partition);
         if (r < 0) {
             /* What is published stands; who appends next copies it into a new file. */
-            kfl__robust_mended(&slot->append);
+            kfl__lendable_mended(&slot->append);
             atomic_store(&slot->suspect, 1);
-            kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+            kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
             return r;
         }
     }
     if (KFL_UNLIKELY(!kfl__partition_exists(partition))) {
-        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
         return kfl__partition_gone(partition);
     }
     if (KFL_UNLIKELY(atomic_load_explicit(&partition->core->closing, memory_order_relaxed) > 1)) {
-        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
         return kfl__fail(KFL_E_CLOSED, "the store %s is closed", partition->core->path);
     }
     return 0;
@@ -127,10 +127,10 @@ KFL_UNCHECKED int kfl__partition_take(struct kfl__partition *partition, int r)
 KFL_UNCHECKED int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns)
 {
     return kfl__partition_take(
-        partition, kfl__robust_lock(&partition->slot->append, KFL_RANK_APPEND, deadline_ns));
+        partition, kfl__lendable_lock(&partition->slot->append, KFL_RANK_APPEND, deadline_ns));
 }
 
 KFL_UNCHECKED void kfl__partition_unlock(struct kfl__partition *partition)
 {
-    kfl__robust_unlock(&partition->slot->append, KFL_RANK_APPEND);
+    kfl__lendable_unlock(&partition->slot->append, KFL_RANK_APPEND);
 }

@@ -281,7 +281,7 @@ static KFL_UNCHECKED int changes_mark_slot(struct kfl__core *core, struct kfl__s
     int prepare = kfl__robust_lock(&slot->prepare, KFL_RANK_PREPARE, deadline);
     if (prepare < 0)
         return prepare;
-    int append = kfl__robust_lock(&slot->append, KFL_RANK_APPEND, deadline);
+    int append = kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, deadline);
     if (append >= 0) {
         /* Whoever holds it for so long is stopped: its append goes to a topic that is gone. */
         if (atomic_load(&slot->topic_id) == topic_id)
@@ -290,9 +290,9 @@ static KFL_UNCHECKED int changes_mark_slot(struct kfl__core *core, struct kfl__s
             atomic_store(&slot->suspect, 1);
         atomic_fetch_add(&slot->manifest_version, 1);
         if (append == KFL_LOCK_OWNER_DIED)
-            kfl__robust_mended(&slot->append);
+            kfl__lendable_mended(&slot->append);
         if (append != KFL_LOCK_BUSY)
-            kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+            kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
     }
     if (prepare == KFL_LOCK_OWNER_DIED)
         kfl__robust_mended(&slot->prepare);

@@ -243,10 +243,17 @@ static int topics_get_partition(struct kfl__catalog_txn *txn, void *context)
     return kfl__partition_get(txn, look->topic_id, look->number, &look->row);
 }
 
+static int topics_held_by(int32_t owner, const struct topics_partition_look *look)
+{
+    char holder[64];
+    kfl__presence_describe(owner, holder, sizeof holder);
+    return kfl__fail(KFL_E_BUSY, "the place of partition %d is still held by %s, which used a topic that was deleted",
+                     look->number, holder);
+}
+
 static KFL_UNCHECKED int topics_lock(struct kfl__slot *slot, struct kfl__robust *robust, enum kfl__rank rank,
                                      const struct topics_partition_look *look)
 {
-    char holder[64];
     int r = kfl__robust_lock(robust, rank, kfl__clock_deadline_ns(TOPICS_SLOT_WAIT_MS));
     if (r == KFL_LOCK_OWNER_DIED) {
         /* What it was at belonged to a topic that is gone; or to ours, if it was first, and then is copied. */
@@ -254,11 +261,18 @@ static KFL_UNCHECKED int topics_lock(struct kfl__slot *slot, struct kfl__robust 
         kfl__robust_mended(robust);
         return 0;
     }
-    if (r != KFL_LOCK_BUSY)
-        return r;
-    kfl__presence_describe(kfl__robust_owner(robust), holder, sizeof holder);
-    return kfl__fail(KFL_E_BUSY, "the place of partition %d is still held by %s, which used a topic that was deleted",
-                     look->number, holder);
+    return r == KFL_LOCK_BUSY ? topics_held_by(kfl__robust_owner(robust), look) : r;
+}
+
+static KFL_UNCHECKED int topics_lock_appends(struct kfl__slot *slot, const struct topics_partition_look *look)
+{
+    int r = kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, kfl__clock_deadline_ns(TOPICS_SLOT_WAIT_MS));
+    if (r == KFL_LOCK_OWNER_DIED) {
+        atomic_store(&slot->suspect, 1);
+        kfl__lendable_mended(&slot->append);
+        return 0;
+    }
+    return r == KFL_LOCK_BUSY ? topics_held_by(kfl__lendable_owner(&slot->append), look) : r;
 }
 
 /* Holding its three locks: a slot of somebody whose topic is gone, or of nobody. */
@@ -288,14 +302,14 @@ static KFL_UNCHECKED int topics_claim_slot(struct kfl__slot *slot, const struct 
     int r = topics_lock(slot, &slot->prepare, KFL_RANK_PREPARE, look);
     if (r < 0)
         return r;
-    r = topics_lock(slot, &slot->append, KFL_RANK_APPEND, look);
+    r = topics_lock_appends(slot, look);
     if (r == 0) {
         r = topics_lock(slot, &slot->sync, KFL_RANK_SYNC, look);
         if (r == 0) {
             r = topics_take_over(slot, look);
             kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
         }
-        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
     }
     kfl__robust_unlock(&slot->prepare, KFL_RANK_PREPARE);
     return r;

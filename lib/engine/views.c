@@ -178,7 +178,7 @@ static KFL_UNCHECKED struct kfl__segment *segments_share_written(struct kfl__par
     struct kfl__segment *segment = NULL;
     if (atomic_load(&partition->holds_files) == 0 || atomic_load(&slot->active.id) != segment_id)
         return NULL;
-    int r = kfl__robust_trylock(&slot->append, KFL_RANK_APPEND);
+    int r = kfl__lendable_trylock(&slot->append, KFL_RANK_APPEND);
     if (r == KFL_LOCK_BUSY)
         return NULL;
     struct kfl__words words;

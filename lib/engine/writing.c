@@ -66,7 +66,7 @@ KFL_UNCHECKED void kfl__partition_rest(struct kfl__partition *partition)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__segment *writing = NULL, *next = NULL, *syncing = NULL;
-    if (kfl__partition_take(partition, kfl__robust_trylock(&slot->append, KFL_RANK_APPEND)) < 0)
+    if (kfl__partition_take(partition, kfl__lendable_trylock(&slot->append, KFL_RANK_APPEND)) < 0)
         return;
     bool durable = atomic_load(&slot->durable_offset) >= kfl__slot_end(slot);
     if (durable) {

@@ -20,7 +20,7 @@ void kfl__slot_clear(struct kfl__slot *slot)
     atomic_store_explicit(&slot->active_first_timestamp_ms, -1, memory_order_relaxed);
     atomic_store_explicit(&slot->sync_target, -1, memory_order_relaxed);
     /* With attributes that this C library has, initialising cannot fail. */
-    int r = kfl__robust_init(&slot->append) | kfl__robust_init(&slot->sync) |
+    int r = kfl__lendable_init(&slot->append) | kfl__robust_init(&slot->sync) |
             kfl__robust_init(&slot->prepare);
     assert(r == 0);
     (void)r;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
-#include "base/lock.h"
+#include "base/loan.h"
 
 /* What the roll of a segment knew of it: its manifest row is written from this, or else from a walk. */
 struct kfl__slot_rolled {
@@ -51,7 +51,7 @@ struct kfl__slot {
     _Atomic uint32_t suspect; /* 1: [durable_offset, end_offset) was written by processes that are dead: trust no sync of it (R7) */
 
     /* guarded by append */
-    _Alignas(128) struct kfl__robust append;
+    _Alignas(128) struct kfl__lendable append;
     _Alignas(64) _Atomic uint64_t reserved_end;      /* bytes below this place of the active file may be half laid */
     _Atomic uint64_t pending_word;      /* about to be published, with this end: */
     _Atomic int64_t pending_end_offset;

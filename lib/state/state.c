@@ -30,7 +30,7 @@
 
 #define STATE_NAME "state"
 #define STATE_MAGIC "KFLSTATE"
-#define STATE_FORMAT 4
+#define STATE_FORMAT 5
 #define ENTRIES_PLACE 4096
 #define SEATS_PLACE (ENTRIES_PLACE + KFL_PRESENCE_MAX * sizeof(struct kfl__presence_entry))
 #define FIRST_CHUNK_SLOTS 64

@@ -69,7 +69,7 @@ START_TEST(a_lock_of_nobody_condemns_the_state_file)
 {
     go_on(5);
     /* A thread that cannot be: above every id that the kernel gives. */
-    int *word = (int *)(void *)&partition->slot->append.mutex.__data.__lock;
+    int *word = (int *)(void *)&partition->slot->append.robust.mutex.__data.__lock;
     __atomic_store_n(word, 0x3ffffffe, __ATOMIC_SEQ_CST);
     ck_assert_int_eq(core_append_within(partition, 5, 10, false, 20), KFL_E_BUSY);
     ck_assert_uint_eq(atomic_load(&core->shared->bad), 1);

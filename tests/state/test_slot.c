@@ -56,10 +56,10 @@ START_TEST(a_cleared_slot_has_free_locks)
 {
     kfl__slot_clear(slot);
     ck_assert_int_eq(kfl__robust_trylock(&slot->prepare, KFL_RANK_PREPARE), 0);
-    ck_assert_int_eq(kfl__robust_trylock(&slot->append, KFL_RANK_APPEND), 0);
+    ck_assert_int_eq(kfl__lendable_trylock(&slot->append, KFL_RANK_APPEND), 0);
     ck_assert_int_eq(kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC), 0);
     kfl__robust_unlock(&slot->sync, KFL_RANK_SYNC);
-    kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+    kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
     kfl__robust_unlock(&slot->prepare, KFL_RANK_PREPARE);
 }
 END_TEST

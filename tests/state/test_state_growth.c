@@ -77,9 +77,9 @@ static void race_to_grow(struct kfl__state *state)
     for (uint32_t number = 0; number < RACED_SLOTS; number++) {
         struct kfl__slot *slot = slot_of(state, number);
         /* A slot that is told of has its locks; one that is cleared again would lose a count. */
-        ck_assert_int_eq(kfl__robust_lock(&slot->append, KFL_RANK_APPEND, -1), 0);
+        ck_assert_int_eq(kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, -1), 0);
         slot->appended_records++;
-        kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+        kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
     }
 }
 
@@ -165,8 +165,8 @@ START_TEST(a_half_grown_file_is_grown_again)
     struct kfl__slot *slot = slot_of(state, 66);
     ck_assert_uint_eq(slot->topic_id, 0);
     ck_assert_int_eq(slot->sync_target, -1);
-    ck_assert_int_eq(kfl__robust_trylock(&slot->append, KFL_RANK_APPEND), 0);
-    kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+    ck_assert_int_eq(kfl__lendable_trylock(&slot->append, KFL_RANK_APPEND), 0);
+    kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
     ck_assert_uint_eq(kfl__state_header(state)->slot_count, 192);
     kfl__state_detach(attach());
     /* The lock of the dead is whole again. */
@@ -180,7 +180,7 @@ static void die_appending(struct peer *self, void *context)
     (void)context;
     struct kfl__state *state = attach();
     struct kfl__slot *slot = slot_of(state, 100);
-    ck_assert_int_eq(kfl__robust_lock(&slot->append, KFL_RANK_APPEND, -1), 0);
+    ck_assert_int_eq(kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, -1), 0);
     slot->reserved_end = 4096;
     peer_tell(self);
     peer_await(self);
@@ -194,15 +194,15 @@ START_TEST(the_next_owner_learns_of_a_kill)
     struct peer peer;
     peer_start(&peer, die_appending, NULL);
     peer_await(&peer);
-    ck_assert_int_eq(kfl__robust_trylock(&slot->append, KFL_RANK_APPEND), KFL_LOCK_BUSY);
-    ck_assert_int_eq(kfl__robust_owner(&slot->append), peer.pid);
+    ck_assert_int_eq(kfl__lendable_trylock(&slot->append, KFL_RANK_APPEND), KFL_LOCK_BUSY);
+    ck_assert_int_eq(kfl__lendable_owner(&slot->append), peer.pid);
     peer_kill(&peer);
-    ck_assert_int_eq(kfl__robust_lock(&slot->append, KFL_RANK_APPEND, -1), KFL_LOCK_OWNER_DIED);
+    ck_assert_int_eq(kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, -1), KFL_LOCK_OWNER_DIED);
     ck_assert_uint_eq(slot->reserved_end, 4096);
-    kfl__robust_mended(&slot->append);
-    kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
-    ck_assert_int_eq(kfl__robust_lock(&slot->append, KFL_RANK_APPEND, -1), 0);
-    kfl__robust_unlock(&slot->append, KFL_RANK_APPEND);
+    kfl__lendable_mended(&slot->append);
+    kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
+    ck_assert_int_eq(kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, -1), 0);
+    kfl__lendable_unlock(&slot->append, KFL_RANK_APPEND);
     kfl__state_detach(state);
 }
 END_TEST
