@@ -91,14 +91,16 @@ static bool loan_wait(struct kfl__loan *loan, uint32_t thread, int64_t deadline_
         int64_t now = kfl__clock_steady_ns(), look = now + LOAN_LOOK_NS;
         if (deadline_ns >= 0 && now >= deadline_ns)
             return false;
-        (void)kfl__wait(&loan->word, thread | FUTEX_WAITERS, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+        (void)kfl__wait(&loan->word, thread | FUTEX_WAITERS,
+                        deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
     }
 }
 
 /* Holding the mutex. 0: nobody has it now; KFL_LOCK_OWNER_DIED: who had it died inside; KFL_LOCK_BUSY. */
 static int loan_take_back(struct kfl__loan *loan, uint32_t self, int64_t deadline_ns)
 {
-    uint32_t word = atomic_load_explicit(&loan->word, memory_order_acquire), thread = word & FUTEX_TID_MASK;
+    uint32_t word = atomic_load_explicit(&loan->word, memory_order_acquire),
+             thread = word & FUTEX_TID_MASK;
     if (thread == self && (word & FUTEX_OWNER_DIED) == 0) { /* it is outside: here */
         store_relaxed(&loan->word, 0);
         return 0;
@@ -124,7 +126,9 @@ static uint32_t loan_self(void)
 }
 
 /* The mutex answered `r`, and it is lent or somebody died. */
-static __attribute__((noinline)) int lendable_settle(struct kfl__lendable *lock, enum kfl__rank rank, int r, int64_t deadline_ns)
+static __attribute__((noinline)) int lendable_settle(struct kfl__lendable *lock,
+                                                     enum kfl__rank rank, int r,
+                                                     int64_t deadline_ns)
 {
     struct kfl__loan *loan = &lock->loan;
     if (r == KFL_LOCK_OWNER_DIED)
@@ -142,17 +146,20 @@ static __attribute__((noinline)) int lendable_settle(struct kfl__lendable *lock,
     return load_relaxed(&loan->died) != 0 ? KFL_LOCK_OWNER_DIED : 0;
 }
 
-static inline int lendable_result(struct kfl__lendable *lock, enum kfl__rank rank, int r, int64_t deadline_ns)
+static inline int lendable_result(struct kfl__lendable *lock, enum kfl__rank rank, int r,
+                                  int64_t deadline_ns)
 {
-    if (KFL_UNLIKELY((r == 0 && (load_relaxed(&lock->loan.word) | load_relaxed(&lock->loan.died)) != 0) ||
-                     r == KFL_LOCK_OWNER_DIED))
+    if (KFL_UNLIKELY(
+            (r == 0 && (load_relaxed(&lock->loan.word) | load_relaxed(&lock->loan.died)) != 0) ||
+            r == KFL_LOCK_OWNER_DIED))
         return lendable_settle(lock, rank, r, deadline_ns);
     return r;
 }
 
 int kfl__lendable_lock(struct kfl__lendable *lock, enum kfl__rank rank, int64_t deadline_ns)
 {
-    return lendable_result(lock, rank, kfl__robust_lock(&lock->robust, rank, deadline_ns), deadline_ns);
+    return lendable_result(lock, rank, kfl__robust_lock(&lock->robust, rank, deadline_ns),
+                           deadline_ns);
 }
 
 /* A thread inside is not waited for, beyond the moment that it takes. */
@@ -216,7 +223,8 @@ void kfl__lendable_give_mutex(struct kfl__lendable *lock, enum kfl__rank rank)
     uint32_t self = loan_self();
     if (load_relaxed(&loan->lone_thread) != self) {
         store_relaxed(&loan->lone_thread, self);
-        store_relaxed(&loan->lone_count, load_relaxed(&loan->lone_count) < 0 ? load_relaxed(&loan->lone_count) : 0);
+        store_relaxed(&loan->lone_count,
+                      load_relaxed(&loan->lone_count) < 0 ? load_relaxed(&loan->lone_count) : 0);
         loan_forget(loan, self);
     } else {
         int32_t count = load_relaxed(&loan->lone_count) + 1;

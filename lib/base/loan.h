@@ -30,15 +30,18 @@
 #define KFL_LOAN_PLACES 4
 
 struct kfl__loan {
-    _Atomic uint32_t word;  /* who has it, and FUTEX_… flags; 0: nobody; only OWNER_DIED: it died inside */
+    _Atomic uint32_t
+        word; /* who has it, and FUTEX_… flags; 0: nobody; only OWNER_DIED: it died inside */
     _Atomic uint32_t place; /* where it says that it is inside */
     struct {
         _Atomic uint32_t thread; /* whose place it is; 0: free */
         _Atomic uint32_t inside; /* stored by that thread only */
     } places[KFL_LOAN_PLACES];
     _Atomic uint32_t lone_thread; /* who took the mutex last by kfl__lendable_take_free() */
-    _Atomic int32_t lone_count;   /* and how many times in a row; below 0: not to be lent for so many */
-    _Atomic uint32_t died;        /* guarded by the mutex: an owner died, and nothing has been mended since */
+    _Atomic int32_t
+        lone_count; /* and how many times in a row; below 0: not to be lent for so many */
+    _Atomic uint32_t
+        died; /* guarded by the mutex: an owner died, and nothing has been mended since */
     uint32_t reserved[3];
 };
 _Static_assert(sizeof(struct kfl__loan) == 64, "one line, as the mutex before it");
@@ -88,7 +91,8 @@ static inline void loan_leave(struct robust_list_head *list, struct kfl__loan *l
 {
     atomic_store_explicit(&loan->places[place].inside, 0, memory_order_release);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (KFL_UNLIKELY(atomic_load_explicit(&loan->word, memory_order_relaxed) != (uint32_t)kfl__robust_list_thread(list)))
+    if (KFL_UNLIKELY(atomic_load_explicit(&loan->word, memory_order_relaxed) !=
+                     (uint32_t)kfl__robust_list_thread(list)))
         kfl__loan_left(loan);
     robust_list_set_pending(list, NULL);
 }
@@ -98,7 +102,8 @@ static inline bool loan_enter(struct robust_list_head *list, struct kfl__loan *l
     uint32_t thread = (uint32_t)kfl__robust_list_thread(list);
     uint32_t place = atomic_load_explicit(&loan->place, memory_order_relaxed) % KFL_LOAN_PLACES;
     /* The place first of all: what is not ours may be another's by now, and is not stored to. */
-    if (KFL_UNLIKELY(atomic_load_explicit(&loan->places[place].thread, memory_order_relaxed) != thread ||
+    if (KFL_UNLIKELY(atomic_load_explicit(&loan->places[place].thread, memory_order_relaxed) !=
+                         thread ||
                      atomic_load_explicit(&loan->word, memory_order_relaxed) != thread))
         return false;
     robust_list_set_pending(list, loan_entry(loan));
@@ -114,7 +119,8 @@ static inline bool loan_enter(struct robust_list_head *list, struct kfl__loan *l
  * For the shortest of critical sections, without another robust mutex in it: take it if it is lent to this thread, or free,
  * its last owner lives, and this can be done without a call.
  */
-static inline enum kfl__taken kfl__lendable_take_free(struct kfl__lendable *lock, enum kfl__rank rank)
+static inline enum kfl__taken kfl__lendable_take_free(struct kfl__lendable *lock,
+                                                      enum kfl__rank rank)
 {
     struct robust_list_head *list = kfl__robust_list_of_thread();
     if (KFL_UNLIKELY(list == NULL))
@@ -126,7 +132,8 @@ static inline enum kfl__taken kfl__lendable_take_free(struct kfl__lendable *lock
 }
 
 /* What kfl__lendable_take_free() took. */
-static inline void kfl__lendable_give_back(struct kfl__lendable *lock, enum kfl__rank rank, enum kfl__taken taken)
+static inline void kfl__lendable_give_back(struct kfl__lendable *lock, enum kfl__rank rank,
+                                           enum kfl__taken taken)
 {
     if (KFL_UNLIKELY(taken == KFL_TAKEN_LOCKED)) {
         kfl__lendable_give_mutex(lock, rank);

@@ -25,7 +25,8 @@
 static bool take_any_way(struct kfl__lendable *lock, enum kfl__taken *out_taken)
 {
     *out_taken = kfl__lendable_take_free(lock, RANK);
-    return *out_taken != KFL_TAKEN_NOT || kfl__lendable_lock(lock, RANK, kfl__clock_deadline_ns(WAIT_MS)) == 0;
+    return *out_taken != KFL_TAKEN_NOT ||
+           kfl__lendable_lock(lock, RANK, kfl__clock_deadline_ns(WAIT_MS)) == 0;
 }
 
 static void give_any_way(struct kfl__lendable *lock, enum kfl__taken taken)
@@ -184,14 +185,16 @@ START_TEST(a_death_at_any_instruction_is_told_if_it_was_inside)
         bool done = atomic_load(&walked->done) != 0, held = atomic_load(&walked->held) != 0;
         child_kill(pid);
         int r = kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(WAIT_MS));
-        ck_assert_msg(r == 0 || r == KFL_LOCK_OWNER_DIED, "behind %d instructions: %d", instructions, r);
+        ck_assert_msg(r == 0 || r == KFL_LOCK_OWNER_DIED, "behind %d instructions: %d",
+                      instructions, r);
         ck_assert_msg(r == KFL_LOCK_OWNER_DIED || !held, "behind %d instructions", instructions);
         died_inside += r == KFL_LOCK_OWNER_DIED;
         died_outside += r == 0;
         if (r == KFL_LOCK_OWNER_DIED)
             kfl__lendable_mended(&walked->lock);
         kfl__lendable_unlock(&walked->lock, RANK);
-        ck_assert_int_eq(kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(WAIT_MS)), 0);
+        ck_assert_int_eq(kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(WAIT_MS)),
+                         0);
         kfl__lendable_unlock(&walked->lock, RANK);
         if (done) {
             ck_assert(died_inside > 5 && died_outside > 5);
@@ -240,7 +243,8 @@ START_TEST(at_any_instruction_another_gets_it_only_when_nobody_is_inside)
             if (!done) {
                 child_go_on(pid, walked);
                 /* What it had not entered by then it does not enter while we are in. */
-                ck_assert_msg(entered || atomic_load(&walked->entered) == 0, "behind %d instructions", instructions);
+                ck_assert_msg(entered || atomic_load(&walked->entered) == 0,
+                              "behind %d instructions", instructions);
             }
             kfl__lendable_unlock(&walked->lock, RANK);
         } else {
@@ -248,7 +252,8 @@ START_TEST(at_any_instruction_another_gets_it_only_when_nobody_is_inside)
             ck_assert_int_eq(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
         }
         /* And we get it while it goes on, or went on, and it gets it too. */
-        ck_assert_int_eq(kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(WAIT_MS)), 0);
+        ck_assert_int_eq(kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(WAIT_MS)),
+                         0);
         kfl__lendable_unlock(&walked->lock, RANK);
         int64_t deadline = kfl__clock_deadline_ns(WAIT_MS);
         while (!done && atomic_load(&walked->done) == 0 && kfl__clock_steady_ns() < deadline)

@@ -126,6 +126,8 @@ static int commit(struct worker *worker)
 
 static int step(struct worker *worker)
 {
+    if (in_a_run(worker->sequence + 1))
+        return send_one(worker, worker->one, true);
     uint64_t dice = chance_below(&worker->chance, 1000);
     if (dice < 300)
         return send_one(worker, worker->one, true);

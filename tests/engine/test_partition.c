@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/barrier.h"
 #include "base/fault.h"
 #include "child.h"
 #include "core.h"
@@ -200,8 +201,13 @@ END_TEST
 struct death {
     const char *point;
     int32_t appends; /* before it is armed */
-    int32_t size;
+    int32_t size;    /* 0: few bytes, and alone: the lock is lent to it by then */
 };
+
+static int64_t append_number(const struct death *death, struct kfl__partition *to, int64_t number)
+{
+    return death->size == 0 ? core_append_alone(to, number) : core_append(to, number, (uint32_t)death->size, false);
+}
 
 /* Another process appends, and ends at the point. */
 static int die_at(void *context)
@@ -214,13 +220,15 @@ static int die_at(void *context)
     struct kfl__partition *other = core_partition(own, NULL);
     int64_t number = kfl__slot_end(other->slot);
     for (int32_t i = 0; i < death->appends; i++, number++)
-        if (core_append(other, number, 3000, false) != number)
+        if (append_number(death, other, number) != number)
             return 2;
+    if (death->size == 0 && kfl__barrier_joined() != kfl__lendable_is_lent(&other->slot->append))
+        return 6;
     snprintf(plan, sizeof plan, "%s=kill", death->point);
     if (kfl__fault_arm(plan) < 0)
         return 3;
     for (int32_t i = 0; i < 200; i++, number++)
-        if (core_append(other, number, 3000, false) != number)
+        if (append_number(death, other, number) != number)
             return 4;
     return 5;
 }
@@ -231,11 +239,13 @@ static const char *const append_points[] = {"append.reserved", "append.before_se
 /* rule:R1 rule:R2 */
 START_TEST(an_append_that_died_is_there_or_not)
 {
-    struct death death = {append_points[_i], 3, 3000};
+    const size_t points = sizeof append_points / sizeof *append_points;
+    bool alone = (size_t)_i >= points;
+    struct death death = {append_points[(size_t)_i % points], alone ? 200 : 3, alone ? 0 : 3000};
     go_on(5);
     uint32_t epoch = atomic_load(&partition->slot->writer_epoch);
     ck_assert_int_eq(child_run(die_at, &death), -SIGKILL);
-    int64_t end = strcmp(death.point, "append.published") == 0 ? 9 : 8;
+    int64_t end = 5 + death.appends + (strcmp(death.point, "append.published") == 0 ? 1 : 0);
     /* Readers look at nothing above the word, and need nobody to mend. */
     ck_assert_int_eq(kfl__slot_end(partition->slot), end);
     ck_assert_int_eq(core_read(partition, 0, NULL), end);
@@ -248,7 +258,7 @@ START_TEST(an_append_that_died_is_there_or_not)
     ck_assert_int_eq(pread(fd, bytes, sizeof bytes, (off_t)place), sizeof bytes);
     close(fd);
     ck_assert_mem_eq(bytes, zeros, sizeof bytes);
-    go_on(60);
+    go_on(end + 60);
 }
 END_TEST
 
@@ -287,10 +297,14 @@ static int stop_at(void *context)
     if (core_try_open(temp_dir_path(), NULL, &own) < 0)
         return 1;
     struct kfl__partition *other = core_partition(own, NULL);
+    int64_t number = kfl__slot_end(other->slot), upto = number + death->appends;
+    for (; number < upto; number++)
+        if (append_number(death, other, number) != number)
+            return 4;
     snprintf(plan, sizeof plan, "%s=stop", death->point);
     if (kfl__fault_arm(plan) < 0)
         return 2;
-    int64_t offset = core_append(other, 77, (uint32_t)death->size, false);
+    int64_t offset = append_number(death, other, number);
     core_abandon(own);
     return offset >= 0 ? 0 : 3;
 }
@@ -307,19 +321,20 @@ static pid_t start_and_stop(struct death *death)
 /* rule:R18 */
 START_TEST(a_stopped_appender_is_waited_for_and_named)
 {
-    struct death death = {"append.laid", 0, 10};
+    struct death death = {"append.laid", _i == 0 ? 0 : 200, _i == 0 ? 10 : 0};
+    int64_t end = 5 + death.appends;
     char expected[32];
     go_on(5);
     pid_t pid = start_and_stop(&death);
-    ck_assert_int_eq(core_append_within(partition, 5, 10, false, 50), KFL_E_BUSY);
+    ck_assert_int_eq(core_append_within(partition, end, 10, false, 50), KFL_E_BUSY);
     snprintf(expected, sizeof expected, "pid %d", (int)pid);
     ck_assert_msg(strstr(kfl_last_error(), expected) != NULL, "%s", kfl_last_error());
     /* Readers do not wait. */
-    ck_assert_int_eq(core_read(partition, 0, NULL), 5);
+    ck_assert_int_eq(core_read(partition, 0, NULL), end);
     ck_assert_int_eq(kill(pid, SIGCONT), 0);
     ck_assert_int_eq(child_end(pid), 0);
-    ck_assert_int_eq(core_append(partition, 6, 10, false), 6);
-    ck_assert_int_eq(core_read(partition, 0, NULL), 7);
+    ck_assert_int_eq(core_append(partition, end + 1, 10, false), end + 1);
+    ck_assert_int_eq(core_read(partition, 0, NULL), end + 2);
 }
 END_TEST
 
@@ -386,9 +401,9 @@ Suite *kfl_suite(void)
     TCase *deaths = tcase_create("deaths");
     tcase_add_checked_fixture(deaths, set_up, tear_down);
     tcase_set_timeout(deaths, 60);
-    tcase_add_loop_test(deaths, an_append_that_died_is_there_or_not, 0, sizeof append_points / sizeof *append_points);
+    tcase_add_loop_test(deaths, an_append_that_died_is_there_or_not, 0, 2 * sizeof append_points / sizeof *append_points);
     tcase_add_loop_test(deaths, a_roll_that_died_is_finished_by_the_next, 0, sizeof roll_points / sizeof *roll_points);
-    tcase_add_test(deaths, a_stopped_appender_is_waited_for_and_named);
+    tcase_add_loop_test(deaths, a_stopped_appender_is_waited_for_and_named, 0, 2);
     tcase_add_test(deaths, a_file_that_took_appends_is_not_thrown_away_as_too_small);
     tcase_add_test(deaths, memory_that_runs_out_in_an_append_changes_nothing);
     suite_add_tcase(suite, deaths);

@@ -51,6 +51,8 @@ int64_t core_append(struct kfl__partition *partition, int64_t number, uint32_t s
 /* The same, waiting for locks and room no longer than block_ms. */
 int64_t core_append_within(struct kfl__partition *partition, int64_t number, uint32_t size, bool durable,
                            int64_t block_ms);
+/* The same, of a few bytes and by the way of a lone producer, who is lent the lock when nobody else comes. */
+int64_t core_append_alone(struct kfl__partition *partition, int64_t number);
 /* Appends records number, number + 1, … that each get the offset of their number. */
 void core_append_run(struct kfl__partition *partition, int64_t from, int64_t to, uint32_t size);
 
