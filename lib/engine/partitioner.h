@@ -68,6 +68,8 @@ static inline int32_t kfl__partitioner_pick_by_key(int32_t hash, const void *key
                                                    int32_t partition_count)
 {
     assert(key != NULL && partition_count > 0);
+    if (partition_count == 1)
+        return 0;
     uint32_t number = hash == KFL_PARTITIONER_MURMUR2 ? kfl__partitioner_murmur2(key, key_size)
                                                       : (uint32_t)kfl__hash64(key, key_size);
     return (int32_t)((number & 0x7fffffffu) % (uint32_t)partition_count);
