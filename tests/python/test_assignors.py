@@ -130,6 +130,17 @@ def test_sticky_remembers_what_its_member_was_given():
     assert StickyPartitionAssignor.parse_member_metadata(garbage).partitions == []
 
 
+def test_sticky_gives_back_what_members_had_before_they_were_away():
+    cluster, everybody = Cluster(t=6), ["C1", "C2", "C3"]
+    first = shares(StickyPartitionAssignor, cluster, {member: ["t"] for member in everybody})
+    own = lambda places, generation: StickyPartitionAssignor._metadata(["t"], places, generation)
+    alone = StickyPartitionAssignor.assign(cluster, {"C2": own(first["C2"], 1)})["C2"].partitions()
+    assert len(alone) == 6
+    back = StickyPartitionAssignor.assign(
+        cluster, {"C1": own(first["C1"], 1), "C2": own(alone, 2), "C3": own(first["C3"], 1)})
+    assert {member: sorted(back[member].partitions()) for member in everybody} == first
+
+
 def test_installed_as_kafka():
     import kafkalite
     from kafkalite import _install

@@ -57,13 +57,18 @@ class _Sharing:
         self._keep(members)
 
     def _keep(self, members: Dict[str, StickyAssignorMemberMetadataV1]) -> None:
-        """What a member had it keeps; of two who had it, the one of the newer generation."""
+        """What a member had it keeps; of two who had it, the one of the newer generation: the other had it before."""
         taken: Set[TopicPartition] = set()
+        self.before: Dict[TopicPartition, str] = {}
         for member in sorted(members, key=lambda m: (-members[m].generation, m)):
             for place in members[member].partitions:
-                if place not in taken and member in self.takers.get(place, ()):
+                if member not in self.takers.get(place, ()):
+                    continue
+                if place not in taken:
                     self.shares[member].append(place)
                     taken.add(place)
+                else:
+                    self.before.setdefault(place, member)
         self.free = sorted(
             (place for place in self.takers if place not in taken),
             key=lambda place: (len(self.takers[place]), place),
@@ -81,8 +86,9 @@ class _Sharing:
 
     def _move(self) -> bool:
         for member in sorted(self.shares, key=lambda m: (-len(self.shares[m]), m)):
-            for place in reversed(self.shares[member]):
-                other = self._poorest(self.takers[place])
+            places = self.shares[member][::-1]
+            back = [(place, self.before[place]) for place in places if place in self.before]
+            for place, other in back + [(place, self._poorest(self.takers[place])) for place in places]:
                 if len(self.shares[other]) + 1 < len(self.shares[member]):
                     self.shares[member].remove(place)
                     self.shares[other].append(place)
