@@ -17,8 +17,9 @@ from kafkalite import errors
 
 # A program that waits for ever in a call, and tells how long after the signal it was let go.
 WAITING = """
-import asyncio, os, signal, sys, threading, time
+import asyncio, hashlib, os, signal, sys, threading, time
 import kafkalite
+from kafkalite import _ffi
 from kafkalite.aio import AIOKafkaConsumer
 log = kafkalite.open(sys.argv[1])
 log.create_topic("t", exist_ok=True)
@@ -33,6 +34,9 @@ def slow_sender(**options):
     producer.send("t", b"x" * 100).add_callback(lambda metadata: time.sleep(2))
     time.sleep(0.1)
     return producer
+
+def large(*arguments):  # what the library does in a large store: C for seconds, with the interpreter's lock free
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 4_000_000)
 
 async def read_for_ever():
     async with AIOKafkaConsumer("t", bootstrap_servers="file:" + sys.argv[1]) as consumer:
@@ -62,6 +66,8 @@ CALLS = {
     "send that waits for room": "[full.send('full', b'x' * 100_000, b'k') for _ in range(100)]",
     "send with headers, the same": "[full.send('full', b'x' * 100_000, headers=[('h', b'')]) for _ in range(100)]",
     "send_many, the same": "[full.send_many('full', [(b'k', b'x' * 100_000)]) for _ in range(100)]",
+    "verify": "setattr(_ffi.lib, 'store_verify', large) or log.verify()",
+    "repair": "setattr(_ffi.lib, 'store_repair', large) or kafkalite.repair(sys.argv[1], sys.argv[1] + '.copy')",
     "future.get of a slow one": "slow_sender().send('t', b'').get(60)",
     "flush behind a callback": "slow_sender().flush()",
     "close behind a callback": "slow_sender().close()",

@@ -222,13 +222,10 @@ class Store:
 
     def verify(self, topic: Optional[str] = None, quick: bool = False) -> Verified:
         """Read and check everything, or one topic; quick: no records."""
+        handle, name = self.handle, None if topic is None else encoded(topic)
         return _verified(
-            _ffi.new(
-                _ffi.FindingsHandle,
-                _ffi.lib.store_verify,
-                self.handle,
-                None if topic is None else encoded(topic),
-                int(quick),
+            waiting.aside(
+                lambda: _ffi.new(_ffi.FindingsHandle, _ffi.lib.store_verify, handle, name, int(quick))
             )
         )
 
@@ -293,13 +290,9 @@ def repair(path: PathLike, copy_path: PathLike) -> Verified:
     What verifies is copied, at its offset. Lost is what stood in the catalog alone: committed
     offsets, properties, empty topics. Answers what could not be copied.
     """
+    paths = os.fsencode(path), os.fsencode(copy_path)
     return _verified(
-        _ffi.new(
-            _ffi.FindingsHandle,
-            _ffi.lib.store_repair,
-            os.fsencode(path),
-            os.fsencode(copy_path),
-        )
+        waiting.aside(lambda: _ffi.new(_ffi.FindingsHandle, _ffi.lib.store_repair, *paths))
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from .. import _ffi
+
+T = TypeVar("T")
 
 PIECE_MS = 40
 LONG_MS = 3_600_000
@@ -56,3 +58,24 @@ def checked(call: Callable[[int], Any], timeout_ms: int) -> int:
     if result < 0:
         raise _ffi.last_error(result)
     return result
+
+
+def aside(call: Callable[[], T]) -> T:
+    """call(), which reads for a long time and looks at no signal: in another thread, which Ctrl-C leaves to itself."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    answers: List[Tuple[Optional[T], Optional[BaseException]]] = []
+
+    def run() -> None:
+        try:
+            answers.append((call(), None))
+        except BaseException as error:
+            answers.append((None, error))
+
+    thread = threading.Thread(target=run, name="kafkalite-aside", daemon=True)
+    thread.start()
+    thread.join()
+    answer, error = answers.pop()
+    if error is not None:
+        raise error
+    return answer  # type: ignore[return-value]
