@@ -325,9 +325,9 @@ def fields(kind: Type[ctypes.Structure], address: int) -> Tuple[Any, ...]:
     return tuple(v.decode(errors="surrogateescape") if isinstance(v, bytes) else v for v in values)
 
 
-def headers_of(headers: Sequence[Tuple[str, Optional[bytes]]]) -> Any:
+def headers_of(headers: Sequence[Tuple[bytes, Optional[bytes]]]) -> Any:
     """An array of kfl_header, which keeps the bytes that it points to."""
-    rows: Any = [(k.encode(), v, 0 if v is None else len(v)) for k, v in headers]
+    rows: Any = [(name, value, 0 if value is None else len(value)) for name, value in headers]
     return (Header * len(headers))(*rows)
 
 

@@ -12,7 +12,7 @@ from .._errors.store import ArgumentValueError, ClosedError
 from ..structs import OffsetAndMetadata, TopicPartition
 from . import events, handles, times, waiting
 from .events import Event
-from .group import commits_of, committed_of, places_of
+from .group import commits_of, committed_of, place_of, places_of
 from .records import Batch, Record
 from .topic import Topic, encoded
 
@@ -117,7 +117,8 @@ class Consumer:
         pairs = partitions.items() if isinstance(partitions, Mapping) else (
             (place, "committed") for place in partitions
         )
-        for (topic, number), start in pairs:
+        for place, start in pairs:
+            topic, number = place_of(place)
             offset = times.parse(start)
             if isinstance(offset, times.Moment):
                 offset = Topic(self._store, topic).place(number, start)
@@ -131,7 +132,7 @@ class Consumer:
         """All partitions that these topics have now."""
         names = list(topics)
         if pattern is not None:
-            whole = re.compile(pattern)
+            whole = _compiled(pattern)
             names += [name for name in self._store.topic_names() if whole.fullmatch(name)]
         self.assign(
             {
@@ -331,7 +332,7 @@ class Consumer:
     def seek(self, partition: Any, offset: times.Start) -> None:
         """The next poll begins there: an offset, "earliest", "latest", a time."""
         self.rewind()
-        topic, number = partition
+        topic, number = place_of(partition)
         place = times.parse(offset)
         if place == times.STORED:
             raise ArgumentValueError("seek takes no 'committed': ask committed() for it")
@@ -341,7 +342,7 @@ class Consumer:
 
     def position(self, partition: Any) -> int:
         """The next offset that this consumer hands out."""
-        topic, number = partition
+        topic, number = place_of(partition)
         ahead = self.unread() if self.ahead else {}
         if partition in ahead:
             return ahead[partition]
@@ -350,12 +351,12 @@ class Consumer:
     def pause(self, *partitions: Any) -> None:
         """Hand out nothing of these until resume()."""
         self.rewind()
-        for topic, number in partitions:
+        for topic, number in map(place_of, partitions):
             _ffi.lib.consumer_pause(self.handle, encoded(topic), number)
             self._paused[TopicPartition(topic, number)] = None
 
     def resume(self, *partitions: Any) -> None:
-        for topic, number in partitions:
+        for topic, number in map(place_of, partitions):
             _ffi.lib.consumer_resume(self.handle, encoded(topic), number)
             self._paused.pop(TopicPartition(topic, number), None)
 
@@ -420,3 +421,10 @@ class Consumer:
             len(rows),
         )
         return committed_of(handle)
+
+
+def _compiled(pattern: str) -> "re.Pattern[str]":
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ArgumentValueError(f"{pattern!r} is no pattern: {error}") from None

@@ -2,7 +2,7 @@
 """Consumer groups by name: what they have committed, how far they are behind, who is in them."""
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .. import _ffi
 from .._errors.broker import GroupIdNotFoundError, UnknownTopicOrPartitionError
@@ -15,11 +15,20 @@ from .topic import Topic, encoded
 Commit = Tuple[str, int, int, Optional[bytes]]
 
 
+def place_of(partition: Any) -> Tuple[str, int]:
+    """A TopicPartition, or another pair like it."""
+    if not isinstance(partition, (tuple, list)) or len(partition) != 2 or not isinstance(partition[0], str):
+        raise ArgumentTypeError(f"a partition is a pair of topic and number, not {partition!r}")
+    return partition[0], partition[1]
+
+
 def commits_of(offsets: Mapping[Any, Any]) -> List[Commit]:
     """{partition: offset or OffsetAndMetadata} as the library takes it."""
     rows: List[Commit] = []
+    if not isinstance(offsets, Mapping):
+        raise ArgumentTypeError(f"{{partition: offset}} is needed, not {type(offsets).__name__}")
     for place, what in offsets.items():
-        topic, partition = place
+        topic, partition = place_of(place)
         offset, metadata = what[:2] if isinstance(what, OffsetAndMetadata) else (what, None)
         if isinstance(offset, bool) or not isinstance(offset, int):
             raise ArgumentTypeError(f"an offset is an int, not {type(offset).__name__}")
@@ -29,7 +38,7 @@ def commits_of(offsets: Mapping[Any, Any]) -> List[Commit]:
 
 
 def places_of(partitions: Iterable[Any]) -> List[Commit]:
-    return [(topic, partition, 0, None) for topic, partition in partitions]
+    return [(*place_of(partition), 0, None) for partition in partitions]
 
 
 def committed_of(handle: Any) -> Dict[TopicPartition, OffsetAndMetadata]:
@@ -103,10 +112,10 @@ class Group:
     def reset(
         self,
         to: times.Start,
-        topics: Optional[Sequence[str]] = None,
+        topics: Union[None, str, Sequence[str]] = None,
         dry_run: bool = False,
     ) -> Dict[TopicPartition, int]:
-        """Commit another place for all partitions of topics (default: those committed so far).
+        """Commit another place for all partitions of topics, or of one (default: those committed so far).
 
         Answers the new offsets; dry_run changes nothing.
         """
@@ -115,7 +124,7 @@ class Group:
         else:
             places = [
                 TopicPartition(name, number)
-                for name in topics
+                for name in ([topics] if isinstance(topics, str) else topics)
                 for number in range(Topic(self._store, name).partitions)
             ]
         found = {

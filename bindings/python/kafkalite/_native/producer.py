@@ -10,7 +10,7 @@ from .. import _ffi
 from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
 from . import handles, waiting
 from .offset import PENDING as PENDING, Offset
-from .records import as_bytes, pack_headers
+from .records import as_bytes, header_rows, pack_headers
 
 BytesLike = Union[bytes, bytearray, memoryview]
 HeaderList = Sequence[Tuple[str, Optional[bytes]]]
@@ -45,6 +45,10 @@ class Sent(Sequence[Offset]):
         place = range(len(self))[index]
         wide = self._rows.cast("B").cast("q")
         return Offset(self._rows[place * 10 + 4], wide[place * 5])
+
+    def __repr__(self) -> str:
+        told = ", ".join(map(repr, self[:3]))
+        return f"<Sent {told}{', ...' if len(self) > 3 else ''}>"
 
     def __iter__(self) -> Iterator[Offset]:
         wide = self._rows.cast("B").cast("q")
@@ -207,7 +211,7 @@ class Producer:
         timestamp: int,
         expected: Optional[int] = None,
     ) -> Tuple[int, Optional[int]]:
-        rows = _ffi.headers_of(headers) if headers else None
+        rows = _ffi.headers_of(header_rows(headers)) if headers else None
         out, reference = _ffi.cell()
         arguments = [handle, name, _partition[partition], key, len(key or b""), value, len(value or b"")]
         arguments += [rows, len(headers or ()), timestamp]
@@ -280,6 +284,8 @@ class Producer:
         self, records: Iterable[Tuple[Any, ...]], partition: int, timestamp: int
     ) -> Tuple["array[int]", bytes]:
         every = records if isinstance(records, list) else list(records)
+        if every and not isinstance(every[0], (tuple, list)):
+            raise ArgumentTypeError(f"a record is (key, value), not {type(every[0]).__name__}")
         rows = _ROW * len(every)
         if not every:
             return rows, b""

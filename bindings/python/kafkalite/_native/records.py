@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .. import _ffi
-from .._errors.store import ArgumentTypeError, ClosedError
+from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
 from ..structs import TopicPartition
 
 Bytes = Union[bytes, memoryview]
@@ -60,10 +60,22 @@ def unpack_headers(block: bytes) -> Headers:
     return tuple(headers)
 
 
+def header_rows(headers: Any) -> List[Tuple[bytes, Optional[bytes]]]:
+    """(name, value) of each header, as the library takes them."""
+    rows = []
+    for header in headers:
+        if not isinstance(header, (tuple, list)) or len(header) != 2 or not isinstance(header[0], str):
+            raise ArgumentTypeError(f"a header is a pair of a str and bytes, not {header!r}")
+        name = header[0].encode("utf-8", "surrogateescape")
+        if b"\0" in name:
+            raise ArgumentValueError("a header name without zero bytes is needed")
+        rows.append((name, as_bytes(header[1], "header's value")))
+    return rows
+
+
 def pack_headers(headers: Sequence[Tuple[str, Optional[bytes]]]) -> bytes:
     parts = []
-    for name, value in headers:
-        text = name.encode("utf-8", "surrogateescape")
+    for text, value in header_rows(headers):
         parts.append(_header_head.pack(len(text), -1 if value is None else len(value)))
         parts.append(text + b"\0")
         parts.append(value or b"")

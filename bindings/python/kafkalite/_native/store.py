@@ -6,7 +6,7 @@ import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 
 from .. import _ffi
-from .._errors.store import ClosedError
+from .._errors.store import ArgumentValueError, ClosedError
 from .._errors.broker import TopicAlreadyExistsError
 from . import handles, waiting
 from .config import Properties, config_of, merged
@@ -110,11 +110,12 @@ class Store:
         partitions: int = 1,
         config: Optional[Properties] = None,
         exist_ok: bool = False,
+        **properties: Any,
     ) -> Topic:
         """Make a topic. exist_ok: one that is there already is taken as it is."""
         try:
             _ffi.lib.topic_create(
-                self.handle, encoded(name), partitions, config_of(dict(config or {}))
+                self.handle, encoded(name), partitions, config_of(merged(config, properties))
             )
         except TopicAlreadyExistsError:
             if not exist_ok or name not in self.topic_names():
@@ -165,16 +166,22 @@ class Store:
     ) -> Consumer:
         """A consumer of topics.
 
-        With a group it shares their partitions with the group's other members; without one it
-        reads all of them, from `start` ("earliest", an offset, a datetime, "-1h").
+        With a group it shares their partitions with the group's other members, and begins where
+        the group has committed, or else at `start` ("earliest" or "latest"); without one it reads
+        all of them, from `start` ("earliest", an offset, a datetime, "-1h").
         timeout, stop_at_end: when iteration ends; else it waits for ever.
         zero_copy: keys and values are views of the log; see Batch.release().
         """
         every = merged(config, properties)
         if group is not None:
             every["group.id"] = group
-        if start in ("earliest", "latest") and "auto.offset.reset" not in every:
-            every["auto.offset.reset"] = start
+        if start in ("earliest", "latest"):
+            every.setdefault("auto.offset.reset", start)
+        elif start is not None and every.get("group.id"):
+            raise ArgumentValueError(
+                f"a group goes on where it has committed, and else at 'earliest' or 'latest', not at {start!r}:"
+                " Group.reset() commits another place"
+            )
         handle = _ffi.new(
             _ffi.ConsumerHandle, _ffi.lib.consumer_open, self.handle, config_of(every)
         )

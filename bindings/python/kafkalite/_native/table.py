@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, MutableMapping, Optional
 
+from .._errors.store import ClosedError
 from .consumer import Consumer
 from .producer import Producer
 from .records import Record
@@ -48,6 +49,8 @@ class Table(MutableMapping[bytes, bytes]):
 
         Each look does this first; who only wants on_change to be called calls it.
         """
+        if self._consumer.closed:
+            raise ClosedError("the table is closed")
         self._follow()
         count = 0
         while True:

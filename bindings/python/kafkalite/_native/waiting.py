@@ -11,6 +11,7 @@ import time
 from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from .. import _ffi
+from .._errors.store import ArgumentTypeError
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ def milliseconds(timeout: Optional[float]) -> int:
     """Seconds as the library counts; None is for ever."""
     if timeout is None:
         return -1
+    if not isinstance(timeout, (int, float)):
+        raise ArgumentTypeError(f"a timeout is a number of seconds or None, not {type(timeout).__name__}")
     return max(0, min(int(timeout * 1000 + 0.999), 0x7FFFFFFF))
 
 
