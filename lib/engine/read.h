@@ -66,7 +66,7 @@ static inline const uint8_t *kfl__cursor_next(const struct kfl__cursor *cursor)
 static inline void kfl__cursor_fetch(const uint8_t *next)
 {
     for (int line = 0; line < 4; line++)
-        __builtin_prefetch((const void *)((uintptr_t)next + 64 * (uintptr_t)line)); /* NULL does no harm */
+        kfl__fetch((const void *)((uintptr_t)next + 64 * (uintptr_t)line)); /* NULL does no harm */
 }
 
 /*

@@ -130,11 +130,12 @@ void kfl__lookup_fetch(const struct kfl__segment *segment, uint64_t distance, ui
     if (stride == 0) {
         if (segment->offsets.bytes != NULL &&
             distance < kfl__index_offsets_capacity(&segment->offsets))
-            __builtin_prefetch(segment->offsets.bytes + distance * sizeof(uint32_t));
+            kfl__fetch(segment->offsets.bytes + distance * sizeof(uint32_t));
     } else if (!__builtin_mul_overflow(distance, stride, &place) && place < segment->size) {
         const uint8_t *batch = segment->bytes + KFL_SEGMENT_FIRST_PLACE + place;
         for (uint64_t at = 0; at < LOOKUP_LINES * LOOKUP_LINE && at < stride; at += LOOKUP_LINE)
-            __builtin_prefetch(batch + at);
+            kfl__fetch(batch + at);
+        kfl__fetch(batch + stride - 1); /* seldom does it begin and end with a line */
     }
 }
 
