@@ -14,17 +14,17 @@ KFL_UNCHECKED int kfl__consumer_enter(kfl_consumer *consumer)
 {
     if (consumer == NULL)
         return kfl__fail(KFL_E_INVALID, "the consumer is NULL");
-    int r = kfl__core_enter(consumer->core);
-    if (r < 0)
-        return r;
     kfl__mutex_lock(&consumer->lock);
-    return 0;
+    int r = kfl__caller_enter(consumer->core, &consumer->caller);
+    if (r < 0)
+        kfl__mutex_unlock(&consumer->lock);
+    return r;
 }
 
 KFL_UNCHECKED int kfl__consumer_leave(kfl_consumer *consumer, int r)
 {
+    kfl__caller_leave(&consumer->caller);
     kfl__mutex_unlock(&consumer->lock);
-    kfl__core_leave(consumer->core);
     return r;
 }
 
@@ -58,6 +58,7 @@ static int consumer_check_config(const kfl_config *config)
 
 static void consumer_free(kfl_consumer *consumer)
 {
+    kfl__callers_remove(consumer->core, &consumer->caller);
     kfl__event_fd_close(consumer);
     consumer_drop_assigned(consumer->assigned, consumer->assigned_count);
     kfl__events_drop(consumer);
@@ -104,6 +105,8 @@ int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer *
     consumer->core = store->core;
     kfl__core_acquire(consumer->core);
     consumer->last_event = &consumer->events;
+    consumer->caller.lock = &consumer->lock;
+    kfl__callers_add(consumer->core, &consumer->caller);
     kfl__event_fd_init(consumer);
     r = kfl__config_copy(config, &consumer->config);
     if (r == 0)
@@ -126,12 +129,8 @@ int kfl_consumer_close(kfl_consumer *consumer)
     if (consumer->core->fork_page[0] == 0)
         return kfl__fail(KFL_E_FORKED, "the consumer was opened before fork(): the parent closes it");
     int r = 0;
-    if (consumer->follows && kfl__core_enter(consumer->core) == 0) {
-        kfl__mutex_lock(&consumer->lock);
-        r = kfl__consumer_leave_group(consumer);
-        kfl__mutex_unlock(&consumer->lock);
-        kfl__core_leave(consumer->core);
-    }
+    if (consumer->follows && kfl__consumer_enter(consumer) == 0)
+        r = kfl__consumer_leave(consumer, kfl__consumer_leave_group(consumer));
     struct kfl__words words;
     kfl__error_save(&words);
     consumer_free(consumer);
@@ -327,19 +326,8 @@ static int consumer_seek(kfl_consumer *consumer, const char *topic, int32_t part
 
 KFL_UNCHECKED int kfl_consumer_seek(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t offset)
 {
-    int r;
-    if (consumer == NULL || offset < 0) {
-        r = kfl__consumer_enter(consumer);
-        return r < 0 ? r : kfl__consumer_leave(consumer, consumer_seek(consumer, topic, partition, offset));
-    }
-    /* An offset that is one needs neither the catalog nor a file that is not open: the close need not wait for this. */
-    r = kfl__core_check(consumer->core);
-    if (r < 0)
-        return r;
-    kfl__mutex_lock(&consumer->lock);
-    r = consumer_seek(consumer, topic, partition, offset);
-    kfl__mutex_unlock(&consumer->lock);
-    return r;
+    int r = kfl__consumer_enter(consumer);
+    return r < 0 ? r : kfl__consumer_leave(consumer, consumer_seek(consumer, topic, partition, offset));
 }
 
 int kfl_consumer_position(kfl_consumer *consumer, const char *topic, int32_t partition, int64_t *out_offset)

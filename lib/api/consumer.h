@@ -9,6 +9,7 @@
 #include "api/records.h"
 #include "api/store.h"
 #include "catalog/groups.h"
+#include "engine/callers.h"
 #include "engine/committer.h"
 #include "engine/group.h"
 #include "engine/listener.h"
@@ -99,6 +100,7 @@ struct kfl_consumer {
     _Atomic int closed;
 
     struct kfl__mutex lock; /* rank HANDLE, never held while waiting; guards: */
+    struct kfl__caller caller;
     struct kfl__condition turn;
     bool polling; /* somebody is in a poll: others wait for their turn */
     struct kfl__assigned *assigned;
@@ -127,7 +129,7 @@ struct kfl_consumer {
 };
 
 /*
- * NULL -> KFL_E_INVALID; then enters the core and takes the lock. On success the caller calls kfl__consumer_leave.
+ * NULL -> KFL_E_INVALID; then takes the lock and enters the core. On success the caller calls kfl__consumer_leave.
  * Which of both it was cannot be told to the analysis of locks, so it does not look at them.
  */
 int kfl__consumer_enter(kfl_consumer *consumer);

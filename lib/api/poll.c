@@ -299,6 +299,7 @@ KFL_UNCHECKED int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, 
             *out_records = records;
             records = NULL;
         } else if (r == 0) {
+            kfl__records_let_go(records, consumer->assigned_count == 1 ? consumer->assigned[0].cursor.segment : NULL);
             *out_records = NULL;
         }
     } else {

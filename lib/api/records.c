@@ -21,9 +21,13 @@
 
 /* Larger batches would drive each other out of the processor's cache. */
 #define RECORDS_AHEAD_MAX (UINT32_C(1) << 20)
+/* Files whose shares a released result keeps for the next poll. */
+#define RECORDS_KEPT_MAX 8
 
+/* Counted by its consumer, and by each result that was made for it, also while that lies in the pool. */
 struct kfl__records_pool {
     struct kfl__count count;
+    /* Put in by a release where there is none, by any thread; taken out by polls, which take turns. */
     _Atomic(struct kfl_records *) spare;
 };
 
@@ -40,14 +44,18 @@ struct kfl_records {
     uint32_t epoch;      /* of the consumer's assignment, when they were polled */
     int64_t bytes;
     kfl_record *rows;
-    struct kfl__segment **segments; /* shares */
-    int32_t segment_count, segment_room;
+    struct kfl__segment **segments; /* shares: of what this result lies in, and behind them of what earlier ones lay in */
+    int32_t segment_count, segment_kept, segment_room;
+    const struct kfl__view *kept_view; /* that they are from; only compared */
     void **blocks; /* owned bytes */
     int32_t block_count, block_room;
     const char *asked;           /* the caller's own copy of the name asked for last, while it fills this result */
     struct records_name *names;  /* in use, newest first */
     struct records_name *unused; /* for the next time */
 };
+
+/* In a pool whose consumer is closed: nothing is put in any more. */
+static struct kfl_records records_closed;
 
 int kfl__records_pool_create(struct kfl__records_pool **out_pool)
 {
@@ -59,8 +67,23 @@ int kfl__records_pool_create(struct kfl__records_pool **out_pool)
     return 0;
 }
 
+static void pool_drop(struct kfl__records_pool *pool)
+{
+    if (pool != NULL && kfl__count_release(&pool->count))
+        kfl__free(pool);
+}
+
+/* Shares that this result has no use for, but for the first `count` of them. */
+static void records_drop_kept(struct kfl_records *records, int32_t count)
+{
+    while (records->segment_kept > records->segment_count + count)
+        kfl__segment_release(records->segments[--records->segment_kept]);
+}
+
 static void records_free(struct kfl_records *records)
 {
+    records->segment_count = 0;
+    records_drop_kept(records, 0);
     struct records_name *lists[2] = {records->names, records->unused};
     for (int i = 0; i < 2; i++)
         while (lists[i] != NULL) {
@@ -71,24 +94,39 @@ static void records_free(struct kfl_records *records)
     kfl__free(records->rows);
     kfl__free(records->segments);
     kfl__free(records->blocks);
+    pool_drop(records->pool);
     kfl__free(records);
 }
 
 void kfl__records_pool_release(struct kfl__records_pool *pool)
 {
-    if (pool == NULL || !kfl__count_release(&pool->count))
+    if (pool == NULL)
         return;
-    struct kfl_records *spare = atomic_load(&pool->spare);
+    struct kfl_records *spare = atomic_exchange(&pool->spare, &records_closed);
     if (spare != NULL)
         records_free(spare);
-    kfl__free(pool);
+    pool_drop(pool);
+}
+
+/* The one that lies in the pool, or another one. */
+static struct kfl_records *records_take_out(struct kfl__records_pool *pool)
+{
+    struct kfl_records *records = pool == NULL ? NULL : atomic_load_explicit(&pool->spare, memory_order_acquire);
+    if (KFL_LIKELY(records != NULL)) {
+        atomic_store_explicit(&pool->spare, NULL, memory_order_relaxed);
+        return records;
+    }
+    records = kfl__alloc(sizeof *records);
+    if (records != NULL && pool != NULL)
+        kfl__count_acquire(&pool->count);
+    if (records != NULL)
+        records->pool = pool;
+    return records;
 }
 
 int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl_records **out_records)
 {
-    struct kfl_records *records = pool == NULL ? NULL : atomic_exchange(&pool->spare, NULL);
-    if (records == NULL)
-        records = kfl__alloc(sizeof *records);
+    struct kfl_records *records = records_take_out(pool);
     if (records != NULL && records->room < max_records) {
         kfl_record *rows = kfl__realloc(records->rows, (size_t)max_records * sizeof *rows);
         if (rows == NULL) {
@@ -101,21 +139,18 @@ int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl
     }
     if (records == NULL)
         return kfl__fail(KFL_E_NOMEM, "%d records: out of memory", max_records);
+    if (KFL_UNLIKELY(records->segment_kept > 0 && kfl__segment_crowded(2)))
+        records_drop_kept(records, 0);
     records->limit = max_records;
-    records->pool = pool;
-    if (pool != NULL)
-        kfl__count_acquire(&pool->count);
     *out_records = records;
     return 0;
 }
 
 void kfl_records_release(kfl_records *records)
 {
+    struct kfl_records *none = NULL;
     if (records == NULL)
         return;
-    struct kfl__records_pool *pool = records->pool;
-    for (int32_t i = 0; i < records->segment_count; i++)
-        kfl__segment_release(records->segments[i]);
     for (int32_t i = 0; i < records->block_count; i++)
         kfl__free(records->blocks[i]);
     while (records->names != NULL) {
@@ -127,15 +162,11 @@ void kfl_records_release(kfl_records *records)
     records->count = records->segment_count = records->block_count = 0;
     records->asked = NULL;
     records->bytes = 0;
-    records->pool = NULL;
-    if (pool == NULL) {
+    records_drop_kept(records, RECORDS_KEPT_MAX);
+    if (records->pool == NULL ||
+        !atomic_compare_exchange_strong_explicit(&records->pool->spare, &none, records, memory_order_release,
+                                                 memory_order_relaxed))
         records_free(records);
-        return;
-    }
-    struct kfl_records *older = atomic_exchange(&pool->spare, records);
-    if (older != NULL)
-        records_free(older);
-    kfl__records_pool_release(pool);
 }
 
 /* ---- taking ---- */
@@ -147,9 +178,17 @@ static int records_nomem(void)
 
 static int records_keep_segment(kfl_records *records, struct kfl__segment *segment)
 {
-    if (segment == NULL || (records->segment_count > 0 && records->segments[records->segment_count - 1] == segment))
+    int32_t at = records->segment_count;
+    if (segment == NULL || (at > 0 && records->segments[at - 1] == segment))
         return 0;
-    if (records->segment_count == records->segment_room) {
+    while (at < records->segment_kept && records->segments[at] != segment)
+        at++;
+    if (at < records->segment_kept) {
+        records->segments[at] = records->segments[records->segment_count];
+        records->segments[records->segment_count++] = segment;
+        return 0;
+    }
+    if (records->segment_kept == records->segment_room) {
         int32_t room = records->segment_room == 0 ? 4 : records->segment_room * 2;
         struct kfl__segment **grown = kfl__realloc(records->segments, (size_t)room * sizeof *grown);
         if (grown == NULL)
@@ -158,8 +197,26 @@ static int records_keep_segment(kfl_records *records, struct kfl__segment *segme
         records->segment_room = room;
     }
     kfl__segment_acquire(segment);
+    records->segments[records->segment_kept++] = records->segments[records->segment_count];
     records->segments[records->segment_count++] = segment;
     return 0;
+}
+
+/* The same for where a cursor stands. What is kept of another list of files is let go: some of it may be deleted. */
+static int records_keep_cursor(kfl_records *records, const struct kfl__cursor *cursor)
+{
+    if (KFL_UNLIKELY(records->kept_view != cursor->view)) {
+        records_drop_kept(records, 0);
+        records->kept_view = cursor->view;
+    }
+    return records_keep_segment(records, cursor->segment);
+}
+
+void kfl__records_let_go(kfl_records *records, const struct kfl__segment *but)
+{
+    bool stays = records->segment_kept == 1 && records->segments[0] == but;
+    if (records->segment_count == 0 && !stays)
+        records_drop_kept(records, 0);
 }
 
 int kfl__records_keep(kfl_records *records, void *block)
@@ -302,7 +359,7 @@ int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, int64_t 
         .topic = records_name(records, topic, cursor->partition->topic->id),
         .partition = partition,
     };
-    int r = like.topic == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
+    int r = like.topic == NULL ? records_nomem() : records_keep_cursor(records, cursor);
     if (r == 0)
         r = records_decode(records, cursor->segment->bytes + cursor->place, header, cursor->offset, &like, &all);
     if (r < 0)
@@ -325,7 +382,7 @@ int kfl__records_take_guessed(kfl_records *records, struct kfl__cursor *cursor, 
         .topic = records_name(records, topic, cursor->partition->topic->id),
         .partition = partition,
     };
-    int r = like.topic == NULL ? records_nomem() : records_keep_segment(records, cursor->segment);
+    int r = like.topic == NULL ? records_nomem() : records_keep_cursor(records, cursor);
     if (r == 0)
         records_take_run(records, cursor, &like, INT64_MAX);
     if (records->count == before)

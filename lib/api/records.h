@@ -26,6 +26,12 @@ int kfl__records_create(struct kfl__records_pool *pool, int32_t max_records, kfl
 int kfl__records_take(kfl_records *records, struct kfl__cursor *cursor, int64_t bytes_max, const char *topic,
                       int32_t partition);
 
+/*
+ * A released result keeps shares of the files that it lay in, so that who reads on, or at random among a few, takes none
+ * anew. Where this poll took nothing, those are let go but for one that its reader still stands in (`but`, or NULL).
+ */
+void kfl__records_let_go(kfl_records *records, const struct kfl__segment *but);
+
 /* Of the topic that a record's `topic` names: 0 where it was read outside of a store. */
 uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic);
 

@@ -19,6 +19,7 @@
 #include "base/process.h"
 #include "base/wait.h"
 #include "catalog/history.h"
+#include "engine/callers.h"
 #include "engine/clean.h"
 #include "engine/committer.h"
 #include "engine/expiry.h"
@@ -86,6 +87,7 @@ void kfl__core_release(struct kfl__core *core)
     kfl__janitor_destroy(core);
     kfl__state_detach(core->state);
     kfl_config_destroy(core->config);
+    kfl__callers_destroy(core);
     kfl__mutex_destroy(&core->registry);
     kfl__free(core->path);
     kfl__free(core);
@@ -143,8 +145,12 @@ static int core_make(const char *path, const kfl_config *config, struct kfl__cor
     core->fork_page = stores_fork_page;
     kfl__clock_init(&core->clock);
     int r = kfl__mutex_init(&core->registry, KFL_RANK_REGISTRY);
-    if (r == 0)
-        r = kfl__config_copy(config, &core->config);
+    if (r == 0 && (r = kfl__callers_init(core)) < 0)
+        kfl__mutex_destroy(&core->registry);
+    if (r == 0 && (r = kfl__config_copy(config, &core->config)) < 0) {
+        kfl__callers_destroy(core);
+        kfl__mutex_destroy(&core->registry);
+    }
     if (r < 0) {
         kfl__free(core);
         return r;
@@ -253,7 +259,7 @@ static void core_wake_all(struct kfl__core *core)
 static void core_wait_outside(struct kfl__core *core)
 {
     int64_t deadline = kfl__clock_deadline_ns(STORE_CLOSE_WAIT_MS);
-    while (atomic_load(&core->inside) > 0 && kfl__clock_steady_ns() < deadline) {
+    while ((atomic_load(&core->inside) > 0 || kfl__callers_inside(core)) && kfl__clock_steady_ns() < deadline) {
         _Atomic uint32_t pause = 0;
         core_wake_all(core);
         (void)kfl__wait(&pause, 0, kfl__clock_steady_ns() + 1000000);

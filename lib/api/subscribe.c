@@ -158,7 +158,8 @@ KFL_UNCHECKED int kfl_consumer_subscription(kfl_consumer *consumer, kfl_names **
     } else if (r == 0 && subscribed) {
         r = kfl__names_add_lines(look.names, topics);
     }
-    kfl__core_leave(consumer->core);
+    kfl__mutex_lock(&consumer->lock);
+    r = kfl__consumer_leave(consumer, r);
     kfl__free(topics);
     kfl__free(pattern);
     if (r < 0) {
@@ -245,6 +246,7 @@ KFL_UNCHECKED int kfl_consumer_assign_answer(kfl_consumer *consumer, int32_t gen
         kfl__places_free(&answer.targets[i]);
     kfl__free(answer.targets);
     kfl__free((void *)answer.ids);
-    kfl__core_leave(consumer->core);
+    kfl__mutex_lock(&consumer->lock);
+    r = kfl__consumer_leave(consumer, r);
     return r;
 }

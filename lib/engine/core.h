@@ -21,6 +21,7 @@
 #include "state/state.h"
 
 struct kfl__topic;
+struct kfl__caller;
 struct maintain;
 struct listeners;
 struct touch;
@@ -51,13 +52,17 @@ struct kfl__core {
     struct kfl__mutex registry;
     struct kfl__topic *topic_list;
 
+    /* engine/callers */
+    struct kfl__mutex callers_lock; /* guards: */
+    struct kfl__caller *callers;
+
     /* atomic */
     _Atomic int closing;    /* 1: calls are refused; 2: also those that were under way */
     _Atomic int topics_synced; /* the name of the folder of topics is durable */
     _Atomic int making_room; /* engine/room is at it */
     /*
-     * Calls that use the catalog or wait; the close waits for them. Away from the rest, since each poll
-     * writes it and each append reads what stands around.
+     * Calls that use the catalog or wait, but for those of handles that count them (engine/callers); the close waits for
+     * them. Away from the rest, since such calls write it and each append reads what stands around.
      */
     char away_before[64];
     _Atomic int32_t inside;

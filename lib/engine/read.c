@@ -36,9 +36,18 @@ static void cursor_drop(struct kfl__cursor *cursor)
     cursor->follow_word = 0;
 }
 
+static void cursor_drop_recent(struct kfl__cursor *cursor)
+{
+    for (int i = 0; i < KFL_CURSOR_RECENT; i++) {
+        kfl__segment_release(cursor->recent[i]);
+        cursor->recent[i] = NULL;
+    }
+}
+
 void kfl__cursor_close(struct kfl__cursor *cursor)
 {
     cursor_drop(cursor);
+    cursor_drop_recent(cursor);
     kfl__view_release(cursor->view);
     cursor->view = NULL;
 }
@@ -48,24 +57,33 @@ static uint64_t cursor_version(const struct kfl__cursor *cursor)
     return atomic_load_explicit(&cursor->partition->slot->manifest_version, memory_order_acquire);
 }
 
-/* Is the offset in the file that the cursor stands in, as far as its view tells? */
-static bool cursor_stays(const struct kfl__cursor *cursor, int64_t offset)
+/* The file that the cursor stands in is left, but kept at hand; where maps are short, it is not. */
+static void cursor_leave_file(struct kfl__cursor *cursor)
 {
-    const struct kfl__view *view = cursor->view;
-    return cursor->segment != NULL && offset >= view->entries[cursor->entry].base_offset &&
-           (cursor->entry + 1 == view->entry_count || offset < view->entries[cursor->entry + 1].base_offset);
+    if (cursor->segment != NULL && !kfl__segment_crowded(2)) {
+        int32_t at = cursor->entry % KFL_CURSOR_RECENT;
+        kfl__segment_release(cursor->recent[at]);
+        cursor->recent[at] = cursor->segment;
+        cursor->recent_entries[at] = cursor->entry;
+        cursor->segment = NULL;
+    }
+    cursor_drop(cursor);
 }
 
-/* Stand in another file of the view, if the view is still true and the file open; else nowhere. */
-static void cursor_change_file(struct kfl__cursor *cursor, int64_t offset)
+/* Stand in the file of this entry, if the view is still true and the file open; else nowhere. */
+static void cursor_change_file(struct kfl__cursor *cursor, int32_t entry)
 {
     struct kfl__segment *segment = NULL;
-    int32_t entry = -1;
-    if (cursor->view != NULL && cursor_version(cursor) == cursor->view->manifest_version)
-        entry = kfl__view_find(cursor->view, offset);
-    if (entry >= 0)
-        segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
-    cursor_drop(cursor);
+    if (entry >= 0 && cursor_version(cursor) == cursor->view->manifest_version) {
+        int32_t at = entry % KFL_CURSOR_RECENT;
+        if (cursor->recent[at] != NULL && cursor->recent_entries[at] == entry) {
+            segment = cursor->recent[at];
+            cursor->recent[at] = NULL;
+        } else {
+            segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
+        }
+    }
+    cursor_leave_file(cursor);
     cursor->segment = segment;
     cursor->entry = entry;
 }
@@ -79,8 +97,11 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
     cursor->follow_word = 0;
     if (cursor->verified && cursor->header.base_offset <= offset && offset < kfl__batch_end_offset(&cursor->header))
         return;
-    if (!cursor_stays(cursor, offset))
-        cursor_change_file(cursor, offset);
+    if (cursor->view != NULL) {
+        int32_t entry = kfl__view_find(cursor->view, offset);
+        if (cursor->segment == NULL || entry != cursor->entry)
+            cursor_change_file(cursor, entry);
+    }
     cursor->verified = false;
     cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
     if (cursor->segment != NULL)
@@ -209,6 +230,8 @@ static int cursor_locate(struct kfl__cursor *cursor)
     int r = kfl__partition_view(cursor->partition, &view);
     if (r < 0)
         return r;
+    if (view != cursor->view)
+        cursor_drop_recent(cursor);
     kfl__view_release(cursor->view);
     cursor->view = view;
     cursor_drop(cursor);
@@ -379,8 +402,10 @@ static int cursor_window(struct kfl__cursor *cursor)
         if (cursor->offset >= end) {
             cursor_found_end(cursor, cursor->durable ? (uint64_t)end : word, version);
             /* Where maps are short, who has read all holds none. */
-            if (KFL_UNLIKELY(kfl__segment_crowded(4)))
+            if (KFL_UNLIKELY(kfl__segment_crowded(4))) {
                 cursor_drop(cursor);
+                cursor_drop_recent(cursor);
+            }
             return 0;
         }
         if (cursor->segment == NULL || cursor_version(cursor) != cursor->view->manifest_version) {

@@ -9,6 +9,8 @@
 #include "engine/partition.h"
 #include "format/batch.h"
 
+#define KFL_CURSOR_RECENT 8
+
 /* One reader's place. Used by one thread at a time. */
 struct kfl__cursor {
     struct kfl__partition *partition; /* borrowed */
@@ -22,6 +24,9 @@ struct kfl__cursor {
     struct kfl__view *view;           /* a share */
     struct kfl__segment *segment;     /* a share; NULL: to be looked up by offset */
     int32_t entry;
+    /* Files of the view that seeks have left, to be stood in again without a lock: shares, at their entries' numbers modulo the size. */
+    struct kfl__segment *recent[KFL_CURSOR_RECENT];
+    int32_t recent_entries[KFL_CURSOR_RECENT];
     uint64_t place, limit, touched;
     /* the batch that stands at `place` was verified: no need to hash it again */
     bool verified;
@@ -75,7 +80,7 @@ static inline void kfl__cursor_fetch(const uint8_t *next)
  */
 static inline bool kfl__cursor_at_end(struct kfl__cursor *cursor)
 {
-    if (cursor->follow_word == 0 || cursor->place != cursor->limit || cursor->verified ||
+    if (cursor->follow_word == 0 || cursor->durable || cursor->place != cursor->limit || cursor->verified ||
         cursor->limit != kfl__word_place(cursor->follow_word))
         return false;
     cursor->idle_slot = cursor->partition->slot;

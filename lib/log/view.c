@@ -41,15 +41,14 @@ void kfl__view_release(struct kfl__view *view)
 
 int32_t kfl__view_find(const struct kfl__view *view, int64_t offset)
 {
-    int32_t low = 0, high = view->entry_count;
-    while (low < high) {
-        int32_t middle = low + (high - low) / 2;
-        if (view->entries[middle].base_offset <= offset)
-            low = middle + 1;
-        else
-            high = middle;
+    int32_t low = 0, left = view->entry_count;
+    /* Without a branch on what is found: who reads at random cannot have it foretold. */
+    while (left > 1) {
+        int32_t half = left / 2;
+        low += view->entries[low + half].base_offset <= offset ? half : 0;
+        left -= half;
     }
-    return low > 0 ? low - 1 : view->entry_count > 0 ? 0 : -1;
+    return left > 0 ? low : -1;
 }
 
 int32_t kfl__view_find_segment(const struct kfl__view *view, int64_t segment_id)
