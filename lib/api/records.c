@@ -49,7 +49,6 @@ struct kfl_records {
     const struct kfl__view *kept_view; /* that they are from; only compared */
     void **blocks; /* owned bytes */
     int32_t block_count, block_room;
-    const char *asked;           /* the caller's own copy of the name asked for last, while it fills this result */
     struct records_name *names;  /* in use, newest first */
     struct records_name *unused; /* for the next time */
 };
@@ -160,7 +159,6 @@ void kfl_records_release(kfl_records *records)
         records->unused = name;
     }
     records->count = records->segment_count = records->block_count = 0;
-    records->asked = NULL;
     records->bytes = 0;
     records_drop_kept(records, RECORDS_KEPT_MAX);
     if (records->pool == NULL ||
@@ -235,20 +233,17 @@ int kfl__records_keep(kfl_records *records, void *block)
     return 0;
 }
 
-/* The name's copy in this result; the last one asked for is at hand. A topic made anew is another one of the same name. */
+/*
+ * The name's copy in this result. An id is never another topic's, so that the name need not be looked at; where there are
+ * no ids, it is.
+ */
 static const char *records_name(kfl_records *records, const char *topic, uint64_t topic_id)
 {
     struct records_name *name = records->names;
-    if (KFL_LIKELY(name != NULL && topic == records->asked && topic_id == name->topic_id))
+    while (name != NULL && (topic_id != name->topic_id || (topic_id == 0 && strcmp(name->name, topic) != 0)))
+        name = name->next;
+    if (KFL_LIKELY(name != NULL))
         return name->name; /* batch after batch of one partition */
-    if (name != NULL && topic_id == name->topic_id && strcmp(name->name, topic) == 0) {
-        records->asked = topic;
-        return name->name;
-    }
-    records->asked = NULL;
-    for (; name != NULL; name = name->next)
-        if (topic_id == name->topic_id && strcmp(name->name, topic) == 0)
-            return name->name;
     name = records->unused;
     if (name != NULL)
         records->unused = name->next;
@@ -256,14 +251,15 @@ static const char *records_name(kfl_records *records, const char *topic, uint64_
         name = kfl__alloc(sizeof *name);
     if (name == NULL)
         return NULL;
-    size_t size = strlen(topic);
-    size = size < sizeof name->name ? size : sizeof name->name - 1;
-    memcpy(name->name, topic, size);
-    name->name[size] = '\0';
-    name->topic_id = topic_id;
+    if (topic_id == 0 || topic_id != name->topic_id) {
+        size_t size = strlen(topic);
+        size = size < sizeof name->name ? size : sizeof name->name - 1;
+        memcpy(name->name, topic, size);
+        name->name[size] = '\0';
+        name->topic_id = topic_id;
+    }
     name->next = records->names;
     records->names = name;
-    records->asked = topic;
     return name->name;
 }
 
@@ -445,31 +441,8 @@ size_t kfl_records_stride(const kfl_records *records)
     return sizeof(kfl_record);
 }
 
-int kfl_record_header(const kfl_record *record, int32_t index, kfl_header *out_header)
-{
-    if (record == NULL || out_header == NULL)
-        return kfl__fail(KFL_E_INVALID, "kfl_record_header: %s is NULL", record == NULL ? "record" : "out_header");
-    if (index < 0 || index >= record->header_count)
-        return kfl__fail(KFL_E_INVALID, "kfl_record_header: no header %d: the record has %d", index, record->header_count);
-    const uint8_t *at = record->packed_headers;
-    for (;; index--) {
-        /* Sizes were checked when the record was decoded. */
-        uint32_t name_size = kfl__load32(at);
-        int32_t value_size = (int32_t)kfl__load32(at + 4);
-        const uint8_t *name = at + KFL_HEADER_HEAD_SIZE;
-        const uint8_t *value = name + name_size + 1;
-        if (index == 0) {
-            out_header->name = (const char *)name;
-            out_header->value = value_size < 0 ? NULL : value;
-            out_header->value_size = value_size < 0 ? 0 : (size_t)value_size;
-            return 0;
-        }
-        at = value + (value_size < 0 ? 0 : value_size);
-    }
-}
-
-/* Where a name stands in order of first appearance; the list is newest first. */
-static int32_t records_topic_index(const kfl_records *records, const char *topic)
+/* The list is newest first. */
+int32_t kfl__records_topic_index(const kfl_records *records, const char *topic)
 {
     int32_t behind = 0;
     bool found = false;
@@ -487,52 +460,7 @@ const char *kfl_records_topic(const kfl_records *records, int32_t topic_index)
     if (records == NULL || topic_index < 0)
         return NULL;
     for (const struct records_name *name = records->names; name != NULL; name = name->next)
-        if (records_topic_index(records, name->name) == topic_index)
+        if (kfl__records_topic_index(records, name->name) == topic_index)
             return name->name;
     return NULL;
-}
-
-int kfl_records_pack(const kfl_records *records, kfl_packed_row *rows, void *bytes, size_t bytes_size, size_t *out_bytes_size)
-{
-    if (records == NULL)
-        return kfl__fail(KFL_E_INVALID, "kfl_records_pack: records is NULL");
-    size_t size = 0;
-    for (int32_t i = 0; i < records->count; i++)
-        size += records->rows[i].key_size + records->rows[i].value_size + records->rows[i].packed_headers_size;
-    if (out_bytes_size != NULL)
-        *out_bytes_size = size;
-    if (rows == NULL)
-        return records->count;
-    if (size > bytes_size || (bytes == NULL && size > 0))
-        return kfl__fail(KFL_E_INVALID, "kfl_records_pack: %zu bytes are needed, %zu are there", size, bytes_size);
-    uint8_t *to = bytes;
-    const char *topic = NULL;
-    int32_t topic_index = 0;
-    for (int32_t i = 0; i < records->count; i++) {
-        const kfl_record *record = &records->rows[i];
-        if (record->topic != topic) {
-            topic = record->topic;
-            topic_index = records_topic_index(records, topic);
-        }
-        rows[i] = (kfl_packed_row){
-            .offset = record->offset,
-            .timestamp_ms = record->timestamp_ms,
-            .partition = record->partition,
-            .key_size = record->key == NULL ? -1 : (int32_t)record->key_size,
-            .value_size = record->value == NULL ? -1 : (int32_t)record->value_size,
-            .header_count = record->header_count,
-            .headers_size = (int32_t)record->packed_headers_size,
-            .topic_index = topic_index,
-        };
-        if (record->key_size > 0)
-            memcpy(to, record->key, record->key_size);
-        to += record->key_size;
-        if (record->value_size > 0)
-            memcpy(to, record->value, record->value_size);
-        to += record->value_size;
-        if (record->packed_headers_size > 0)
-            memcpy(to, record->packed_headers, record->packed_headers_size);
-        to += record->packed_headers_size;
-    }
-    return records->count;
 }

@@ -35,6 +35,9 @@ void kfl__records_let_go(kfl_records *records, const struct kfl__segment *but);
 /* Of the topic that a record's `topic` names: 0 where it was read outside of a store. */
 uint64_t kfl__records_topic_id(const kfl_records *records, const char *topic);
 
+/* Where a record's `topic` stands among those of the result, in order of first appearance. */
+int32_t kfl__records_topic_index(const kfl_records *records, const char *topic);
+
 /* After kfl__cursor_guess: the record at the cursor's offset, if it verifies there; else the guess is taken back. 0 or KFL_E_NOMEM. */
 int kfl__records_take_guessed(kfl_records *records, struct kfl__cursor *cursor, const char *topic, int32_t partition);
 

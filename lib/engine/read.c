@@ -22,92 +22,6 @@
 
 #define READ_TOUCH (UINT64_C(256) << 10)
 
-void kfl__cursor_init(struct kfl__cursor *cursor, struct kfl__partition *partition, int64_t offset, bool durable)
-{
-    *cursor = (struct kfl__cursor){.partition = partition, .offset = offset, .durable = durable};
-}
-
-static void cursor_drop(struct kfl__cursor *cursor)
-{
-    kfl__segment_release(cursor->segment);
-    cursor->segment = NULL;
-    cursor->verified = false;
-    cursor->touched = cursor->limit = cursor->place = 0;
-    cursor->follow_word = 0;
-}
-
-static void cursor_drop_recent(struct kfl__cursor *cursor)
-{
-    for (int i = 0; i < KFL_CURSOR_RECENT; i++) {
-        kfl__segment_release(cursor->recent[i]);
-        cursor->recent[i] = NULL;
-    }
-}
-
-void kfl__cursor_close(struct kfl__cursor *cursor)
-{
-    cursor_drop(cursor);
-    cursor_drop_recent(cursor);
-    kfl__view_release(cursor->view);
-    cursor->view = NULL;
-}
-
-static uint64_t cursor_version(const struct kfl__cursor *cursor)
-{
-    return atomic_load_explicit(&cursor->partition->slot->manifest_version, memory_order_acquire);
-}
-
-/* The file that the cursor stands in is left, but kept at hand; where maps are short, it is not. */
-static void cursor_leave_file(struct kfl__cursor *cursor)
-{
-    if (cursor->segment != NULL && !kfl__segment_crowded(2)) {
-        int32_t at = cursor->entry % KFL_CURSOR_RECENT;
-        kfl__segment_release(cursor->recent[at]);
-        cursor->recent[at] = cursor->segment;
-        cursor->recent_entries[at] = cursor->entry;
-        cursor->segment = NULL;
-    }
-    cursor_drop(cursor);
-}
-
-/* Stand in the file of this entry, if the view is still true and the file open; else nowhere. */
-static void cursor_change_file(struct kfl__cursor *cursor, int32_t entry)
-{
-    struct kfl__segment *segment = NULL;
-    if (entry >= 0 && cursor_version(cursor) == cursor->view->manifest_version) {
-        int32_t at = entry % KFL_CURSOR_RECENT;
-        if (cursor->recent[at] != NULL && cursor->recent_entries[at] == entry) {
-            segment = cursor->recent[at];
-            cursor->recent[at] = NULL;
-        } else {
-            segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
-        }
-    }
-    cursor_leave_file(cursor);
-    cursor->segment = segment;
-    cursor->entry = entry;
-}
-
-void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
-{
-    if (cursor->offset == offset)
-        return;
-    cursor->offset = offset;
-    cursor->idle_slot = NULL;
-    cursor->follow_word = 0;
-    if (cursor->verified && cursor->header.base_offset <= offset && offset < kfl__batch_end_offset(&cursor->header))
-        return;
-    if (cursor->view != NULL) {
-        int32_t entry = kfl__view_find(cursor->view, offset);
-        if (cursor->segment == NULL || entry != cursor->entry)
-            cursor_change_file(cursor, entry);
-    }
-    cursor->verified = false;
-    cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
-    if (cursor->segment != NULL)
-        kfl__lookup_fetch(cursor->segment, (uint64_t)(offset - cursor->view->entries[cursor->entry].base_offset), cursor->stride);
-}
-
 /* What exists for this reader: the word, and the offset that ends it. */
 static void cursor_tail(const struct kfl__cursor *cursor, uint64_t *out_word, int64_t *out_end)
 {
@@ -197,7 +111,7 @@ static int cursor_lost_file(struct kfl__cursor *cursor, int r, int64_t end)
     char what[100];
     if (r < 0 && r != KFL_E_CORRUPT)
         return r;
-    if (cursor_version(cursor) != cursor->view->manifest_version)
+    if (kfl__cursor_version(cursor) != cursor->view->manifest_version)
         return 0;
     snprintf(what, sizeof what, "%s", r == KFL_FILE_MISSING ? "the file is missing" : kfl_last_error());
     int64_t to = cursor_entry_end(cursor, end);
@@ -231,14 +145,14 @@ static int cursor_locate(struct kfl__cursor *cursor)
     if (r < 0)
         return r;
     if (view != cursor->view)
-        cursor_drop_recent(cursor);
+        kfl__cursor_drop_recent(cursor);
     kfl__view_release(cursor->view);
     cursor->view = view;
-    cursor_drop(cursor);
+    kfl__cursor_drop(cursor);
     cursor_tail(cursor, &word, &end);
     cursor->entry = kfl__view_find(view, cursor->offset);
     if (cursor->entry < 0) {
-        if (cursor_version(cursor) != view->manifest_version || end <= cursor->offset)
+        if (kfl__cursor_version(cursor) != view->manifest_version || end <= cursor->offset)
             return 0;
         /* No file takes appends: these are numbers that a power cut took, or that were never given (R10). */
         if (atomic_load(&cursor->partition->slot->published) == 0)
@@ -256,9 +170,9 @@ static int cursor_locate(struct kfl__cursor *cursor)
     cursor_tail(cursor, &word, &end);
     cursor->limit = cursor_limit(cursor, word);
     /* A list without the files below a new start is newer than that start: look at it before taking them for a gap. */
-    if (cursor_version(cursor) != view->manifest_version ||
+    if (kfl__cursor_version(cursor) != view->manifest_version ||
         cursor->offset < atomic_load(&cursor->partition->slot->start_offset)) {
-        cursor_drop(cursor);
+        kfl__cursor_drop(cursor);
         return 0;
     }
     cursor_place(cursor, end);
@@ -280,7 +194,7 @@ static int cursor_next_file(struct kfl__cursor *cursor)
         return 0;
     if (base > cursor->offset && cursor->offset >= atomic_load(&cursor->partition->slot->start_offset))
         cursor->offset = base; /* numbers that were never given (R10) */
-    cursor_drop(cursor);
+    kfl__cursor_drop(cursor);
     return 1;
 }
 
@@ -320,7 +234,7 @@ static int cursor_damage(struct kfl__cursor *cursor, const char *what, uint64_t 
         to = end;
     r = cursor_hole(cursor, to, what);
     if (r != 0)
-        cursor_drop(cursor);
+        kfl__cursor_drop(cursor);
     else
         cursor->place = cursor->limit; /* only an end mark was hurt */
     return r;
@@ -368,7 +282,7 @@ static int cursor_follow(struct kfl__cursor *cursor, uint64_t version)
         return CURSOR_WAIT;
     uint64_t word = atomic_load_explicit(&cursor->partition->slot->published, memory_order_acquire);
     if ((uint32_t)cursor->segment->id != kfl__word_ordinal(word) || version != cursor->view->manifest_version ||
-        cursor_version(cursor) != version)
+        kfl__cursor_version(cursor) != version)
         return CURSOR_WAIT;
     cursor->limit = cursor_limit(cursor, word);
     if (cursor->place + sizeof cursor->header <= cursor->limit) {
@@ -388,7 +302,7 @@ static int cursor_window(struct kfl__cursor *cursor)
     for (;;) {
         uint64_t word;
         int64_t end;
-        uint64_t version = cursor_version(cursor); /* first: what changes from here on is met again */
+        uint64_t version = kfl__cursor_version(cursor); /* first: what changes from here on is met again */
         if (!kfl__partition_exists(partition))
             return kfl__partition_gone(partition);
         int64_t start = atomic_load_explicit(&slot->start_offset, memory_order_acquire);
@@ -401,14 +315,13 @@ static int cursor_window(struct kfl__cursor *cursor)
             return cursor_out_of_range(cursor, start, end);
         if (cursor->offset >= end) {
             cursor_found_end(cursor, cursor->durable ? (uint64_t)end : word, version);
-            /* Where maps are short, who has read all holds none. */
-            if (KFL_UNLIKELY(kfl__segment_crowded(4))) {
-                cursor_drop(cursor);
-                cursor_drop_recent(cursor);
-            }
+            /* Who has read all holds no map where they are short, and no file that may be deleted. */
+            if (KFL_UNLIKELY(kfl__segment_crowded(4) ||
+                             (cursor->view != NULL && version != cursor->view->manifest_version)))
+                kfl__cursor_close(cursor);
             return 0;
         }
-        if (cursor->segment == NULL || cursor_version(cursor) != cursor->view->manifest_version) {
+        if (cursor->segment == NULL || kfl__cursor_version(cursor) != cursor->view->manifest_version) {
             r = cursor_locate(cursor);
             if (r < 0 || r == KFL_CURSOR_HOLE)
                 return r;
@@ -418,7 +331,7 @@ static int cursor_window(struct kfl__cursor *cursor)
                 continue;
         } else {
             cursor->limit = cursor_limit(cursor, word);
-            if (cursor_version(cursor) != cursor->view->manifest_version)
+            if (kfl__cursor_version(cursor) != cursor->view->manifest_version)
                 continue;
             if (cursor->place == 0)
                 cursor_place(cursor, end);
@@ -443,10 +356,10 @@ bool kfl__cursor_guess(struct kfl__cursor *cursor)
     /* As in cursor_window: what exists, from a list of files that stands before and after. */
     int64_t start = atomic_load_explicit(&partition->slot->start_offset, memory_order_acquire);
     cursor_tail(cursor, &word, &end);
-    if (cursor->offset < start || cursor->offset >= end || cursor_version(cursor) != cursor->view->manifest_version)
+    if (cursor->offset < start || cursor->offset >= end || kfl__cursor_version(cursor) != cursor->view->manifest_version)
         return false;
     uint64_t limit = cursor_limit(cursor, word);
-    if (cursor_version(cursor) != cursor->view->manifest_version)
+    if (kfl__cursor_version(cursor) != cursor->view->manifest_version)
         return false;
     uint64_t distance = (uint64_t)(cursor->offset - cursor->view->entries[cursor->entry].base_offset);
     if (__builtin_mul_overflow(distance, cursor->stride, &place) || place >= limit ||
@@ -464,7 +377,7 @@ bool kfl__cursor_guess(struct kfl__cursor *cursor)
 int kfl__cursor_find_batch(struct kfl__cursor *cursor)
 {
     for (;;) {
-        if (cursor->verified && cursor->segment != NULL && cursor_version(cursor) == cursor->view->manifest_version &&
+        if (cursor->verified && cursor->segment != NULL && kfl__cursor_version(cursor) == cursor->view->manifest_version &&
             kfl__batch_end_offset(&cursor->header) > cursor->offset && cursor->place + cursor->header.size <= cursor->limit)
             return KFL_CURSOR_BATCH;
         if (!cursor->verified || cursor->segment == NULL || cursor->place + cursor->header.size > cursor->limit) {

@@ -39,8 +39,18 @@ struct kfl__cursor {
 
 void kfl__cursor_init(struct kfl__cursor *cursor, struct kfl__partition *partition, int64_t offset, bool durable);
 void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset);
-/* Gives back what it holds; takes a zeroed one. */
+/* Gives back what it holds, until it is used again; takes a zeroed one. */
 void kfl__cursor_close(struct kfl__cursor *cursor);
+
+/* Leaves the file: the offset is looked up anew. */
+void kfl__cursor_drop(struct kfl__cursor *cursor);
+/* Files that seeks have left are not kept any more: the list of files is about to be another one. */
+void kfl__cursor_drop_recent(struct kfl__cursor *cursor);
+
+static inline uint64_t kfl__cursor_version(const struct kfl__cursor *cursor)
+{
+    return atomic_load_explicit(&cursor->partition->slot->manifest_version, memory_order_acquire);
+}
 
 /* The word that moves when there is more to read. */
 static inline uint64_t kfl__cursor_word(struct kfl__slot *slot, bool durable)
@@ -80,7 +90,7 @@ static inline void kfl__cursor_fetch(const uint8_t *next)
  */
 static inline bool kfl__cursor_at_end(struct kfl__cursor *cursor)
 {
-    if (cursor->follow_word == 0 || cursor->durable || cursor->place != cursor->limit || cursor->verified ||
+    if (cursor->follow_word == 0 || cursor->place != cursor->limit || cursor->verified ||
         cursor->limit != kfl__word_place(cursor->follow_word))
         return false;
     cursor->idle_slot = cursor->partition->slot;

@@ -217,17 +217,11 @@ void kfl__batch_cursor_init(struct kfl__batch_cursor *cursor,
 
 int kfl__batch_next(struct kfl__batch_cursor *cursor, kfl_record *out_record)
 {
-    if (cursor->left == 0)
-        return cursor->at == cursor->end ? 0 : KFL_E_CORRUPT;
-
-    /* The delta is looked at first, so that a record of a wrong offset leaves *out_record alone. */
-    if ((size_t)(cursor->end - cursor->at) < sizeof(struct kfl__record_head))
-        return KFL_E_CORRUPT;
-    int64_t delta = kfl__load32(cursor->at + offsetof(struct kfl__record_head, offset_delta)) &
-                    ~KFL_RECORD_HAS_HEADERS;
-    if (delta < cursor->next_offset - cursor->base_offset ||
-        delta >= cursor->end_offset - cursor->base_offset)
-        return KFL_E_CORRUPT;
+    /* The offset is looked at first, so that a record of a wrong one leaves *out_record alone. */
+    int64_t offset;
+    int r = kfl__batch_stands(cursor, &offset);
+    if (r <= 0)
+        return r;
     const uint8_t *behind = kfl__record_decode(cursor->at, cursor->end, cursor->base_offset,
                                                cursor->max_timestamp_ms, out_record);
     if (behind == NULL)

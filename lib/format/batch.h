@@ -139,6 +139,20 @@ void kfl__batch_cursor_init(struct kfl__batch_cursor *cursor,
                             size_t unpacked_size);
 int kfl__batch_next(struct kfl__batch_cursor *cursor, kfl_record *out_record);
 
+/* The same without a step: has the record that comes next an offset that may come? *out_offset is set with 1. */
+static inline int kfl__batch_stands(const struct kfl__batch_cursor *cursor, int64_t *out_offset)
+{
+    if (cursor->left == 0)
+        return cursor->at == cursor->end ? 0 : KFL_E_CORRUPT;
+    if ((size_t)(cursor->end - cursor->at) < sizeof(struct kfl__record_head))
+        return KFL_E_CORRUPT;
+    int64_t delta = kfl__load32(cursor->at + offsetof(struct kfl__record_head, offset_delta)) & ~KFL_RECORD_HAS_HEADERS;
+    if (delta < cursor->next_offset - cursor->base_offset || delta >= cursor->end_offset - cursor->base_offset)
+        return KFL_E_CORRUPT;
+    *out_offset = cursor->base_offset + delta;
+    return 1;
+}
+
 /*
  * The same step for who wants to know only whose record it is: sizes and order are checked, the time is not. The size
  * of a missing key is 0.
@@ -152,16 +166,12 @@ struct kfl__batch_key {
 static inline int kfl__batch_next_key(struct kfl__batch_cursor *cursor, struct kfl__batch_key *out)
 {
     const uint8_t *at = cursor->at;
-    if (cursor->left == 0)
-        return at == cursor->end ? 0 : KFL_E_CORRUPT;
-    if ((size_t)(cursor->end - at) < sizeof(struct kfl__record_head))
-        return KFL_E_CORRUPT;
+    int64_t offset;
+    int r = kfl__batch_stands(cursor, &offset);
+    if (r <= 0)
+        return r;
     uint64_t sizes = kfl__load64(at);
-    uint32_t delta = kfl__load32(at + offsetof(struct kfl__record_head, offset_delta));
-    int64_t offset = cursor->base_offset + (delta & ~KFL_RECORD_HAS_HEADERS);
-    if (offset < cursor->next_offset || offset >= cursor->end_offset)
-        return KFL_E_CORRUPT;
-    if ((delta & KFL_RECORD_HAS_HEADERS) != 0) {
+    if ((kfl__load32(at + offsetof(struct kfl__record_head, offset_delta)) & KFL_RECORD_HAS_HEADERS) != 0) {
         kfl_record record;
         cursor->at = kfl__record_decode(at, cursor->end, cursor->base_offset,
                                         cursor->max_timestamp_ms, &record);

@@ -148,6 +148,70 @@ START_TEST(a_seek_within_a_batch_finds_each_of_its_records)
 }
 END_TEST
 
+/* Maps of this partition's files that are on no disk any more. */
+static int deleted_maps(void)
+{
+    char line[1024];
+    int count = 0;
+    FILE *file = fopen("/proc/self/maps", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        count += strstr(line, "/topics/") != NULL && strstr(line, ".log (deleted)") != NULL;
+    ck_assert_ptr_nonnull(file);
+    fclose(file);
+    return count;
+}
+
+/* Neither a consumer nor its released results keep room on the disk, once a poll has found nothing more. */
+START_TEST(a_file_that_is_deleted_is_let_go)
+{
+    kfl_records *records;
+    int64_t start;
+    send_many("t", 0, 1000, 1000);
+    for (int64_t offset = 0; offset < 1000; offset += 50) {
+        check_get(offset);
+        check_get(offset / 2);
+    }
+    ck_assert_int_gt(segment_count_of("t", 0), 4);
+    OK(kfl_topic_delete_records(store, "t", 0, 1000, &start));
+    OK(kfl_consumer_seek(consumer, "t", 0, 1000));
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 1, &records)), 0);
+    /* The partition's own list is another one as soon as somebody reads. */
+    send_many("t", 0, 1, 100);
+    kfl_consumer *other = open_consumer(NULL);
+    assign_at(other, "t", 0, 1000);
+    ck_assert_int_eq(read_on(other, 1000), 1001);
+    OK(kfl_consumer_close(other));
+    int left = deleted_maps();
+    OK(kfl_consumer_close(consumer));
+    ck_assert_int_eq(deleted_maps(), left);
+    consumer = open_consumer(NULL);
+}
+END_TEST
+
+/* A result may be released when its consumer is closed, and when another one has taken its place. */
+START_TEST(results_outlive_each_other_and_their_consumer)
+{
+    kfl_records *records[3];
+    send_many("t", 0, 30, 100);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 3; i++) {
+            OK(kfl_consumer_seek(consumer, "t", 0, 10 * i));
+            ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 5, &records[i])), 5);
+        }
+        for (int i = 0; i < 3; i++) {
+            ck_assert_int_eq(kfl_records_get(records[i], 4)->offset, 10 * i + 4);
+            check_value(kfl_records_get(records[i], 4));
+            if (round < 2 || i < 2)
+                kfl_records_release(records[i]);
+        }
+    }
+    OK(kfl_consumer_close(consumer));
+    check_value(kfl_records_get(records[2], 0));
+    kfl_records_release(records[2]);
+    consumer = open_consumer(NULL);
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("get");
@@ -158,6 +222,8 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, what_is_deleted_or_not_there_is_not_found);
     tcase_add_test(tests, damage_is_told_and_its_neighbours_are_found);
     tcase_add_test(tests, a_seek_within_a_batch_finds_each_of_its_records);
+    tcase_add_test(tests, a_file_that_is_deleted_is_let_go);
+    tcase_add_test(tests, results_outlive_each_other_and_their_consumer);
     suite_add_tcase(suite, tests);
     return suite;
 }

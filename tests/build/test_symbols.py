@@ -5,6 +5,7 @@ the header declares and the symbols file lists by release. Hidden visibility hid
 archive, so names there have the prefix too.
 """
 import os
+import platform
 import re
 import unittest
 
@@ -41,6 +42,14 @@ class Symbols(unittest.TestCase):
         self.assertTrue(set(tree.exported_functions()) <= names)
         self.assertEqual(sorted(name for name in names if not name.startswith("kfl_")
                                 and not name.startswith(("__asan", "__odr_asan", "__tsan", "asan."))), [])
+
+    def test_what_a_seek_fetches_ahead_is_fetched(self):
+        # To a compiler that sees the body, a function that does nothing but prefetch is pure: its calls go.
+        if platform.machine() != "x86_64":
+            self.skipTest("knows one processor's instructions only")
+        code = tree.instructions(os.environ["KFL_STATIC"], "kfl__cursor_seek")
+        self.assertGreater(len(code), 10)
+        self.assertTrue(any(re.search(r"\bprefetch|kfl__lookup_fetch", line) for line in code), "\n".join(code))
 
     def test_the_shared_library_needs_what_is_documented_and_knows_no_path(self):
         entries = tree.dynamic_entries(os.environ["KFL_SHARED"])

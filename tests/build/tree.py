@@ -35,6 +35,13 @@ def defined_symbols(path, *options):
     return [(words[-1], words[-2]) for words in found if len(words) >= 2 and not words[-1].endswith(":")]
 
 
+def instructions(path, function):
+    """The lines of a function's disassembly."""
+    text = subprocess.run(["objdump", "--disassemble=" + function, "--reloc", "--no-show-raw-insn", path],
+                          capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    return re.findall(r"^\s+[0-9a-f]+:\s(.*)$", text, re.MULTILINE)
+
+
 def symbol_versions():
     """The node of lib/kafkalite.map in which each symbol is listed; a symbol stands there once."""
     with open(os.path.join(SOURCE, "lib", "kafkalite.map"), encoding="utf-8") as file:

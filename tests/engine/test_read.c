@@ -346,6 +346,51 @@ START_TEST(a_list_that_is_replaced_hands_over_what_is_open)
 }
 END_TEST
 
+/* Shares of the view's entry that are not the view's. */
+static int32_t shares_of(const struct kfl__view *view, int32_t entry)
+{
+    struct kfl__segment *segment = view->entries[entry].segment;
+    return segment == NULL ? 0 : atomic_load(&segment->count.shares) - 1;
+}
+
+/* A seek that returns to a file finds it at hand; none outlives the list that it is of. */
+START_TEST(files_that_seeks_left_are_at_hand_until_the_list_changes)
+{
+    struct kfl__cursor cursor;
+    struct kfl__view *view = NULL;
+    int64_t start, end;
+    core_append_run(partition, 0, 60, 10000);
+    assert_ok(kfl__sync_wait(partition, 60, -1));
+    assert_ok(kfl__janitor_run(core, -1));
+    assert_ok(kfl__partition_view(partition, &view));
+    ck_assert_int_gt(view->entry_count, 3);
+    end = view->entries[3].base_offset;
+    kfl__cursor_init(&cursor, partition, 0, false);
+    for (int round = 0; round < 3; round++)
+        for (int64_t offset = 0; offset < end; offset += 2) {
+            kfl__cursor_seek(&cursor, offset);
+            ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+            ck_assert_int_eq(cursor.header.base_offset, offset);
+        }
+    ck_assert_int_eq(cursor.entry, 2);
+    for (int32_t entry = 0; entry < 3; entry++)
+        ck_assert_int_eq(shares_of(view, entry), 1);
+    assert_ok(kfl__partition_trim(partition, end, &start));
+    kfl__cursor_seek(&cursor, end);
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+    for (int32_t entry = 0; entry < 3; entry++)
+        ck_assert_int_eq(shares_of(view, entry), 0);
+    /* Nor does who has read all hold the list before. */
+    kfl__cursor_seek(&cursor, 60);
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), 0);
+    assert_ok(kfl__partition_trim(partition, 55, &start));
+    ck_assert_int_eq(kfl__cursor_batch(&cursor), 0);
+    ck_assert(cursor.view == NULL && cursor.segment == NULL);
+    kfl__cursor_close(&cursor);
+    kfl__view_release(view);
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("engine/read");
@@ -369,6 +414,7 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(files, set_up, tear_down);
     tcase_set_timeout(files, 60);
     tcase_add_test(files, files_that_nobody_reads_are_given_back);
+    tcase_add_test(files, files_that_seeks_left_are_at_hand_until_the_list_changes);
     tcase_add_test(files, a_list_that_is_replaced_hands_over_what_is_open);
     suite_add_tcase(suite, files);
     return suite;
