@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/random.h"
 #include "catalog/history.h"
 #include "catalog/segments.h"
@@ -268,12 +269,27 @@ static int segments_list_ready(struct kfl__catalog_txn *txn, void *context)
     return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
 }
 
-static uint64_t segments_next_size(const struct kfl__slot *slot, const struct kfl__settings *settings, uint64_t room)
+/* A file takes a quarter of what is free at most, so that a nearly full disk is filled by smaller and smaller ones. */
+static uint64_t segments_most_for_disk(const struct kfl__core *core)
 {
+    struct kfl__words words;
+    int64_t free_bytes = INT64_MAX;
+    kfl__error_save(&words);
+    if (kfl__file_system_free(core->directory, &free_bytes) < 0)
+        kfl__error_restore(&words);
+    return (uint64_t)free_bytes / 4 / 4096 * 4096;
+}
+
+static uint64_t segments_next_size(const struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room)
+{
+    const struct kfl__slot *slot = partition->slot;
     /* Small first files, each four times the one before: 10,000 partitions do not reserve 10 TB. */
     uint64_t size = (uint64_t)atomic_load(&slot->active.size) * 4;
     uint64_t most = (uint64_t)settings->segment_bytes / 4096 * 4096;
     uint64_t least = kfl__align_up(KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE, 4096);
+    uint64_t on_disk = segments_most_for_disk(partition->core);
+    if (size > on_disk)
+        size = on_disk;
     if (size < KFL_SEGMENT_SIZE_MIN)
         size = KFL_SEGMENT_SIZE_MIN;
     if (size > most)
@@ -348,7 +364,7 @@ static int segments_prepare(struct kfl__partition *partition, const struct kfl__
     if (atomic_load(&slot->next.id) != 0 &&
         (uint64_t)atomic_load(&slot->next.size) >= KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE)
         return 0; /* somebody else was first */
-    uint64_t size = segments_next_size(slot, settings, room);
+    uint64_t size = segments_next_size(partition, settings, room);
     uint64_t least = kfl__align_up(KFL_SEGMENT_FIRST_PLACE + room + KFL_END_MARK_SIZE, 4096);
     int r = kfl__hold_allows(partition, settings, atomic_load(&slot->next.id),
                              least > KFL_SEGMENT_SIZE_MIN ? least : KFL_SEGMENT_SIZE_MIN, &size);

@@ -427,6 +427,43 @@ START_TEST(a_limit_on_file_sizes_is_an_error_code)
 }
 END_TEST
 
+static int run_to_the_brim(void *context)
+{
+    const struct full *full = context;
+    kfl_store *store;
+    kfl_producer *producer;
+    uint8_t value[1000] = {0};
+    int64_t offset, bytes = 0;
+    int r = kfl_store_open(full->store_path, NULL, &store);
+    if (r == 0)
+        r = kfl_topic_create(store, "t0", 1, NULL);
+    if (r == 0)
+        r = kfl_producer_open(store, NULL, &producer);
+    if (r < 0)
+        give_up(full, "no store");
+    while ((r = kfl_producer_send(producer, "t0", 0, NULL, 0, value, sizeof value, NULL, 0, KFL_TIMESTAMP_NOW, &offset)) >= 0)
+        bytes += (int64_t)sizeof value;
+    if (r != KFL_E_NO_SPACE || bytes < full->fills * INT64_C(1000000))
+        give_up(full, "full with %lld bytes: %s", (long long)bytes, kfl_error_name(r));
+    kfl_producer_close(producer);
+    return kfl_store_close(store) < 0;
+}
+
+/* Files grow by the records that come, not by the disk that is there: the last of them are small ones. */
+START_TEST(a_small_disk_is_full_when_it_is_full)
+{
+    struct full full = {.kind = "tmpfs", .fills = 13};
+    snprintf(full.folder, sizeof full.folder, "%s", temp_dir_file("brim"));
+    snprintf(full.store_path, sizeof full.store_path, "%s/store", full.folder);
+    if (!mounts_begin() || !mounts_make("tmpfs", full.folder, "", 16)) {
+        fprintf(stderr, "skipped: tmpfs cannot be mounted here\n");
+        return;
+    }
+    ck_assert_int_eq(child_run(run_to_the_brim, &full), 0);
+    umount2(full.folder, MNT_DETACH);
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("full_disk");
@@ -437,6 +474,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_full_ext4_is_an_error_code_and_space_lets_it_go_on);
     tcase_add_test(tests, a_full_xfs_is_an_error_code_and_space_lets_it_go_on);
     tcase_add_test(tests, a_full_btrfs_is_an_error_code_and_space_lets_it_go_on);
+    tcase_add_test(tests, a_small_disk_is_full_when_it_is_full);
     tcase_add_test(tests, a_limit_on_file_sizes_is_an_error_code);
     suite_add_tcase(suite, tests);
     return suite;
