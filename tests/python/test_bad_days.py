@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Signals, forks, ends of interpreters, objects that die in any order."""
+import copy
 import gc
 import itertools
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -97,6 +99,32 @@ def test_a_handler_that_raises_nothing_lets_the_wait_go_on(run_python, directory
     program = program.replace("told = []", "told = []\nsignal.signal(signal.SIGINT, lambda *a: told.append(0))")
     done = run_python(program + "\nassert len(told) == 2", directory)
     assert done.stdout.strip() in ("None", "[]")
+
+
+def test_what_is_open_cannot_be_copied(log, directory):
+    """Each copy of a pointer would close it."""
+    log.create_topic("t")
+    producer, consumer, servers = log.producer(), log.consumer("t"), "file:" + directory
+    producer.send("t", b"x")
+    batches = [consumer.poll(1), log.consumer("t", zero_copy=True).poll(1)]
+    clients = [kafkalite.KafkaProducer(bootstrap_servers=servers),
+               kafkalite.KafkaProducer(bootstrap_servers=servers, linger_ms=5),
+               kafkalite.KafkaConsumer("t", bootstrap_servers=servers),
+               kafkalite.KafkaAdminClient(bootstrap_servers=servers)]
+    for thing in [log, log.topic("t"), log.groups["g"], log.table("t"), producer, consumer, *batches, *clients]:
+        for refused in (pickle.dumps, copy.deepcopy):
+            with pytest.raises((TypeError, pickle.PicklingError)):
+                refused(thing)
+    with pytest.raises(errors.ArgumentTypeError, match="open the store anew there"):
+        pickle.dumps(log)
+    for value in (batches[0][0], producer.send("t", b"y"), log.verify(), clients[0].send("t", b"z").get()):
+        assert pickle.loads(pickle.dumps(value)) == copy.deepcopy(value) == value
+    with pytest.raises(errors.UnknownTopicOrPartitionError) as met:
+        producer.send("none", b"x")
+    told = pickle.loads(pickle.dumps(met.value))
+    assert (type(told), str(told), told.code, told.topic) == (type(met.value), str(met.value), met.value.code, "none")
+    del thing
+    gc.collect()
 
 
 FORKING = """

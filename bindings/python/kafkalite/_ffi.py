@@ -262,6 +262,12 @@ class Handle(ctypes.c_void_p):
 
     __del__ = finish
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """ctypes would copy the pointer, and each copy would close it."""
+        raise ArgumentTypeError(
+            "what is open can neither be copied nor be sent to another process: open the store anew there"
+        )
+
 
 def _handle(name: str, close: str) -> Type[Handle]:
     function = declare(close)
