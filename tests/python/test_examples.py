@@ -49,6 +49,11 @@ def test_c_and_python_read_what_the_other_wrote(tmp_path):
     assert run_c(tmp_path, "inspect", "c") == run(tmp_path, "look_inside", "c") == promised("look_inside")
 
 
+@pytest.mark.parametrize("name", ["worker_threads", "worker_processes", "dead_letter", "back_pressure", "event_sourcing"])
+def test_the_same_program_in_both_languages(tmp_path, name):
+    assert run(tmp_path, name, "python") == promised(name) == run_c(tmp_path, name, "c")
+
+
 def test_the_tutorial_needs_only_its_imports_changed(tmp_path):
     assert run(tmp_path, "tutorial") == promised("tutorial")
     assert os.path.exists(tmp_path / "kafkalite-data")

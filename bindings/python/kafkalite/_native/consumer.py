@@ -171,6 +171,7 @@ class Consumer:
         _ffi.lib.consumer_unsubscribe(self.handle)
 
     def subscription(self) -> List[str]:
+        """The topics that it is a member for."""
         return _ffi.names_of(
             _ffi.new(_ffi.NamesHandle, _ffi.lib.consumer_subscription, self.handle)
         )
@@ -196,6 +197,7 @@ class Consumer:
         return self.poll_ms(waiting.milliseconds(timeout), max_records)
 
     def poll_ms(self, timeout_ms: int, max_records: int) -> Optional[Batch]:
+        """poll() in milliseconds, -1 for ever; what iteration has read ahead stays where it is."""
         handle = self.handle
         records = _ffi.RecordsHandle()
         out = _ffi.reference(records)
@@ -279,6 +281,7 @@ class Consumer:
             yield batch
 
     def next_batch(self, max_records: int) -> Optional[Batch]:
+        """What batches() gives next, or None at its end."""
         limit = waiting.milliseconds(self._timeout)
         if not self._stop_at_end:
             return self.poll_ms(limit, max_records)
@@ -356,6 +359,7 @@ class Consumer:
             self._paused[TopicPartition(topic, number)] = None
 
     def resume(self, *partitions: Any) -> None:
+        """Hand out what pause() held back."""
         for topic, number in map(place_of, partitions):
             _ffi.lib.consumer_resume(self.handle, encoded(topic), number)
             self._paused.pop(TopicPartition(topic, number), None)

@@ -153,6 +153,7 @@ class Groups(Mapping[str, Group]):
         self._store = store
 
     def names(self) -> List[str]:
+        """Sorted."""
         return _ffi.names_of(
             _ffi.new(_ffi.NamesHandle, _ffi.lib.group_list, self._store.handle)
         )

@@ -250,15 +250,19 @@ class Batch:
         return list(zip(self._offsets, self._timestamps, keys, values))
 
     def keys(self) -> List[Any]:
+        """Of each record, as bytes, a view, or None."""
         return list(self._columns()[0])
 
     def values(self) -> List[Any]:
+        """The same."""
         return list(self._columns()[1])
 
     def offsets(self) -> List[int]:
+        """Of each record."""
         return list(self._offsets)
 
     def timestamps(self) -> List[int]:
+        """Of each record, in milliseconds since 1970 UTC."""
         return list(self._timestamps)
 
     def partitions(self) -> List[TopicPartition]:

@@ -133,6 +133,7 @@ class Store:
         return _ffi.names_of(_ffi.new(_ffi.NamesHandle, _ffi.lib.topic_list, self.handle))
 
     def topics(self) -> List[Topic]:
+        """Sorted by name."""
         return [Topic(self, name) for name in self.topic_names()]
 
     def __contains__(self, name: object) -> bool:
@@ -208,6 +209,7 @@ class Store:
         return Groups(self)
 
     def group(self, name: str) -> Group:
+        """The same as groups[name]."""
         return Group(self, name)
 
     # The whole ---------------------------------------------------------------------------------

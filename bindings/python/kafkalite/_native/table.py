@@ -40,6 +40,7 @@ class Table(MutableMapping[bytes, bytes]):
         self.close()
 
     def close(self) -> None:
+        """It follows its topic no more. A second call does nothing."""
         self._consumer.close()
         if self._producer is not None:
             self._producer.close()

@@ -148,6 +148,7 @@ class Topic:
         return self._offset(_ffi.lib.topic_delete_records, partition, below)
 
     def segments(self, partition: int = 0) -> List[Segment]:
+        """Its files, oldest first."""
         handle = _ffi.new(
             _ffi.SegmentsHandle,
             _ffi.lib.segments_list,

@@ -78,14 +78,17 @@ class KafkaAdminClient(Topics, GroupOffsets, OfClusters):
         }
 
     def describe_acls(self, acl_filter: Any) -> Any:
+        """SecurityDisabledError, as of a broker without an authorizer."""
         raise SecurityDisabledError("a store has no users, and no ACLs: its files have modes")
 
     def create_acls(self, acls: Iterable[Any]) -> Any:
+        """The same."""
         if not all(isinstance(acl, ACL) for acl in acls):
             raise IllegalArgumentError("acls must contain ACL objects")
         return self.describe_acls(None)
 
     def delete_acls(self, acl_filters: Iterable[Any]) -> Any:
+        """The same."""
         if not all(isinstance(acl, ACLFilter) for acl in acl_filters):
             raise IllegalArgumentError("acl_filters must contain ACLFilter type objects")
         return self.describe_acls(None)
