@@ -287,12 +287,16 @@ static int follow_auto_commit(kfl_consumer *consumer, int64_t now_ns)
     return kfl__async_add_moved(consumer);
 }
 
+/* Where no thread commits what waits, polls do. */
+static bool follow_must_commit(const kfl_consumer *consumer)
+{
+    return consumer->async.waiting.count > 0 && !consumer->core->helper_runs;
+}
+
 /* Is there anything that a poll has to do for its group? One word each. */
 static bool follow_must(const kfl_consumer *consumer)
 {
     const struct kfl__membership *membership = consumer->membership;
-    if (consumer->async.waiting.count > 0 && !consumer->core->helper_runs)
-        return true;
     return membership != NULL &&
            (!membership->joined || membership->wish_changed || membership->leaving ||
             membership->releasing || membership->stray.count > 0 || follow_seat_changed(consumer) ||
@@ -308,13 +312,13 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     if (now_ns >= consumer->look_ns)
         follow_look_out(consumer, now_ns);
     follow_stamp(consumer, now_ns, 0);
+    /* Once: other threads may commit as fast as this one settles it. */
+    if (follow_must_commit(consumer)) {
+        kfl__mutex_unlock(&consumer->lock);
+        kfl__committer_run(consumer->core);
+        kfl__mutex_lock(&consumer->lock);
+    }
     while (consumer->events == NULL && follow_must(consumer)) {
-        if (consumer->async.waiting.count > 0 && !consumer->core->helper_runs) {
-            kfl__mutex_unlock(&consumer->lock);
-            kfl__committer_run(consumer->core);
-            kfl__mutex_lock(&consumer->lock);
-            continue;
-        }
         r = follow_membership(consumer);
         if (r < 0)
             return r;
@@ -328,7 +332,7 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
 
 bool kfl__consumer_would_follow(const kfl_consumer *consumer)
 {
-    return consumer->follows && follow_must(consumer);
+    return consumer->follows && (follow_must_commit(consumer) || follow_must(consumer));
 }
 
 bool kfl__consumer_must_follow(kfl_consumer *consumer)
@@ -336,7 +340,7 @@ bool kfl__consumer_must_follow(kfl_consumer *consumer)
     if (!consumer->follows)
         return false;
     follow_stamp(consumer, kfl__clock_coarse_ns(), FOLLOW_LOOK_NS);
-    return consumer->events != NULL || follow_must(consumer);
+    return consumer->events != NULL || follow_must_commit(consumer) || follow_must(consumer);
 }
 
 bool kfl__consumer_forgets(kfl_consumer *consumer, int code)

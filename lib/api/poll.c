@@ -232,11 +232,14 @@ static KFL_UNCHECKED int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
     uint32_t value = kfl__notify_begin(consumer->core);
     kfl__poll_register(consumer);
     int r = poll_check(consumer);
-    if (r < 0 || poll_anything(consumer) || kfl__consumer_must_follow(consumer))
+    if (r < 0 || poll_anything(consumer))
         return r;
+    bool follows = kfl__consumer_must_follow(consumer);
     int64_t now = kfl__clock_steady_ns();
     if (deadline_ns >= 0 && now >= deadline_ns)
-        return KFL_WAIT_TIMEOUT;
+        return KFL_WAIT_TIMEOUT; /* also where the group gives something to do again and again */
+    if (follows)
+        return 0;
     int64_t look = now + POLL_LOOK_NS;
     kfl__mutex_unlock(&consumer->lock);
     r = kfl__wait(kfl__notify_word(consumer->core), value, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);

@@ -2,7 +2,8 @@
 /*
  * One list of clients with something to commit, one runner at a time: the helper, or a poll, a close
  * or kfl_store_maintain() where there is none. While a transaction is under way others join the
- * list, and what one client adds meanwhile is joined by the client itself.
+ * list, and what one client adds meanwhile is joined by the client itself. A run is over once what
+ * was listed when it began is settled: who adds again and again keeps nobody in here.
  */
 #include "engine/committer.h"
 
@@ -16,6 +17,7 @@ struct committer {
     struct kfl__mutex lock;
     struct kfl__condition moved;
     struct kfl__commit_client *first, **end;
+    uint64_t listed, settled; /* so many clients, ever; in that order */
     bool running;
 };
 
@@ -24,7 +26,7 @@ static int64_t committer_chore(void *context, int64_t now_ns)
     struct kfl__core *core = context;
     (void)now_ns;
     kfl__committer_run(core);
-    return -1;
+    return -1; /* what was added meanwhile has woken the helper for another round */
 }
 
 int kfl__committer_start(struct kfl__core *core)
@@ -71,17 +73,17 @@ void kfl__committer_add(struct kfl__core *core, struct kfl__commit_client *clien
         client->next = NULL;
         *committer->end = client;
         committer->end = &client->next;
+        committer->listed++;
     }
     kfl__mutex_unlock(&committer->lock);
     if (!listed && core->helper_runs)
         kfl__janitor_wake(core);
 }
 
-/* Takes some from the list. */
+/* Takes some from the list. Holding the lock. */
 static size_t committer_take(struct committer *committer, struct kfl__commit_client **clients)
 {
     size_t count = 0;
-    kfl__mutex_lock(&committer->lock);
     while (count < COMMITTER_TOGETHER && committer->first != NULL) {
         clients[count] = committer->first;
         committer->first = clients[count]->next;
@@ -89,7 +91,6 @@ static size_t committer_take(struct committer *committer, struct kfl__commit_cli
     }
     if (committer->first == NULL)
         committer->end = &committer->first;
-    kfl__mutex_unlock(&committer->lock);
     return count;
 }
 
@@ -121,18 +122,23 @@ void kfl__committer_run(struct kfl__core *core)
 {
     struct committer *committer = core->committer;
     struct kfl__commit_client *clients[COMMITTER_TOGETHER];
-    size_t count;
     if (committer == NULL)
         return;
     kfl__mutex_lock(&committer->lock);
-    while (committer->running)
-        kfl__condition_wait(&committer->moved, &committer->lock, -1);
-    committer->running = true;
-    kfl__mutex_unlock(&committer->lock);
-    while ((count = committer_take(committer, clients)) > 0)
+    uint64_t upto = committer->listed;
+    while (committer->settled < upto) {
+        if (committer->running) {
+            kfl__condition_wait(&committer->moved, &committer->lock, -1);
+            continue;
+        }
+        committer->running = true;
+        size_t count = committer_take(committer, clients);
+        kfl__mutex_unlock(&committer->lock);
         committer_commit(core, clients, count);
-    kfl__mutex_lock(&committer->lock);
-    committer->running = false;
-    kfl__condition_broadcast(&committer->moved);
+        kfl__mutex_lock(&committer->lock);
+        committer->settled += count;
+        committer->running = false;
+        kfl__condition_broadcast(&committer->moved);
+    }
     kfl__mutex_unlock(&committer->lock);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Commits of members: by themselves, without waiting, refused; offsets that outlive their group. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "group_fixture.h"
 
 /* Reads all there is. */
@@ -165,6 +168,38 @@ START_TEST(the_helper_carries_out_asynchronous_commits)
         ck_assert_int_eq(ticket, i);
         check_outcome(a, 0, i, i % 4);
     }
+    close_consumer(a);
+}
+END_TEST
+
+static _Atomic int commits_on;
+
+static void *commit_on_and_on(void *consumer)
+{
+    while (atomic_load(&commits_on) != 0)
+        OK(kfl_consumer_commit_async(consumer, NULL, 0, NULL));
+    return NULL;
+}
+
+/* Without the helper a poll commits; it ends though another thread has more to commit at all times. */
+START_TEST(a_poll_ends_while_another_thread_commits_on_and_on)
+{
+    pthread_t threads[2];
+    kfl_records *records = NULL;
+    make_topic("t", 1, NULL);
+    send_many("t", 0, 3, 0);
+    kfl_consumer *a = open_member("t", "a");
+    settle(a);
+    atomic_store(&commits_on, 1);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, commit_on_and_on, a), 0);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(OK(kfl_consumer_poll(a, i % 2, 0, &records)), 0);
+        ck_assert_ptr_null(records);
+    }
+    atomic_store(&commits_on, 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
     close_consumer(a);
 }
 END_TEST
@@ -421,6 +456,7 @@ Suite *kfl_suite(void)
     tcase_add_test(all, a_consumer_without_a_subscription_commits_by_itself);
     tcase_add_test(all, the_outcome_of_an_asynchronous_commit_is_an_event);
     tcase_add_test(all, a_close_waits_for_asynchronous_commits);
+    tcase_add_test(all, a_poll_ends_while_another_thread_commits_on_and_on);
     tcase_add_test(all, an_asynchronous_commit_of_a_member_that_lost_its_place_is_refused);
     tcase_add_test(all, offsets_outlive_the_last_member_for_their_time);
     tcase_add_test(all, offsets_of_a_topic_that_is_not_read_any_more_go_by_their_commit);

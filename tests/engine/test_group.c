@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/memory.h"
 #include "core.h"
+#include "engine/committer.h"
 #include "engine/group.h"
 #include "suite.h"
 #include "temp_dir.h"
@@ -47,6 +48,60 @@ START_TEST(a_commit_makes_durable_what_it_covers)
 }
 END_TEST
 
+/* A client that has something more as soon as something was settled, so many times. */
+struct eager {
+    struct kfl__commit_client client;
+    struct kfl__group_item item;
+    int commits, more;
+};
+
+static bool eager_take(struct kfl__commit_client *client, struct kfl__group_commit *commit)
+{
+    struct eager *eager = (struct eager *)(void *)client;
+    *commit = (struct kfl__group_commit){
+        .group = "g", .instance_id = "", .items = &eager->item, .count = 1};
+    return true;
+}
+
+static void eager_settle(struct kfl__commit_client *client, struct kfl__group_commit *commit)
+{
+    struct eager *eager = (struct eager *)(void *)client;
+    assert_ok(commit->result);
+    eager->commits++;
+    if (eager->more > 0) {
+        eager->more--;
+        kfl__committer_add(core, client);
+    }
+}
+
+START_TEST(who_commits_again_and_again_keeps_nobody_else)
+{
+    struct eager busy = {
+        .client = {.take = eager_take, .settle = eager_settle},
+        .item = {.partition = partition},
+        .more = 1000,
+    };
+    struct eager waits = busy;
+    waits.more = 0;
+    assert_ok(kfl__committer_start(core));
+    kfl__committer_run(core); /* nothing waits */
+    core_append_run(partition, 0, 10, 100);
+    kfl__committer_add(core, &busy.client);
+    kfl__committer_add(core, &waits.client);
+    kfl__committer_add(core, &waits.client); /* is listed already */
+    kfl__committer_run(core);
+    ck_assert_int_eq(waits.commits, 1);
+    ck_assert_int_eq(busy.commits, 1);
+    kfl__committer_run(core);
+    ck_assert_int_eq(busy.commits, 2);
+    busy.more = 0;
+    kfl__committer_run(core);
+    kfl__committer_run(core);
+    ck_assert_int_eq(busy.commits, 3);
+    kfl__committer_destroy(core);
+}
+END_TEST
+
 #ifdef KFL_FAULT_POINTS
 /* rule:R8 */
 START_TEST(without_a_sync_nothing_is_committed)
@@ -70,6 +125,7 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_set_timeout(all, 60);
     tcase_add_test(all, a_commit_makes_durable_what_it_covers);
+    tcase_add_test(all, who_commits_again_and_again_keeps_nobody_else);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(all, without_a_sync_nothing_is_committed);
 #endif
