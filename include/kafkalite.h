@@ -935,7 +935,8 @@ KFL_API int kfl_consumer_commit_offsets(kfl_consumer *consumer, const kfl_partit
 KFL_API int kfl_consumer_commit_async(kfl_consumer *consumer, const kfl_partition_offset *offsets,
                                       size_t count, int64_t *out_ticket);
 /*
- * What is committed for these partitions; offset -1 where nothing is. Owned: kfl_offsets_release().
+ * What is committed for these partitions; offset -1 where nothing is. Waits for what this consumer has
+ * asked to commit before. Owned: kfl_offsets_release().
  */
 KFL_API int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *partitions,
                                    size_t count, kfl_offsets **out_offsets);

@@ -73,6 +73,23 @@ START_TEST(a_revocation_and_a_close_commit_too)
 }
 END_TEST
 
+/* kafka:D8 A commit that is waited for comes behind those before it, and who asks what is committed sees them all. */
+START_TEST(a_commit_comes_behind_those_before_it)
+{
+    make_topic("t", 1, NULL);
+    send_many("t", 0, 9, 0);
+    kfl_consumer *a = open_member("t", "a");
+    settle(a);
+    OK(kfl_consumer_commit_async(a, NULL, 0, NULL));
+    ck_assert_int_eq(committed_of(a, "t", 0), 9);
+    OK(kfl_consumer_commit_async(a, NULL, 0, NULL));
+    OK(commit_at(a, "t", 0, 3));
+    ck_assert_str_eq(settle(a), "");
+    ck_assert_int_eq(committed_of(a, "t", 0), 3);
+    close_consumer(a);
+}
+END_TEST
+
 /* Assigned partitions are committed by themselves as well. */
 START_TEST(a_consumer_without_a_subscription_commits_by_itself)
 {
@@ -453,6 +470,7 @@ Suite *kfl_suite(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, a_poll_commits_what_earlier_polls_handed_out);
     tcase_add_test(all, a_revocation_and_a_close_commit_too);
+    tcase_add_test(all, a_commit_comes_behind_those_before_it);
     tcase_add_test(all, a_consumer_without_a_subscription_commits_by_itself);
     tcase_add_test(all, the_outcome_of_an_asynchronous_commit_is_an_event);
     tcase_add_test(all, a_close_waits_for_asynchronous_commits);
