@@ -73,7 +73,8 @@ static int commit_enter(kfl_consumer *consumer)
 static void commit_come_behind(kfl_consumer *consumer)
 {
     kfl__mutex_lock(&consumer->lock);
-    bool any = consumer->async.waiting.count > 0 || consumer->async.taken.count > 0;
+    bool any = consumer->async.waiting.count > 0 || consumer->async.taken.count > 0 ||
+               kfl__async_releases(consumer);
     kfl__mutex_unlock(&consumer->lock);
     if (any)
         kfl__async_finish(consumer);

@@ -10,6 +10,7 @@
 
 #include "api/consumer.h"
 #include "base/memory.h"
+#include "engine/members.h"
 #include "engine/notify.h"
 
 static kfl_consumer *async_consumer(struct kfl__commit_client *client)
@@ -64,7 +65,9 @@ static bool async_take(struct kfl__commit_client *client, struct kfl__group_comm
     kfl_consumer *consumer = async_consumer(client);
     struct kfl__async *async = &consumer->async;
     kfl__mutex_lock(&consumer->lock);
-    bool any = async->waiting.count > 0;
+    bool any = async->waiting.count > 0 || async->release == KFL_RELEASE_WAITS;
+    if (async->release == KFL_RELEASE_WAITS)
+        async->release = KFL_RELEASE_TAKEN;
     if (any) {
         struct kfl__commit_list empty = async->taken;
         async->taken = async->waiting;
@@ -83,6 +86,25 @@ static bool async_take(struct kfl__commit_client *client, struct kfl__group_comm
     return any;
 }
 
+/* Behind the commits: the group's rows give on what this member has let go. */
+static void async_give_up(kfl_consumer *consumer)
+{
+    struct kfl__async *async = &consumer->async;
+    kfl__mutex_lock(&consumer->lock);
+    bool taken = async->release == KFL_RELEASE_TAKEN;
+    kfl__mutex_unlock(&consumer->lock);
+    if (!taken)
+        return;
+    int r = kfl__members_release(consumer->core, consumer->settings->group_id, async->release_id,
+                                 &async->released);
+    kfl__mutex_lock(&consumer->lock);
+    async->release = r < 0 ? KFL_RELEASE_FAILED : KFL_RELEASE_NONE;
+    if (r == 0)
+        kfl__places_free(&async->released);
+    kfl__consumer_stir(consumer);
+    kfl__mutex_unlock(&consumer->lock);
+}
+
 static void async_settle(struct kfl__commit_client *client, struct kfl__group_commit *commit)
 {
     kfl_consumer *consumer = async_consumer(client);
@@ -98,6 +120,7 @@ static void async_settle(struct kfl__commit_client *client, struct kfl__group_co
     if (consumer->events != NULL)
         kfl__consumer_stir(consumer);
     kfl__mutex_unlock(&consumer->lock);
+    async_give_up(consumer);
 }
 
 void kfl__async_init(kfl_consumer *consumer)
@@ -216,6 +239,23 @@ int kfl__async_add_moved(kfl_consumer *consumer)
     return r;
 }
 
+void kfl__async_release(kfl_consumer *consumer, struct kfl__places *places)
+{
+    struct kfl__async *async = &consumer->async;
+    assert(async->release == KFL_RELEASE_NONE && async->released.count == 0);
+    async->release_id = consumer->membership->id;
+    async->released = *places;
+    *places = (struct kfl__places){0};
+    async->release = KFL_RELEASE_WAITS;
+    kfl__committer_add(consumer->core, &async->client);
+}
+
+bool kfl__async_releases(const kfl_consumer *consumer)
+{
+    return consumer->async.release == KFL_RELEASE_WAITS ||
+           consumer->async.release == KFL_RELEASE_TAKEN;
+}
+
 void kfl__async_finish(kfl_consumer *consumer)
 {
     kfl__committer_run(consumer->core);
@@ -237,6 +277,7 @@ void kfl__async_destroy(kfl_consumer *consumer)
     struct kfl__async *async = &consumer->async;
     async_clear(&async->waiting);
     async_clear(&async->taken);
+    kfl__places_free(&async->released);
     kfl__commit_list_release(&async->waiting);
     kfl__commit_list_release(&async->taken);
 }

@@ -51,12 +51,26 @@ struct kfl__commit_list {
     size_t count, room;
 };
 
-/* Asynchronous commits of one consumer. Guarded by its lock, but for what is taken. */
+/* Of the partitions that a member gives up, on their way back to the group. */
+enum kfl__release {
+    KFL_RELEASE_NONE,
+    KFL_RELEASE_WAITS,  /* for the committer */
+    KFL_RELEASE_TAKEN,  /* by the committer */
+    KFL_RELEASE_FAILED, /* the next poll tries for itself */
+};
+
+/*
+ * Asynchronous commits of one consumer, and what it gives up behind them. Guarded by its lock, but for what is
+ * taken.
+ */
 struct kfl__async {
     struct kfl__commit_client client;
     struct kfl__commit_list waiting, taken;
     const char *member_id; /* that those waiting are committed as; NULL: as nobody */
     int64_t last_ticket, waiting_ticket, taken_ticket; /* 0: nobody asked for one */
+    enum kfl__release release;
+    const char *release_id;      /* whose they were; one of the consumer's ids */
+    struct kfl__places released; /* not assigned any more, and still owned in the group's rows */
 };
 
 struct kfl__consumer_id {
@@ -166,7 +180,11 @@ void kfl__async_init(kfl_consumer *consumer);
 int kfl__async_add(kfl_consumer *consumer, const struct kfl__commit_list *list, int64_t *out_ticket);
 /* What has moved since enable.auto.commit committed it last. Holding the lock. */
 int kfl__async_add_moved(kfl_consumer *consumer);
-/* Everything that waits is committed, and its outcome is among the events. Without the lock. */
+/* Behind all commits that wait these are given up: takes them over. Holding the lock; none may be on their way. */
+void kfl__async_release(kfl_consumer *consumer, struct kfl__places *places);
+/* Holding the lock: are partitions on their way back to the group? */
+bool kfl__async_releases(const kfl_consumer *consumer);
+/* Everything that waits is committed and given up, and its outcome is among the events. Without the lock. */
 void kfl__async_finish(kfl_consumer *consumer);
 /* What waits is not to be committed any more, because of this error. Holding the lock. */
 void kfl__async_refuse(kfl_consumer *consumer, int code);
@@ -182,6 +200,11 @@ static inline int kfl__consumer_follow(kfl_consumer *consumer)
 {
     return KFL_LIKELY(!consumer->follows) ? 0 : kfl__consumer_follow_group(consumer);
 }
+/*
+ * A poll has found nothing: it waits until what it has given up is given up. True: that took a while, look again.
+ * Holding the lock, which is given up meanwhile.
+ */
+bool kfl__consumer_finish_release(kfl_consumer *consumer);
 /* Before a poll sleeps: would following find something? */
 bool kfl__consumer_must_follow(kfl_consumer *consumer);
 /* Reading met a topic that is gone: of a subscription, which loses it. Holding the lock. */

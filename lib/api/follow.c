@@ -248,6 +248,20 @@ static KFL_UNCHECKED int follow_topics(kfl_consumer *consumer)
     return r;
 }
 
+/* The committer could not give up what is not ours any more: here the caller learns why. */
+static KFL_UNCHECKED int follow_release_again(kfl_consumer *consumer)
+{
+    struct kfl__async *async = &consumer->async;
+    int r =
+        KFL__UNLOCKED(consumer, kfl__members_release(consumer->core, consumer->settings->group_id,
+                                                     async->release_id, &async->released));
+    if (r == 0) {
+        async->release = KFL_RELEASE_NONE;
+        kfl__places_free(&async->released);
+    }
+    return r;
+}
+
 static int follow_membership(kfl_consumer *consumer)
 {
     struct kfl__membership *membership = consumer->membership;
@@ -258,11 +272,13 @@ static int follow_membership(kfl_consumer *consumer)
                          consumer->settings->group_instance_id);
     if (membership->leaving)
         return kfl__consumer_leave_group(consumer);
+    if (consumer->async.release == KFL_RELEASE_FAILED)
+        return follow_release_again(consumer);
     if (membership->joined && follow_seat_changed(consumer) && !membership->releasing)
         r = follow_look(consumer);
     if (r == 0 && consumer->events == NULL && membership->joined &&
         (membership->releasing || membership->stray.count > 0))
-        r = kfl__follow_release(consumer);
+        return kfl__follow_release(consumer); /* nothing else until the rows say so too */
     if (r == 0 && consumer->events == NULL && membership->wish_changed) {
         r = follow_join(consumer);
         if (r == KFL_E_UNKNOWN_MEMBER_ID || r == KFL_E_FENCED_INSTANCE_ID)
@@ -297,10 +313,12 @@ static bool follow_must_commit(const kfl_consumer *consumer)
 static bool follow_must(const kfl_consumer *consumer)
 {
     const struct kfl__membership *membership = consumer->membership;
-    return membership != NULL &&
-           (!membership->joined || membership->wish_changed || membership->leaving ||
-            membership->releasing || membership->stray.count > 0 || follow_seat_changed(consumer) ||
-            follow_topics_changed(consumer));
+    if (membership == NULL || membership->leaving)
+        return membership != NULL;
+    return !kfl__async_releases(consumer) &&
+           (!membership->joined || membership->wish_changed || membership->releasing ||
+            consumer->async.release == KFL_RELEASE_FAILED || membership->stray.count > 0 ||
+            follow_seat_changed(consumer) || follow_topics_changed(consumer));
 }
 
 KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
@@ -318,6 +336,9 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
         kfl__committer_run(consumer->core);
         kfl__mutex_lock(&consumer->lock);
     }
+    /* The helper had the time since the last poll; a caller that always finds something keeps nobody waiting. */
+    if (consumer->async.release == KFL_RELEASE_WAITS)
+        (void)kfl__consumer_finish_release(consumer);
     while (consumer->events == NULL && follow_must(consumer)) {
         r = follow_membership(consumer);
         if (r < 0)
@@ -328,6 +349,16 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
         follow_stamp(consumer, kfl__clock_coarse_ns(), 0);
     }
     return consumer->events == NULL ? 0 : KFL_E_EVENT;
+}
+
+KFL_UNCHECKED bool kfl__consumer_finish_release(kfl_consumer *consumer)
+{
+    if (!kfl__async_releases(consumer))
+        return false;
+    kfl__mutex_unlock(&consumer->lock);
+    kfl__async_finish(consumer);
+    kfl__mutex_lock(&consumer->lock);
+    return true;
 }
 
 bool kfl__consumer_would_follow(const kfl_consumer *consumer)
@@ -400,6 +431,9 @@ KFL_UNCHECKED int kfl__consumer_leave_group(kfl_consumer *consumer)
     if (membership != NULL && membership->joined)
         left = kfl__members_leave(consumer->core, consumer->settings->group_id, membership->id);
     kfl__mutex_lock(&consumer->lock);
+    /* Whatever was on its way has gone with the member's rows. */
+    kfl__places_free(&consumer->async.released);
+    consumer->async.release = KFL_RELEASE_NONE;
     if (membership == NULL)
         return r;
     if (left < 0)

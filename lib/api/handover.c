@@ -72,7 +72,7 @@ int kfl__follow_lose(kfl_consumer *consumer, int code)
     return event == NULL ? KFL_E_NOMEM : 0;
 }
 
-/* What was told as revoked, and what never began, is given up now. */
+/* Nobody who has something to read waits for the disk here: a successor would, before its first record. */
 KFL_UNCHECKED int kfl__follow_release(kfl_consumer *consumer)
 {
     struct kfl__membership *membership = consumer->membership;
@@ -83,14 +83,11 @@ KFL_UNCHECKED int kfl__follow_release(kfl_consumer *consumer)
         if ((consumer->assigned[i].paused & KFL_PAUSED_REVOKED) != 0)
             r = kfl__places_add(&places, &place);
     }
-    if (r == 0)
-        r = KFL__UNLOCKED(consumer,
-                          kfl__members_release(consumer->core, consumer->settings->group_id,
-                                               membership->id, &places));
     if (r == 0) {
         kfl__follow_drop(consumer, &places);
         membership->releasing = false;
         kfl__places_free(&membership->stray);
+        kfl__async_release(consumer, &places);
     }
     kfl__places_free(&places);
     return r;

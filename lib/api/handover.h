@@ -27,7 +27,10 @@ static inline struct kfl__place kfl__follow_place(const struct kfl__assigned *as
 void kfl__follow_drop(kfl_consumer *consumer, const struct kfl__places *gone);
 /* Everything is lost at once, because of this error: others may own it already. */
 int kfl__follow_lose(kfl_consumer *consumer, int code);
-/* What was told as revoked, and what never began, is given up now. */
+/*
+ * What was told as revoked, and what never began, is not assigned any more, and goes back to the group behind the
+ * commits that wait. Until it is there the rows still say that it is ours, and must not be looked at.
+ */
 int kfl__follow_release(kfl_consumer *consumer);
 /* Opens these, and tells that they are ours; also when there are none. */
 int kfl__follow_assign(kfl_consumer *consumer, const struct kfl__places *places,

@@ -135,8 +135,8 @@ void kfl__group_commit_all(struct kfl__core *core, struct kfl__group_commit *com
     for (size_t i = 0; i < count; i++) {
         int r = group_prepare(&commits[i]);
         group_settle(&commits[i], r);
-        commits[i].refused = r < 0;
-        left += r == 0 && commits[i].count > 0;
+        commits[i].refused = r < 0 || commits[i].count == 0;
+        left += !commits[i].refused;
         items += commits[i].count;
     }
     if (left == 0)
