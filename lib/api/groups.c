@@ -407,11 +407,16 @@ static int groups_forget(struct kfl__catalog_txn *txn, void *context)
                                   "member %s of group %s is subscribed to %s",
                                   group->members[j]->id, change->name,
                                   change->list.topics[i]->name);
-    kfl__group_destroy(group);
     for (size_t i = 0; i < change->list.count && r == 0; i++)
         r = kfl__offsets_remove(txn, change->name, change->list.topics[i]->id,
                                 change->list.items[i].partition->number);
-    return r;
+    /* Without members and offsets it is no group any more. */
+    if (r == 0 && group->count == 0 && group->exists) {
+        r = kfl__group_has_offsets(txn, change->name);
+        r = r == 0 ? kfl__group_remove(txn, change->name) : r;
+    }
+    kfl__group_destroy(group);
+    return r < 0 ? r : 0;
 }
 
 int kfl_group_delete_offsets(kfl_store *store, const char *group,

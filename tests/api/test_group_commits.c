@@ -356,6 +356,12 @@ START_TEST(a_group_is_deleted_once_it_has_no_members)
     OK(kfl_group_delete(store, "g"));
     FAILS(KFL_E_GROUP_ID_NOT_FOUND, kfl_group_delete(store, "g"));
     FAILS(KFL_E_GROUP_ID_NOT_FOUND, kfl_group_delete_offsets(store, "g", at, 1));
+    /* With the last of its offsets goes a group that has no members. */
+    a = open_member("t", "a");
+    settle(a);
+    OK(commit_at(a, "t", 0, 0));
+    close_consumer(a);
+    OK(kfl_group_delete_offsets(store, "g", at, 1));
     OK(kfl_group_list(store, &names));
     ck_assert_int_eq(kfl_names_count(names), 0);
     kfl_names_release(names);
