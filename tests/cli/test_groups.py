@@ -30,7 +30,9 @@ class Groups(tool.ToolTest):
                                 (("--topic", "orders:1", "--to-latest"), [2, 5]), (("--shift-by", "-99"), [0, 0]),
                                 (("--topic", "orders:0,1", "--to-offset", "99"), [5, 5]),
                                 (("--to-datetime", "2001-01-01"), [0, 0]), (("--by-duration", "0s"), [5, 5]),
-                                (("--by-duration", "1h"), [0, 0])):
+                                (("--by-duration", "1h"), [0, 0]), (("--by-duration", "PT0S"), [5, 5]),
+                                (("--by-duration", "P1W2DT3H4M5.5S"), [0, 0]), (("--by-duration", "PT0H"), [5, 5]),
+                                (("--by-duration", "P1D"), [0, 0])):
             self.reset(*words)
             self.assertIn("nothing changed; add --execute", self.errors)
             self.reset(*words, "--execute")
@@ -43,7 +45,8 @@ class Groups(tool.ToolTest):
     def test_a_reset_that_makes_no_sense_is_refused(self):
         for words, status in ((("--to-earliest", "--to-latest"), tool.USAGE), ((), tool.USAGE),
                               (("--to-offset", "x"), tool.USAGE), (("--to-datetime", "never"), tool.USAGE),
-                              (("--by-duration", "long"), tool.USAGE),
+                              *((("--by-duration", text), tool.USAGE)
+                                for text in ("long", "P", "PT", "P1", "P1H", "PT1D", "P1DT", "PT1M1M", "PT1M1H", "P1M", "P-1D")),
                               (("--topic", "orders:7", "--to-latest"), tool.MISSING),
                               (("--topic", "order", "--to-latest"), tool.MISSING)):
             self.reset(*words, "--execute", status=status)

@@ -271,7 +271,7 @@ static int reset_form(struct reset *reset)
         return call_misused(reset->call, "--to-datetime takes a time, not \"%s\"", value);
     if (reset->kind == BY_DURATION) {
         if (!moment_parse_duration(value, &reset->number))
-            return call_misused(reset->call, "--by-duration takes 30m, 2h or 7d, not \"%s\"",
+            return call_misused(reset->call, "--by-duration takes 30m, 2h, 7d or PT30M, not \"%s\"",
                                 value);
         reset->number = moment_now_ms() - reset->number;
     }

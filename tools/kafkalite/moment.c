@@ -89,6 +89,39 @@ void moment_add(struct text *text, const char *format, int64_t time_ms)
                         labs(minutes) % 60);
 }
 
+/* ISO 8601: P, then weeks and days, then T with hours, minutes and seconds; each at most once, in this order. */
+static int parse_period(const char *text, int64_t *out_ms)
+{
+    static const char units[] = "WDTHMS";
+    static const double ms[] = {6048e5, 864e5, 0, 36e5, 6e4, 1e3};
+    double sum = 0;
+    int any = 0;
+    for (const char *unit = units; *text != '\0'; text++) {
+        double number = 0;
+        if (*text == 'T') {
+            if (unit > units + 2 || text[1] == '\0')
+                return 0;
+            unit = units + 3;
+            continue;
+        }
+        if (*text < '0' || *text > '9')
+            return 0;
+        char *end;
+        number = strtod(text, &end);
+        text = end;
+        const char *found = *text == '\0' || *text == 'T' ? NULL : strchr(unit, *text);
+        if (found == NULL || (found > units + 2 && unit <= units + 2))
+            return 0;
+        sum += number * ms[found - units];
+        unit = found + 1;
+        any = 1;
+    }
+    if (!any || !(sum <= 9e15))
+        return 0;
+    *out_ms = (int64_t)(sum + 0.5);
+    return 1;
+}
+
 int moment_parse_duration(const char *text, int64_t *out_ms)
 {
     static const struct {
@@ -97,6 +130,8 @@ int moment_parse_duration(const char *text, int64_t *out_ms)
     } units[] = {{"", 1e3},   {"ms", 1},    {"s", 1e3},   {"m", 6e4},
                  {"h", 36e5}, {"d", 864e5}, {"w", 6048e5}};
     char *end;
+    if (text[0] == 'P')
+        return parse_period(text + 1, out_ms);
     if (text[0] < '0' || text[0] > '9')
         return 0;
     double number = strtod(text, &end);

@@ -20,7 +20,7 @@ void moment_add(struct text *text, const char *format, int64_t time_ms);
  * 1, or 0 for what is no time.
  */
 int moment_parse(const char *text, int64_t *out_time_ms);
-/* A number and ms, s, m, h, d or w; without a unit: seconds. */
+/* A number and ms, s, m, h, d or w; without a unit: seconds. Or as Kafka's tools take it: P1DT2H30M. */
 int moment_parse_duration(const char *text, int64_t *out_ms);
 
 #endif

@@ -156,7 +156,7 @@ static const struct option_row groups_reset_options[] = {
     {"to-current", 0, NULL, "where the group is; the end where it is nowhere"},
     {"to-offset", 0, "N", "this offset"},
     {"to-datetime", 0, "TIME", "the first record of this time or later"},
-    {"by-duration", 0, "TIME", "the first record of so long ago or later"},
+    {"by-duration", 0, "TIME", "the first record of so long ago (2h, PT2H)"},
     {"shift-by", 0, "N", "so many further; negative: back"},
     {"from-file", 0, "FILE", "as groups export has written them"},
     {"execute", 0, NULL, "do it; without, only the plan is shown"},
