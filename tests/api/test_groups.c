@@ -310,6 +310,10 @@ START_TEST(a_member_that_does_not_poll_loses_its_place)
     ck_assert_str_eq(told, "L[t/0 t/1]");
     ck_assert_str_eq(has(a), "");
     close_consumer(b);
+    /* The next poll joins again. */
+    for (int i = 0; i < 100 && strcmp(has(a), "t/0 t/1") != 0; i++)
+        settle(a);
+    ck_assert_str_eq(has(a), "t/0 t/1");
     close_consumer(a);
 }
 END_TEST

@@ -208,6 +208,58 @@ def test_a_listener_of_kafka_python(log, member):
     assert second.committed(gone) == 10
 
 
+class Clumsy(ConsumerRebalanceListener):
+    """Fails once in each of its methods."""
+
+    def __init__(self):
+        self.failed, self.told = [], []
+
+    def _hear(self, kind, places):
+        self.told.append((kind, set(places)))
+        if kind not in self.failed:
+            self.failed.append(kind)
+            raise ZeroDivisionError(kind)
+
+    def on_partitions_revoked(self, revoked):
+        self._hear("revoked", revoked)
+
+    def on_partitions_assigned(self, assigned):
+        self._hear("assigned", assigned)
+
+
+def test_an_error_of_a_listener_is_the_callers_and_changes_no_assignment(log, member):  # kafka:E16
+    fill(log, partitions=2)
+    first, clumsy, met = member(), Clumsy(), []
+    first.subscribe(["t"], listener=clumsy)
+
+    def polls(consumer):
+        try:
+            return [(r.partition, r.offset) for rows in consumer.poll(10).values() for r in rows]
+        except ZeroDivisionError as error:
+            met.append(str(error))
+            return []
+
+    seen = []
+    while not met:
+        seen += polls(first)
+    assert met == ["assigned"] and first.assignment() == {("t", 0), ("t", 1)}
+    while len(seen) < 20:
+        seen += polls(first)
+    second = member("t")
+    for _ in range(500):
+        seen += polls(first) + polls(second)
+        if second.assignment():
+            break
+    assert met == ["assigned", "revoked"] and len(first.assignment()) == len(second.assignment()) == 1
+    assert sorted(seen) == [(p, n) for p in range(2) for n in range(10)], "each once"
+    second.close()
+    for _ in range(500):
+        polls(first)
+        if len(first.assignment()) == 2:
+            break
+    assert clumsy.told[-1][0] == "assigned" and len(first.assignment()) == 2 and len(met) == 2
+
+
 def test_pausing_ends_with_the_assignment(log, member):
     fill(log, partitions=2)
     first = member("t")
