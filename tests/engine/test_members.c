@@ -33,7 +33,8 @@ struct sim {
     uint32_t seat;
     uint64_t seat_owner;
     struct kfl__places held;    /* taken, not yet given up */
-    struct kfl__places revoked; /* told; given up by the next step */
+    struct kfl__places revoked; /* told; let go by the next step */
+    struct kfl__places let_go;  /* not held any more, on their way back to the group */
 };
 static struct sim sims[MEMBERS];
 static struct {
@@ -58,6 +59,7 @@ static void sim_forget(struct sim *sim)
 {
     kfl__places_free(&sim->held);
     kfl__places_free(&sim->revoked);
+    kfl__places_free(&sim->let_go);
     *sim = (struct sim){0};
 }
 
@@ -157,14 +159,19 @@ static void do_begin(struct sim *sim)
 static bool do_step(struct sim *sim)
 {
     struct kfl__member_view view = {0};
-    bool moved = sim->revoked.count > 0;
-    assert_ok(kfl__members_sync_topics(core, group_name));
-    if (sim->revoked.count > 0) {
-        assert_ok(kfl__members_release(core, group_name, sim->id, &sim->revoked));
-        for (size_t i = 0; i < sim->revoked.count; i++)
-            kfl__places_remove(&sim->held, &sim->revoked.rows[i]);
-        sim->revoked.count = 0;
+    bool moved = sim->revoked.count > 0 || sim->let_go.count > 0;
+    for (size_t i = 0; i < sim->revoked.count; i++) {
+        kfl__places_remove(&sim->held, &sim->revoked.rows[i]);
+        assert_ok(kfl__places_add(&sim->let_go, &sim->revoked.rows[i]));
     }
+    sim->revoked.count = 0;
+    /* Until that is given up a consumer reads, and does not look at the rows. */
+    if (moved && chance_below(&chance, 2) == 0)
+        return true;
+    if (moved)
+        assert_ok(kfl__members_release(core, group_name, sim->id, &sim->let_go));
+    sim->let_go.count = 0;
+    assert_ok(kfl__members_sync_topics(core, group_name));
     int r = kfl__members_look(core, group_name, sim->id, sim->instance, &view);
     if (r == KFL_E_UNKNOWN_MEMBER_ID || r == KFL_E_FENCED_INSTANCE_ID) {
         sim_forget(sim);
