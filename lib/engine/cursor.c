@@ -87,6 +87,7 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
     }
     cursor->verified = false;
     cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
-    if (cursor->segment != NULL)
+    /* Where batches hold many records, signposts are few and near, and which one it is follows from more than the offset. */
+    if (cursor->segment != NULL && cursor->header.record_count == 1)
         kfl__lookup_fetch(cursor->segment, (uint64_t)(offset - cursor->view->entries[cursor->entry].base_offset), cursor->stride);
 }
