@@ -6,6 +6,7 @@
 #ifndef KFL_BASE_BARRIER_H
 #define KFL_BASE_BARRIER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /*
@@ -13,8 +14,13 @@
  * first time. Any thread.
  */
 void kfl__barrier_join(void);
+/* A child of fork() has it from its parent, as the kernel's word of it; exec() ends both. */
+extern _Atomic int kfl__barrier_is_joined __attribute__((visibility("hidden")));
 /* Do they? Never, where the kernel does not have it. */
-bool kfl__barrier_joined(void);
+static inline bool kfl__barrier_joined(void)
+{
+    return atomic_load_explicit(&kfl__barrier_is_joined, memory_order_relaxed) != 0;
+}
 
 /*
  * Behind it, each thread of the processes that joined has passed a barrier since it began. Some microseconds, and an interrupt

@@ -28,23 +28,31 @@ int kfl__lendable_init(struct kfl__lendable *lock)
     return kfl__robust_init(&lock->robust);
 }
 
-/* It was lent to this thread, and is not any more: who took it back may be waiting for us to leave. */
-__attribute__((noinline)) void kfl__loan_left(struct kfl__loan *loan)
+/*
+ * Somebody has marked it, and may be waiting for us to leave: the loan is over. The word changes, so that who is about to
+ * sleep on it does not; a death before the wake is the kernel's to tell, since we call the word pending.
+ */
+__attribute__((noinline)) void kfl__loan_left(struct kfl__loan *loan, uint32_t thread)
 {
-    kfl__wake(&loan->word, 1);
+    uint32_t marked = thread | FUTEX_WAITERS;
+    if (atomic_compare_exchange_strong(&loan->word, &marked, 0))
+        kfl__wake(&loan->word, 1);
 }
 
 /* A place of this thread's; -1: each belongs to another that lives. Under the mutex, where places change hands. */
 static int loan_claim(struct kfl__loan *loan, uint32_t thread)
 {
-    int free = -1;
+    int free = -1, own = -1;
     for (int i = 0; i < KFL_LOAN_PLACES; i++) {
         uint32_t owner = load_relaxed(&loan->places[i].thread);
         if (owner == thread)
-            return i;
+            own = i;
         if (owner == 0)
             free = i;
     }
+    /* Of its own too it is outside; a thread that had its number may have died with `inside` set. */
+    if (own >= 0)
+        free = own;
     for (int i = 0; free < 0 && i < KFL_LOAN_PLACES; i++)
         if (!kfl__process_lives((int32_t)load_relaxed(&loan->places[i].thread), 0))
             free = i;
@@ -63,6 +71,7 @@ static __attribute__((noinline)) void loan_lend(struct kfl__loan *loan, uint32_t
         store_relaxed(&loan->lone_count, -LOAN_REFUSED);
         return;
     }
+    store_relaxed(&loan->lone_count, LOAN_ALONE);
     store_relaxed(&loan->place, (uint32_t)place);
     atomic_store(&loan->word, thread);
 }
@@ -133,7 +142,9 @@ static __attribute__((noinline)) int lendable_settle(struct kfl__lendable *lock,
     struct kfl__loan *loan = &lock->loan;
     if (r == KFL_LOCK_OWNER_DIED)
         store_relaxed(&loan->died, 1);
-    int back = load_relaxed(&loan->word) != 0 ? loan_take_back(loan, loan_self(), deadline_ns) : 0;
+    int back = atomic_load_explicit(&loan->word, memory_order_acquire) != 0
+                   ? loan_take_back(loan, loan_self(), deadline_ns)
+                   : 0;
     if (back == KFL_LOCK_BUSY) {
         /* What an owner left stands in `died`, for whoever comes next. */
         if (r == KFL_LOCK_OWNER_DIED)
@@ -146,12 +157,17 @@ static __attribute__((noinline)) int lendable_settle(struct kfl__lendable *lock,
     return load_relaxed(&loan->died) != 0 ? KFL_LOCK_OWNER_DIED : 0;
 }
 
+/* Holding the mutex: nobody has it, and nobody died. Who had it may have ended the loan without the mutex: after all it did. */
+static inline bool loan_is_quiet(struct kfl__loan *loan)
+{
+    return (atomic_load_explicit(&loan->word, memory_order_acquire) | load_relaxed(&loan->died)) ==
+           0;
+}
+
 static inline int lendable_result(struct kfl__lendable *lock, enum kfl__rank rank, int r,
                                   int64_t deadline_ns)
 {
-    if (KFL_UNLIKELY(
-            (r == 0 && (load_relaxed(&lock->loan.word) | load_relaxed(&lock->loan.died)) != 0) ||
-            r == KFL_LOCK_OWNER_DIED))
+    if (KFL_UNLIKELY((r == 0 && !loan_is_quiet(&lock->loan)) || r == KFL_LOCK_OWNER_DIED))
         return lendable_settle(lock, rank, r, deadline_ns);
     return r;
 }
@@ -189,11 +205,12 @@ void kfl__lendable_unlock(struct kfl__lendable *lock, enum kfl__rank rank)
 
 int32_t kfl__lendable_owner(const struct kfl__lendable *lock)
 {
-    int32_t owner = kfl__robust_owner(&lock->robust);
     uint32_t place = load_relaxed(&lock->loan.place) % KFL_LOAN_PLACES;
-    if (owner == 0 && load_relaxed(&lock->loan.places[place].inside) != 0)
-        owner = (int32_t)(load_relaxed(&lock->loan.word) & FUTEX_TID_MASK);
-    return owner;
+    uint32_t thread = load_relaxed(&lock->loan.word) & FUTEX_TID_MASK;
+    /* Who waits for it holds the mutex meanwhile. */
+    if (thread != 0 && load_relaxed(&lock->loan.places[place].inside) != 0)
+        return (int32_t)thread;
+    return kfl__robust_owner(&lock->robust);
 }
 
 void kfl__lendable_keep_company(struct kfl__lendable *lock)
@@ -211,7 +228,7 @@ enum kfl__taken kfl__lendable_take_mutex(struct kfl__lendable *lock, enum kfl__r
     struct kfl__loan *loan = &lock->loan;
     if (!kfl__robust_take_free(&lock->robust, rank))
         return KFL_TAKEN_NOT;
-    if (KFL_LIKELY((load_relaxed(&loan->word) | load_relaxed(&loan->died)) == 0))
+    if (KFL_LIKELY(loan_is_quiet(loan)))
         return KFL_TAKEN_LOCKED;
     kfl__robust_give_back(&lock->robust, rank);
     return KFL_TAKEN_NOT;

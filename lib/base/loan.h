@@ -12,12 +12,13 @@
  *     inside = 1                              word |= WAITERS
  *     (order for the compiler)                barrier on all processors
  *     word == thread?  the lock is held       inside == 0?  nobody is in; word = 0
- *     inside = 0; word != thread? wake        else wait, and look again
+ *     inside = 0; marked? word = 0, wake      else wait, and look again
  *
  * The thread's place is claimed for as long as it lives, or until it has seen that the loan is over: its store may come
  * at any later time, and must meet no other's. `word` lies where the kernel looks for a robust mutex's, with the
  * thread's pending word naming it while it is inside: its death there is marked as that of a mutex's owner. The loan of
- * a thread that died outside is taken back like any other. Thread numbers are those of one PID namespace.
+ * a thread that died outside is taken back like any other. Thread numbers are those of one PID namespace, and are used
+ * again: who finds that the lock is lent to its number enters only if the barriers of others reach its process, too.
  */
 #ifndef KFL_BASE_LOAN_H
 #define KFL_BASE_LOAN_H
@@ -25,6 +26,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/barrier.h"
 #include "base/lock.h"
 
 #define KFL_LOAN_PLACES 4
@@ -79,7 +81,7 @@ enum kfl__taken {
 
 enum kfl__taken kfl__lendable_take_mutex(struct kfl__lendable *lock, enum kfl__rank rank);
 void kfl__lendable_give_mutex(struct kfl__lendable *lock, enum kfl__rank rank);
-void kfl__loan_left(struct kfl__loan *loan);
+void kfl__loan_left(struct kfl__loan *loan, uint32_t thread);
 
 /* Where a mutex would have its entry: the kernel finds the word from there, and looks at nothing else. */
 static inline void *loan_entry(struct kfl__loan *loan)
@@ -89,11 +91,11 @@ static inline void *loan_entry(struct kfl__loan *loan)
 
 static inline void loan_leave(struct robust_list_head *list, struct kfl__loan *loan, uint32_t place)
 {
+    uint32_t thread = (uint32_t)kfl__robust_list_thread(list);
     atomic_store_explicit(&loan->places[place].inside, 0, memory_order_release);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (KFL_UNLIKELY(atomic_load_explicit(&loan->word, memory_order_relaxed) !=
-                     (uint32_t)kfl__robust_list_thread(list)))
-        kfl__loan_left(loan);
+    if (KFL_UNLIKELY(atomic_load_explicit(&loan->word, memory_order_relaxed) != thread))
+        kfl__loan_left(loan, thread);
     robust_list_set_pending(list, NULL);
 }
 
@@ -104,7 +106,8 @@ static inline bool loan_enter(struct robust_list_head *list, struct kfl__loan *l
     /* The place first of all: what is not ours may be another's by now, and is not stored to. */
     if (KFL_UNLIKELY(atomic_load_explicit(&loan->places[place].thread, memory_order_relaxed) !=
                          thread ||
-                     atomic_load_explicit(&loan->word, memory_order_relaxed) != thread))
+                     atomic_load_explicit(&loan->word, memory_order_relaxed) != thread ||
+                     !kfl__barrier_joined()))
         return false;
     robust_list_set_pending(list, loan_entry(loan));
     atomic_store_explicit(&loan->places[place].inside, 1, memory_order_relaxed);
