@@ -4,15 +4,7 @@
 
 static int64_t transactions(void)
 {
-    kfl_stats *stats = NULL;
-    const char *name = "", *topic = NULL;
-    int32_t partition;
-    int64_t count = -1;
-    OK(kfl_stats_open(store, &stats));
-    while (strcmp(name, "catalog_transactions_total") != 0)
-        ck_assert_int_eq(kfl_stats_next(stats, &name, &topic, &partition, &count), 1);
-    kfl_stats_close(stats);
-    return count;
+    return stat_of("catalog_transactions_total", "", -1);
 }
 
 /* What waits to be committed and given up, as the helper would do it. */

@@ -2,30 +2,10 @@
 /* Committed offsets: durable first, then true. */
 #include "base/fault.h"
 #include "base/memory.h"
-#include "core.h"
 #include "engine/committer.h"
 #include "engine/group.h"
+#include "one_partition.h"
 #include "suite.h"
-#include "temp_dir.h"
-
-static struct kfl__core *core;
-static struct kfl__partition *partition;
-
-static void set_up(void)
-{
-    temp_dir_make();
-    core = core_open(temp_dir_path(), NULL);
-    partition = core_partition(core, "segment.bytes=65536");
-}
-
-static void tear_down(void)
-{
-#ifdef KFL_FAULT_POINTS
-    assert_ok(kfl__fault_arm(NULL));
-#endif
-    core_abandon(core);
-    temp_dir_remove();
-}
 
 static int64_t durable(void)
 {

@@ -3,32 +3,11 @@
 #include <sched.h>
 
 #include "base/barrier.h"
-#include "base/fault.h"
 #include "chance.h"
 #include "child.h"
-#include "core.h"
 #include "engine/notify.h"
+#include "one_partition.h"
 #include "suite.h"
-#include "temp_dir.h"
-
-static struct kfl__core *core;
-static struct kfl__partition *partition;
-
-static void set_up(void)
-{
-    temp_dir_make();
-    core = core_open(temp_dir_path(), NULL);
-    partition = core_partition(core, "segment.bytes=65536");
-}
-
-static void tear_down(void)
-{
-#ifdef KFL_FAULT_POINTS
-    assert_ok(kfl__fault_arm(NULL));
-#endif
-    core_abandon(core);
-    temp_dir_remove();
-}
 
 /* rule:R5 */
 START_TEST(an_append_raises_the_word_of_who_sleeps_and_of_nobody_else)
