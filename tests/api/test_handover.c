@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Partitions that change hands: what a member gives up, and what it does meanwhile. */
+#include "base/fault.h"
 #include "group_fixture.h"
 
 static int64_t transactions(void)
@@ -121,6 +122,31 @@ START_TEST(who_leaves_while_something_is_given_up_leaves_all)
 }
 END_TEST
 
+#ifdef KFL_FAULT_POINTS
+/* The poll after tells why, and tries again; until it works it is neither ours nor anybody else's. */
+START_TEST(what_could_not_be_given_up_is_tried_again)
+{
+    kfl_consumer *a, *b;
+    kfl_records *records = NULL;
+    begin_hand_over(&a, &b);
+    ck_assert_int_eq(follow(a), 1);
+    send_many("t", 0, 1, 0);
+    OK(kfl__fault_arm("catalog.commit:*=EIO"));
+    for (int i = 0; i < 3; i++) {
+        FAILS(KFL_E_IO, kfl_consumer_poll(a, 0, 0, &records));
+        ck_assert_str_eq(has(a), "t/0");
+    }
+    OK(kfl__fault_arm(NULL));
+    ck_assert_str_eq(settle(b), "");
+    ck_assert_int_eq(follow(a), 1);
+    ck_assert_str_eq(has(a), "t/0");
+    ck_assert_str_eq(settle(b), "A[t/1]");
+    close_consumer(a);
+    close_consumer(b);
+}
+END_TEST
+#endif
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("api/handover");
@@ -131,6 +157,9 @@ Suite *kfl_suite(void)
     tcase_add_test(all, what_is_given_up_comes_behind_its_commits);
     tcase_add_test(all, what_is_given_up_is_not_taken_again_before_it_is_there);
     tcase_add_test(all, who_leaves_while_something_is_given_up_leaves_all);
+#ifdef KFL_FAULT_POINTS
+    tcase_add_test(all, what_could_not_be_given_up_is_tried_again);
+#endif
     suite_add_tcase(suite, all);
     return suite;
 }
