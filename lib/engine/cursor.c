@@ -53,6 +53,13 @@ static void cursor_leave_file(struct kfl__cursor *cursor)
     kfl__cursor_drop(cursor);
 }
 
+/* Where batches hold many records, signposts are few and near, and which one it is follows from more than the offset. */
+static inline void cursor_fetch_ahead(const struct kfl__cursor *cursor, const struct kfl__segment *segment, int32_t entry)
+{
+    if (segment != NULL && cursor->header.record_count == 1)
+        kfl__lookup_fetch(segment, (uint64_t)(cursor->offset - cursor->view->entries[entry].base_offset), cursor->stride);
+}
+
 /* Stand in the file of this entry, if the view is still true and the file open; else nowhere. */
 static void cursor_change_file(struct kfl__cursor *cursor, int32_t entry)
 {
@@ -66,6 +73,7 @@ static void cursor_change_file(struct kfl__cursor *cursor, int32_t entry)
             segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
         }
     }
+    cursor_fetch_ahead(cursor, segment, entry); /* before anything that can wait */
     cursor_leave_file(cursor);
     cursor->segment = segment;
     cursor->entry = entry;
@@ -84,10 +92,9 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
         int32_t entry = kfl__view_find(cursor->view, offset);
         if (cursor->segment == NULL || entry != cursor->entry)
             cursor_change_file(cursor, entry);
+        else
+            cursor_fetch_ahead(cursor, cursor->segment, entry);
     }
     cursor->verified = false;
     cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
-    /* Where batches hold many records, signposts are few and near, and which one it is follows from more than the offset. */
-    if (cursor->segment != NULL && cursor->header.record_count == 1)
-        kfl__lookup_fetch(cursor->segment, (uint64_t)(offset - cursor->view->entries[cursor->entry].base_offset), cursor->stride);
 }
