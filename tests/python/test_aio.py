@@ -222,3 +222,23 @@ def test_a_call_whose_waiter_is_cancelled_still_has_its_turn(log, servers):
             assert await consumer.committed(T0) == 500 == seen
 
     run(body())
+
+
+def test_a_send_that_is_cancelled_waits_for_room_no_more(log, servers):
+    """The record is not there, and what comes next need not stand behind it."""
+    log.create_topic("t", config={"segment.bytes": 1 << 20, "retention.bytes": 1, "retention.consumers.groups": "g",
+                                  "retention.consumers.max.bytes": 2 << 20, "retention.consumers.on.full": "wait"})
+    log.groups["g"].commit({("t", 0): 0})
+
+    async def body():
+        async with AIOKafkaProducer(bootstrap_servers=servers, max_block_ms=3_600_000) as producer:
+            sent = 0
+            with pytest.raises(asyncio.TimeoutError):
+                while True:
+                    await asyncio.wait_for(producer.send_and_wait("t", b"x" * 100_000), 1)
+                    sent += 1
+            assert await producer.partitions_for("t") == {0}
+            log.groups["g"].commit({("t", 0): sent})
+            assert (await producer.send_and_wait("t", b"y")).offset == sent
+
+    run(body())

@@ -22,7 +22,7 @@ WAITING = """
 import asyncio, hashlib, os, signal, sys, threading, time
 import kafkalite
 from kafkalite import _ffi
-from kafkalite.aio import AIOKafkaConsumer
+from kafkalite.aio import AIOKafkaConsumer, AIOKafkaProducer
 log = kafkalite.open(sys.argv[1])
 log.create_topic("t", exist_ok=True)
 log.create_topic("full", config={"segment.bytes": 1 << 20, "retention.bytes": 1, "retention.consumers.groups": "g",
@@ -39,6 +39,11 @@ def slow_sender(**options):
 
 def large(*arguments):  # what the library does in a large store: C for seconds, with the interpreter's lock free
     hashlib.pbkdf2_hmac("sha256", b"", b"", 4_000_000)
+
+async def send_for_ever():
+    async with AIOKafkaProducer(bootstrap_servers="file:" + sys.argv[1]) as producer:
+        for _ in range(100):
+            await producer.send_and_wait("full", b"x" * 100_000)
 
 async def read_for_ever():
     async with AIOKafkaConsumer("t", bootstrap_servers="file:" + sys.argv[1]) as consumer:
@@ -65,6 +70,7 @@ CALLS = {
     "KafkaConsumer.poll": "kafkalite.KafkaConsumer('t', bootstrap_servers='file:' + sys.argv[1]).poll(60_000)",
     "KafkaConsumer in a group": "list(kafkalite.KafkaConsumer('t', group_id='g', bootstrap_servers='file:' + sys.argv[1]))",
     "asyncio": "asyncio.run(read_for_ever())",
+    "asyncio, a send that waits for room": "asyncio.run(send_for_ever())",
     "send that waits for room": "[full.send('full', b'x' * 100_000, b'k') for _ in range(100)]",
     "send with headers, the same": "[full.send('full', b'x' * 100_000, headers=[('h', b'')]) for _ in range(100)]",
     "send_many, the same": "[full.send_many('full', [(b'k', b'x' * 100_000)]) for _ in range(100)]",

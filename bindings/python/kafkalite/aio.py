@@ -23,7 +23,7 @@ from ._native.store import PathLike, Store, open as _open
 from .consumer.fetcher import ConsumerRecord
 from .consumer.group import KafkaConsumer
 from .errors import ClosedError
-from .producer.future import RecordMetadata
+from .producer.future import FutureRecordMetadata, RecordMetadata
 from .producer.kafka import KafkaProducer
 from .structs import OffsetAndMetadata, TopicPartition
 
@@ -115,9 +115,20 @@ class AIOKafkaProducer(_Client):
     ) -> RecordMetadata:
         """Where the record went, once it is as safe as acks says."""
         chosen = list(headers) if headers is not None else None
-        future = await self._run(
-            self._producer.send, topic, value, key, chosen, partition, timestamp_ms
-        )
+        left: List[bool] = []
+
+        def send() -> FutureRecordMetadata:
+            self._producer._native.unwanted = lambda: bool(left)
+            future: FutureRecordMetadata = self._producer.send(
+                topic, value, key, chosen, partition, timestamp_ms
+            )
+            return future
+
+        try:
+            future = await self._run(send)
+        except asyncio.CancelledError:
+            left.append(True)  # else it would wait for room for as long as max_block_ms
+            raise
         metadata: RecordMetadata = await future
         return metadata
 

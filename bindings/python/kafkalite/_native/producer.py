@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from .. import _ffi
 from .._errors.store import ArgumentTypeError, ArgumentValueError, ClosedError
@@ -68,6 +68,8 @@ class Producer:
         self._to: Dict[str, List[Dict[int, Any]]] = {}  # by the sizes of key and value
         self._room = _KNOWN_MAX
         self._spare: List[Tuple[Any, Any]] = []
+        # Answers whether nobody wants the call any more that waits for room.
+        self.unwanted: Callable[[], bool] = lambda: False
         handles.opened(self)
 
     def __enter__(self) -> "Producer":
@@ -196,7 +198,7 @@ class Producer:
         gave_up = result in (waiting.INTERRUPTED, waiting.BUSY) or (
             result == waiting.NO_SPACE and "for max.block.ms" in str(error)
         )
-        if not gave_up or now >= until:
+        if not gave_up or now >= until or self.unwanted():
             raise error
         return until
 
