@@ -117,7 +117,7 @@ class _Library:
 
 
 def declare(name: str) -> Any:
-    """A function that answers its code as it is: for who deals with it, or calls often."""
+    """A function that answers its code as it is: for who deals with it, and passes integers that fit."""
     try:
         function = _library["kfl_" + name]
     except AttributeError:
@@ -126,53 +126,52 @@ def declare(name: str) -> Any:
         ) from None
     result, *parameters = FUNCTIONS[name]
     function.restype = ctypes.c_int if result == CODE else result
-    function.argtypes = [_WHOLE.get(kind, kind) for kind in parameters]
+    function.argtypes = parameters
     return function
 
 
-class _Whole:
-    """An integer as a parameter. ctypes alone would cut a larger one to size and say nothing."""
-
-    def __init__(self, kind: Any, low: int, high: int) -> None:
-        self._kind, self._low, self._high = kind, low, high
-
-    def from_param(self, value: Any) -> Any:
-        if isinstance(value, self._kind):
-            return value
-        if not isinstance(value, int):
-            raise TypeError(f"an int is needed, not {type(value).__name__}")
-        if not self._low <= value <= self._high:
-            raise OverflowError(f"{value} is not between {self._low} and {self._high}")
-        return self._kind(value)
-
-
-_WHOLE: Dict[Any, Any] = {
-    I32: _Whole(I32, -(1 << 31), (1 << 31) - 1),
-    I64: _Whole(I64, -(1 << 63), (1 << 63) - 1),
-    SIZE: _Whole(SIZE, 0, (1 << 64) - 1),
+# What an integer parameter can be. ctypes alone would cut a larger one to size and say nothing.
+_RANGES: Dict[Any, Tuple[int, int]] = {
+    I32: (-(1 << 31), (1 << 31) - 1),
+    I64: (-(1 << 63), (1 << 63) - 1),
+    SIZE: (0, (1 << 64) - 1),
 }
 
 
-def whole(kind: Any, number: Any) -> Any:
+def whole(kind: Any, number: Any, what: str = "") -> Any:
     """An int as a value of ctypes, or an error when it does not fit."""
-    try:
-        return _WHOLE[kind].from_param(number)
-    except OverflowError as error:
-        raise ArgumentValueError(str(error)) from None
-    except TypeError as error:
-        raise ArgumentTypeError(str(error)) from None
+    if isinstance(number, kind):
+        return number
+    if not isinstance(number, int):
+        raise ArgumentTypeError(f"{what}an int is needed, not {type(number).__name__}")
+    low, high = _RANGES[kind]
+    if not low <= number <= high:
+        raise ArgumentValueError(f"{what}{number} is not between {low} and {high}")
+    return kind(number)
 
 
 def _guarded(name: str, function: Any) -> Callable[..., Any]:
-    """What an argument cannot be is told as any other error is."""
+    """What an argument cannot be is told as any other error is.
+
+    Integers are looked at here, and not by a from_param() that ctypes calls: when a signal's handler raises an error
+    in there (KeyboardInterrupt, say), ctypes takes it for one of the argument.
+    """
+    numbers = [
+        (index, kind, *_RANGES[kind])
+        for index, kind in enumerate(FUNCTIONS[name][1:])
+        if kind in _RANGES
+    ]
 
     def call(*arguments: Any) -> Any:
+        for index, kind, low, high in numbers:
+            value = arguments[index]
+            if type(value) is not int or not low <= value <= high:
+                whole(kind, value, f"kfl_{name}: argument {index + 1}: ")
         try:
             return function(*arguments)
         except ctypes.ArgumentError as error:
             text = f"kfl_{name}: {error}"
-        kind = ArgumentValueError if "OverflowError" in text else ArgumentTypeError
-        raise kind(text)
+        raise ArgumentTypeError(text)
 
     return call
 
@@ -227,8 +226,6 @@ class _Partitions(Dict[int, ctypes.c_int32]):
     """The same for partitions; what cannot be one is refused here."""
 
     def __missing__(self, number: int) -> ctypes.c_int32:
-        if type(number) is not int:
-            raise ArgumentTypeError(f"a partition is an int, not {type(number).__name__}")
         value: ctypes.c_int32 = whole(I32, number)
         if len(self) < 4096:
             self[number] = value
@@ -250,15 +247,16 @@ class Handle(ctypes.c_void_p):
     closed, when somebody has put a list there, gets the error that the close met, if any.
     """
 
-    closer: Callable[[], Optional[int]]
+    closer: Callable[[ctypes.c_void_p], Optional[int]]
     closed: Optional[List[KafkaError]] = None
 
     def finish(self) -> None:
         if self.value:
-            result = self.closer()
+            # Taken first: a signal's handler may raise an error behind the call, and once more would be once too often.
+            taken, self.value = ctypes.c_void_p(self.value), None
+            result = self.closer(taken)
             if result is not None and result < 0 and self.closed is not None:
                 self.closed.append(last_error(result))
-            self.value = None
 
     __del__ = finish
 
@@ -272,7 +270,7 @@ class Handle(ctypes.c_void_p):
 def _handle(name: str, close: str) -> Type[Handle]:
     function = declare(close)
     # Bound to the class and looked up nowhere else: it runs while an interpreter ends, too.
-    return type(name, (Handle,), {"closer": lambda self, close=function: close(self)})
+    return type(name, (Handle,), {"closer": staticmethod(function)})
 
 
 StoreHandle = _handle("StoreHandle", "store_close")

@@ -203,23 +203,40 @@ class Consumer:
         out = _ffi.reference(records)
         deadline = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
         poll = _ffi.plain.consumer_poll
-        while True:
-            count = waiting.until(lambda ms: poll(handle, ms, max_records, out), timeout_ms, 0)
-            if count > 0:
-                batch = Batch(records, count, self, self._zero_copy)
-                if self._auto_commit:
-                    self._last = batch
-                return batch
-            if count == 0:
-                return None
-            if count == waiting.EVENT:
-                self._take_events(handle)
-                if deadline is not None:
-                    timeout_ms = max(0, int((deadline - time.monotonic()) * 1000))
-                continue
-            if count == waiting.WOKEN and self._closing:
-                raise ClosedError("the consumer was closed while it polled")
-            raise _ffi.last_error(count)
+        batch: Optional[Batch] = None
+        try:
+            while True:
+                count = waiting.until(lambda ms: poll(handle, ms, max_records, out), timeout_ms, 0)
+                if count > 0:
+                    batch = Batch(records, count, self, self._zero_copy)
+                    if not self._zero_copy:
+                        records.finish()
+                    if self._auto_commit:
+                        self._last = batch
+                    return batch
+                if count == 0:
+                    return None
+                if count == waiting.EVENT:
+                    self._take_events(handle)
+                    if deadline is not None:
+                        timeout_ms = max(0, int((deadline - time.monotonic()) * 1000))
+                    continue
+                if count == waiting.WOKEN and self._closing:
+                    raise ClosedError("the consumer was closed while it polled")
+                raise _ffi.last_error(count)
+        except BaseException:
+            if batch is None and records.value:
+                batch = Batch(records, _ffi.lib.records_count(records), self, True)
+            if batch is not None:
+                self.give_back(batch)
+            raise
+
+    def give_back(self, batch: Batch) -> None:
+        """Nobody has seen these: a signal's handler raised an error on their way. They come again."""
+        assigned = self.assignment()
+        for place, offset in batch.first_offsets().items():
+            if place in assigned:
+                _ffi.lib.consumer_seek(self.handle, encoded(place.topic), place.partition, offset)
 
     def _take_events(self, handle: _ffi.Handle) -> None:
         while True:
@@ -305,7 +322,11 @@ class Consumer:
             batch = self.next_batch(0)
             if batch is None:
                 return
-            self.ahead, self.place = batch.records(), 0
+            try:
+                self.ahead, self.place = batch.records(), 0
+            except BaseException:
+                self.give_back(batch)
+                raise
 
     def unread(self) -> Dict[TopicPartition, int]:
         """The first record of each partition that iteration has read and not handed out."""

@@ -19,7 +19,7 @@ ANY = -1
 NOW = -1
 
 
-_size, _partition, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.partitions, _ffi.NO_HEADERS, _ffi.NOW
+_size, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.NO_HEADERS, _ffi.NOW
 _send_to = _ffi.sender(Offset)
 _send = _ffi.declare_quick("producer_send")
 _send_packed = _ffi.declare("producer_send_packed")
@@ -160,7 +160,7 @@ class Producer:
         result = _send(
             handle,
             name,
-            _partition[partition],
+            _number(partition),
             key,
             _size[0 if key is None else len(key)],
             value,
@@ -215,7 +215,7 @@ class Producer:
     ) -> Tuple[int, Optional[int]]:
         rows = _ffi.headers_of(header_rows(headers)) if headers else None
         out, reference = _ffi.cell()
-        arguments = [handle, name, _partition[partition], key, len(key or b""), value, len(value or b"")]
+        arguments = [handle, name, _number(partition), key, len(key or b""), value, len(value or b"")]
         arguments += [rows, len(headers or ()), timestamp]
         if expected is not None:
             arguments.append(expected)
@@ -304,7 +304,7 @@ class Producer:
         except TypeError as error:
             raise ArgumentTypeError(f"records are (key, value) of bytes or None: {error}") from None
         if partition != ANY:
-            rows[4::10] = array("i", [_partition[partition].value]) * len(every)
+            rows[4::10] = array("i", [_number(partition).value]) * len(every)
         if timestamp != NOW:
             _put_timestamp(rows, timestamp)
         return rows, block
@@ -314,7 +314,7 @@ class Producer:
     ) -> Tuple["array[int]", bytes]:
         rows = _ROW * len(records)
         parts: List[bytes] = []
-        partition = _partition[partition].value
+        partition = _number(partition).value
         for place, record in enumerate(records):
             key = as_bytes(record[0], "key")
             value = as_bytes(record[1], "value")
@@ -343,7 +343,7 @@ class Producer:
         for place, entry in enumerate(entries):
             key, value, headers = entry.key, entry.value, entry.headers
             packed = pack_headers(headers) if headers else b""
-            rows[place * 10 + 4] = _partition[entry.partition].value
+            rows[place * 10 + 4] = _number(entry.partition).value
             rows[place * 10 + 5] = -1 if key is None else len(key)
             rows[place * 10 + 6] = -1 if value is None else len(value)
             rows[place * 10 + 7] = len(headers) if headers else 0
@@ -374,6 +374,13 @@ class Producer:
         """Flush, then close. A second call does nothing."""
         self._to.clear()
         _ffi.close(self)
+
+
+def _number(partition: Any) -> Any:
+    """What equals an int is none yet: 0.0, True."""
+    if type(partition) is not int:
+        raise ArgumentTypeError(f"a partition is an int, not {type(partition).__name__}")
+    return _ffi.partitions[partition]
 
 
 def _sizes(values: Sequence[Any]) -> "array[int]":

@@ -225,9 +225,15 @@ class KafkaConsumer(Commits, Partitions):
         self._check_open()
         self._native.rewind()
         found: Polled = {}
-        for record in self._fetch(timeout_ms, min(max_records, 65536)):
-            place = TopicPartition(record.topic, record.partition)
-            found.setdefault(place, []).append(record)
+        records = self._fetch(timeout_ms, min(max_records, 65536))
+        try:
+            for record in records:
+                place = TopicPartition(record.topic, record.partition)
+                found.setdefault(place, []).append(record)
+        except BaseException:  # of a signal's handler: nobody has seen them
+            self._native.ahead, self._native.place = records, 0
+            self._native.rewind()
+            raise
         return found
 
     def _fetch(self, timeout_ms: float, max_records: int) -> List[ConsumerRecord]:
@@ -241,7 +247,11 @@ class KafkaConsumer(Commits, Partitions):
             left = max(0.0, (deadline - time.monotonic()) * 1000)
             batch = self._poll(int(min(left + 0.999, step)), max_records)
             if batch is not None:
-                return self._take(batch)
+                try:
+                    return self._take(batch)
+                except BaseException:
+                    self._native.give_back(batch)
+                    raise
             if time.monotonic() >= deadline:
                 return []
 
