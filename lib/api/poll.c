@@ -152,10 +152,16 @@ bool kfl__poll_ready(kfl_consumer *consumer)
 
 void kfl__poll_register(kfl_consumer *consumer)
 {
-    bool lent = false;
-    for (int32_t i = 0; i < consumer->assigned_count; i++)
-        if (!consumer->assigned[i].paused)
-            lent |= kfl__notify_register(consumer->core, consumer->assigned[i].partition->slot);
+    bool lent = false, tried = false;
+    for (int32_t i = 0; i < consumer->assigned_count; i++) {
+        struct kfl__slot *slot = consumer->assigned[i].partition->slot;
+        if (consumer->assigned[i].paused || !kfl__notify_register(consumer->core, slot))
+            continue;
+        /* Where nobody appends any more, each sleep would make the barrier: so each ends a loan. All at once take too long. */
+        if (tried || !kfl__lendable_end_loan(&slot->append, KFL_RANK_APPEND))
+            lent = true;
+        tried = true;
+    }
     kfl__notify_fence(lent);
 }
 

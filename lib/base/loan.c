@@ -184,6 +184,17 @@ int kfl__lendable_trylock(struct kfl__lendable *lock, enum kfl__rank rank)
     return lendable_result(lock, rank, kfl__robust_trylock(&lock->robust, rank), 0);
 }
 
+bool kfl__lendable_end_loan(struct kfl__lendable *lock, enum kfl__rank rank)
+{
+    struct kfl__loan *loan = &lock->loan;
+    if (!kfl__robust_take_free(&lock->robust, rank))
+        return false;
+    bool over = atomic_load_explicit(&loan->word, memory_order_acquire) == 0 ||
+                loan_take_back(loan, loan_self(), 0) == 0;
+    kfl__robust_give_back(&lock->robust, rank);
+    return over;
+}
+
 void kfl__lendable_mended(struct kfl__lendable *lock)
 {
     struct kfl__loan *loan = &lock->loan;

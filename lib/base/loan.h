@@ -69,6 +69,11 @@ static inline bool kfl__lendable_is_lent(const struct kfl__lendable *lock)
 {
     return atomic_load(&lock->loan.word) != 0;
 }
+/*
+ * The same, so that it has to come no more: take a loan back, if nobody is inside and nothing is in the way. Without another
+ * robust mutex. false: it stands, or somebody died inside, which who locks next is told.
+ */
+bool kfl__lendable_end_loan(struct kfl__lendable *lock, enum kfl__rank rank);
 /* Not holding it: others come and go, and a loan would be in their way. By the thread that has it, or by any. */
 void kfl__lendable_keep_company(struct kfl__lendable *lock);
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/loan.h"
-
 #include <check.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,51 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/barrier.h"
-#include "base/clock.h"
-#include "child.h"
-#include "suite.h"
-
-#define RANK KFL_RANK_APPEND
-#define OFTEN 6000 /* more than is needed, also after somebody took it back */
-#define WAIT_MS 10000
-
-static bool take_any_way(struct kfl__lendable *lock, enum kfl__taken *out_taken)
-{
-    *out_taken = kfl__lendable_take_free(lock, RANK);
-    return *out_taken != KFL_TAKEN_NOT ||
-           kfl__lendable_lock(lock, RANK, kfl__clock_deadline_ns(WAIT_MS)) == 0;
-}
-
-static void give_any_way(struct kfl__lendable *lock, enum kfl__taken taken)
-{
-    if (taken != KFL_TAKEN_NOT)
-        kfl__lendable_give_back(lock, RANK, taken);
-    else
-        kfl__lendable_unlock(lock, RANK);
-}
-
-/* Take it alone until it is lent. false: this kernel or C library does not have it. */
-static bool work_alone(struct kfl__lendable *lock)
-{
-    kfl__barrier_join();
-    for (int i = 0; i < OFTEN; i++) {
-        enum kfl__taken taken;
-        if (!take_any_way(lock, &taken))
-            abort();
-        give_any_way(lock, taken);
-        if (taken == KFL_TAKEN_LENT)
-            return true;
-    }
-    return false;
-}
-
-static struct kfl__lendable *lock_shared(size_t room)
-{
-    struct kfl__lendable *lock = child_share(room);
-    ck_assert_int_eq(kfl__lendable_init(lock), 0);
-    return lock;
-}
+#include "loan_fixture.h"
 
 /* Else nobody would notice but by the clock. */
 START_TEST(who_takes_it_alone_is_lent_it)
@@ -114,64 +67,6 @@ START_TEST(a_thread_that_ended_is_no_hindrance)
     munmap(lock, sizeof *lock);
 }
 END_TEST
-
-struct walked {
-    struct kfl__lendable lock;
-    _Atomic int held; /* the lock is certainly held by the child */
-    _Atomic int entered, done, unlent;
-};
-
-static int enter_by_loan(void *context)
-{
-    struct walked *walked = context;
-    if (!work_alone(&walked->lock)) {
-        atomic_store(&walked->unlent, 1);
-        return CHILD_CANNOT_TRY;
-    }
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-        return CHILD_CANNOT_TRY;
-    raise(SIGSTOP);
-    enum kfl__taken taken;
-    if (!take_any_way(&walked->lock, &taken))
-        return 3;
-    atomic_store_explicit(&walked->held, 1, memory_order_relaxed);
-    atomic_store_explicit(&walked->entered, 1, memory_order_relaxed);
-    atomic_store_explicit(&walked->held, 0, memory_order_relaxed);
-    give_any_way(&walked->lock, taken);
-    atomic_store_explicit(&walked->done, 1, memory_order_relaxed);
-    for (;;)
-        pause();
-}
-
-/* A child that stands behind so many instructions of taking and giving back by loan; 0: cannot be done here. */
-static pid_t child_behind(struct walked *walked, int instructions)
-{
-    int status;
-    ck_assert_int_eq(kfl__lendable_init(&walked->lock), 0);
-    atomic_store(&walked->held, 0);
-    atomic_store(&walked->entered, 0);
-    atomic_store(&walked->done, 0);
-    pid_t pid = child_start(enter_by_loan, walked);
-    ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
-    if (!WIFSTOPPED(status)) {
-        ck_assert_int_eq(WEXITSTATUS(status), CHILD_CANNOT_TRY);
-        return 0;
-    }
-    for (int i = 0; i < instructions && atomic_load(&walked->done) == 0; i++) {
-        ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        ck_assert(WIFSTOPPED(status));
-    }
-    return pid;
-}
-
-static void child_kill(pid_t pid)
-{
-    int status;
-    kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) == pid && !WIFSIGNALED(status))
-        ;
-}
 
 /* rule:R2 rule:R19 */
 START_TEST(a_death_at_any_instruction_is_told_if_it_was_inside)
@@ -271,135 +166,6 @@ START_TEST(at_any_instruction_another_gets_it_only_when_nobody_is_inside)
 }
 END_TEST
 
-/* A child that is stopped inside, by loan; 0: cannot be done here. */
-static pid_t child_inside(struct walked *walked)
-{
-    for (int instructions = 0;; instructions += 4) {
-        pid_t pid = child_behind(walked, instructions);
-        if (pid == 0 || atomic_load(&walked->held) != 0)
-            return pid;
-        ck_assert_int_eq(atomic_load(&walked->done), 0);
-        child_kill(pid);
-    }
-}
-
-static void child_wait_done(const struct walked *walked)
-{
-    int64_t deadline = kfl__clock_deadline_ns(WAIT_MS);
-    while (atomic_load(&((struct walked *)(uintptr_t)walked)->done) == 0 &&
-           kfl__clock_steady_ns() < deadline)
-        sched_yield();
-    ck_assert_int_ne(atomic_load(&((struct walked *)(uintptr_t)walked)->done), 0);
-}
-
-/* Else who is just about to sleep on the word, when it leaves, sleeps although there is nothing to wait for. */
-START_TEST(who_leaves_a_loan_that_another_asked_for_ends_it)
-{
-    struct walked *walked = child_share(sizeof *walked);
-    pid_t pid = child_inside(walked);
-    if (pid != 0) {
-        ck_assert_int_eq(kfl__lendable_trylock(&walked->lock, RANK), KFL_LOCK_BUSY);
-        ck_assert(kfl__lendable_is_lent(&walked->lock));
-        ck_assert_int_eq(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
-        child_wait_done(walked);
-        ck_assert(!kfl__lendable_is_lent(&walked->lock));
-        child_kill(pid);
-    }
-    munmap(walked, sizeof *walked);
-}
-END_TEST
-
-static int lock_in_vain(void *context)
-{
-    struct walked *walked = context;
-    return kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(WAIT_MS)) == 0 ? 0 : 1;
-}
-
-/* Who waits first holds the mutex meanwhile: it is not the one to be blamed. */
-START_TEST(of_who_wait_for_a_stopped_thread_each_is_told_its_name)
-{
-    struct walked *walked = child_share(sizeof *walked);
-    pid_t pid = child_inside(walked);
-    if (pid != 0) {
-        pid_t waiter = child_start(lock_in_vain, walked);
-        int64_t deadline = kfl__clock_deadline_ns(WAIT_MS);
-        while (kfl__robust_owner(&walked->lock.robust) != waiter &&
-               kfl__clock_steady_ns() < deadline)
-            sched_yield();
-        ck_assert_int_eq(kfl__robust_owner(&walked->lock.robust), waiter);
-        ck_assert_int_eq(kfl__lendable_lock(&walked->lock, RANK, kfl__clock_deadline_ns(1)),
-                         KFL_LOCK_BUSY);
-        ck_assert_int_eq(kfl__lendable_owner(&walked->lock), pid);
-        ck_assert_int_eq(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
-        ck_assert_int_eq(child_end(waiter), 0);
-        child_kill(pid);
-    }
-    munmap(walked, sizeof *walked);
-}
-END_TEST
-
-static int enter_anew(void *context)
-{
-    struct kfl__lendable *lock = context;
-    if (!work_alone(lock))
-        return CHILD_CANNOT_TRY;
-    atomic_store(&kfl__barrier_is_joined,
-                 0); /* as exec() does, which leaves the thread its number */
-    if (kfl__lendable_take_free(lock, RANK) != KFL_TAKEN_NOT)
-        return 1;
-    if (kfl__lendable_lock(lock, RANK, kfl__clock_deadline_ns(WAIT_MS)) != 0)
-        return 2;
-    kfl__lendable_unlock(lock, RANK);
-    return kfl__lendable_is_lent(lock) ? 3 : 0;
-}
-
-START_TEST(a_loan_to_the_same_number_is_not_used_where_barriers_do_not_reach)
-{
-    struct kfl__lendable *lock = lock_shared(sizeof *lock);
-    int end = child_run(enter_anew, lock);
-    ck_assert_msg(end == 0 || end == CHILD_CANNOT_TRY, "%d", end);
-    munmap(lock, sizeof *lock);
-}
-END_TEST
-
-/* The thread that had our number was killed when it had said that it is inside, and not yet seen that it is not. */
-START_TEST(what_a_dead_thread_of_the_same_number_left_holds_nobody_up)
-{
-    struct kfl__lendable *lock = lock_shared(sizeof *lock);
-    if (work_alone(lock)) {
-        kfl__lendable_keep_company(lock);
-        atomic_store(&lock->loan.places[atomic_load(&lock->loan.place)].inside, 1);
-        for (int i = 0; i < OFTEN && !kfl__lendable_is_lent(lock); i++) {
-            enum kfl__taken taken;
-            ck_assert(take_any_way(lock, &taken));
-            give_any_way(lock, taken);
-        }
-        ck_assert(kfl__lendable_is_lent(lock));
-        ck_assert_int_eq(kfl__lendable_owner(lock), 0);
-    }
-    munmap(lock, sizeof *lock);
-}
-END_TEST
-
-/* Such a one may go on for years. */
-START_TEST(a_thread_that_itself_ends_its_loans_is_counted_no_further)
-{
-    struct kfl__lendable *lock = lock_shared(sizeof *lock);
-    if (work_alone(lock)) {
-        int32_t count = atomic_load(&lock->loan.lone_count);
-        for (int i = 0; i < 10; i++) {
-            ck_assert_int_eq(kfl__lendable_lock(lock, RANK, -1), 0);
-            kfl__lendable_unlock(lock, RANK);
-            ck_assert_int_eq(kfl__lendable_take_free(lock, RANK), KFL_TAKEN_LOCKED);
-            kfl__lendable_give_back(lock, RANK, KFL_TAKEN_LOCKED);
-            ck_assert(kfl__lendable_is_lent(lock));
-        }
-        ck_assert_int_eq(atomic_load(&lock->loan.lone_count), count);
-    }
-    munmap(lock, sizeof *lock);
-}
-END_TEST
-
 #define SHARED_TURNS 3000000
 #define SHARED_VISITS 300
 
@@ -491,11 +257,6 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, a_thread_that_ended_is_no_hindrance);
     tcase_add_test(tests, a_death_at_any_instruction_is_told_if_it_was_inside);
     tcase_add_test(tests, at_any_instruction_another_gets_it_only_when_nobody_is_inside);
-    tcase_add_test(tests, who_leaves_a_loan_that_another_asked_for_ends_it);
-    tcase_add_test(tests, of_who_wait_for_a_stopped_thread_each_is_told_its_name);
-    tcase_add_test(tests, a_loan_to_the_same_number_is_not_used_where_barriers_do_not_reach);
-    tcase_add_test(tests, what_a_dead_thread_of_the_same_number_left_holds_nobody_up);
-    tcase_add_test(tests, a_thread_that_itself_ends_its_loans_is_counted_no_further);
     tcase_add_loop_test(tests, no_turn_is_lost_between_processes, 0, 2);
     suite_add_tcase(suite, tests);
     return suite;
