@@ -22,6 +22,9 @@
 #include "format/record.h"
 
 #define SIEVE_BLOCK 32
+/* Records that wait for their slot of the map, and as many for the key that it leads to: what a processor fetches at once. */
+#define SIEVE_AHEAD 16
+#define SIEVE_QUEUE 64
 
 struct sieve_entry {
     struct kfl__batch_key its;
@@ -70,60 +73,67 @@ static inline int sieve_learn_plain(struct kfl__sieve *sieve, const struct sieve
     return before == 0 || kfl__sieve_same_key(sieve, &entry->its, before) ? 0 : KFL_SIEVE_COLLIDED;
 }
 
-static int sieve_learn_block(struct kfl__sieve *sieve, const struct sieve_entry *block,
-                             int32_t count)
+/* Records on their way into the map: taken; then the slot has come and the key it leads to was asked for; then learned. */
+struct sieve_queue {
+    uint32_t taken, asked, learned;
+    struct sieve_entry entries[SIEVE_QUEUE];
+};
+
+static inline int sieve_learn_entry(struct kfl__sieve *sieve, const struct sieve_entry *entry)
 {
-    for (int32_t i = 0; i < count; i++)
-        if (block[i].its.key != NULL)
-            kfl__sieve_prefetch_key(sieve, kfl__offset_map_get(&sieve->map, block[i].digest));
-    for (int32_t i = 0; i < count; i++) {
-        const struct sieve_entry *entry = &block[i];
-        int r = 0;
-        if (entry->its.offset < sieve->map_end)
-            continue; /* clean, in an input that is so in part */
+    int r = 0;
+    if (entry->its.offset < sieve->map_end)
+        return 0; /* clean, in an input that is so in part */
+    if (entry->its.key != NULL)
+        r = entry->locator == 0 ? kfl__sieve_keep_key(sieve, &entry->its, entry->digest)
+                                : sieve_learn_plain(sieve, entry);
+    if (r == 0)
+        sieve->map_end = entry->its.offset + 1;
+    return r;
+}
+
+/* Until no more than `ahead` wait for either. */
+static inline int sieve_learn_queued(struct kfl__sieve *sieve, struct sieve_queue *queue,
+                                     uint32_t ahead)
+{
+    while (queue->taken - queue->asked > ahead) {
+        const struct sieve_entry *entry = &queue->entries[queue->asked++ % SIEVE_QUEUE];
         if (entry->its.key != NULL)
-            r = entry->locator == 0 ? kfl__sieve_keep_key(sieve, &entry->its, entry->digest)
-                                    : sieve_learn_plain(sieve, entry);
+            kfl__sieve_prefetch_key(sieve, kfl__offset_map_get(&sieve->map, entry->digest));
+    }
+    while (queue->asked - queue->learned > ahead) {
+        int r = sieve_learn_entry(sieve, &queue->entries[queue->learned++ % SIEVE_QUEUE]);
         if (r != 0)
             return r;
-        sieve->map_end = entry->its.offset + 1;
     }
     return 0;
 }
 
-/* The records of a batch, behind those that wait in the block. */
-static int sieve_learn_batch(struct kfl__sieve_walk *walk, struct sieve_entry *block,
-                             int32_t *io_count)
+/* The records of a batch, behind those that wait. */
+static int sieve_learn_batch(struct kfl__sieve_walk *walk, struct sieve_queue *queue)
 {
     struct kfl__sieve *sieve = walk->sieve;
     bool packed = kfl__sieve_walk_is_packed(walk);
     int r = kfl__sieve_walk_enter(walk);
     sieve->packed = sieve->packed || packed;
-    while (r == 0 && (r = sieve_take(walk, &block[*io_count])) == 1) {
-        r = 0;
-        if (++*io_count == SIEVE_BLOCK) {
-            r = sieve_learn_block(sieve, block, SIEVE_BLOCK);
-            *io_count = 0;
-        }
+    while (r == 0 && (r = sieve_take(walk, &queue->entries[queue->taken % SIEVE_QUEUE])) == 1) {
+        queue->taken++;
+        r = sieve_learn_queued(sieve, queue, SIEVE_AHEAD);
     }
     /* The next one will be unpacked over it. */
-    if (r == 0 && packed) {
-        r = sieve_learn_block(sieve, block, *io_count);
-        *io_count = 0;
-    }
-    return r;
+    return r == 0 && packed ? sieve_learn_queued(sieve, queue, 0) : r;
 }
 
 int kfl__sieve_learn(struct kfl__sieve *sieve, int32_t input, uint64_t *io_place)
 {
-    struct sieve_entry block[SIEVE_BLOCK];
+    struct sieve_queue queue;
     struct kfl__sieve_walk walk;
     uint64_t stop = *io_place + KFL_SIEVE_STEP;
-    int32_t count = 0;
     int r = 1;
+    queue.taken = queue.asked = queue.learned = 0;
     kfl__sieve_walk_begin(sieve, input, *io_place, true, &walk);
     while (walk.place < stop && (r = kfl__sieve_walk_next(&walk)) == 1) {
-        r = sieve_learn_batch(&walk, block, &count);
+        r = sieve_learn_batch(&walk, &queue);
         if (r != 0)
             break;
         r = 1;
@@ -131,7 +141,7 @@ int kfl__sieve_learn(struct kfl__sieve *sieve, int32_t input, uint64_t *io_place
     }
     /* Damage behind it takes nothing from what was good. */
     if (r == 1 || r == 0 || r == KFL_SIEVE_DAMAGED) {
-        int learned = sieve_learn_block(sieve, block, count);
+        int learned = sieve_learn_queued(sieve, &queue, 0);
         r = learned != 0 ? learned : r;
     }
     sieve->cut = sieve->cut || r == KFL_SIEVE_FULL;

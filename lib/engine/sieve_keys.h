@@ -66,8 +66,11 @@ static inline bool kfl__sieve_same_key(const struct kfl__sieve *sieve,
 /* The bytes of another record's key will be asked for soon. locator 0: there is none. */
 static inline void kfl__sieve_prefetch_key(const struct kfl__sieve *sieve, uint64_t locator)
 {
-    if (locator != 0 && (locator & KFL_SIEVE_KEPT_KEY) == 0)
-        __builtin_prefetch(sieve->inputs[(locator >> 32) - 1].segment->bytes + (uint32_t)locator);
+    if (locator == 0 || (locator & KFL_SIEVE_KEPT_KEY) != 0)
+        return;
+    const uint8_t *record = sieve->inputs[(locator >> 32) - 1].segment->bytes + (uint32_t)locator;
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + sizeof(struct kfl__record_head) + 7); /* it may cross a line */
 }
 
 /*
