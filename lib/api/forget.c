@@ -116,20 +116,6 @@ static int forget_append_tombstone(const struct forget *forget, struct kfl__part
     return r < 0 ? r : kfl__sync_wait(partition, *out_offset + 1, -1);
 }
 
-/* Until the file that took this offset takes no more. */
-static int forget_roll(struct kfl__partition *partition, int64_t offset)
-{
-    for (;;) {
-        int64_t active, base, end = kfl__slot_end(partition->slot);
-        kfl__partition_active(partition, &active, &base);
-        if (active == 0 || base > offset)
-            return 0;
-        int r = kfl__partition_roll(partition, active, end);
-        if (r < 0)
-            return r;
-    }
-}
-
 static int forget_compact(const struct forget *forget, struct kfl__partition *partition,
                           int64_t end_offset)
 {
@@ -154,7 +140,7 @@ static int forget_partition(struct forget *forget, struct kfl__partition *partit
         return r;
     r = forget_append_tombstone(forget, partition, &offset);
     if (r == 0)
-        r = forget_roll(partition, offset);
+        r = kfl__partition_roll_behind(partition, offset);
     if (r == 0)
         r = forget_compact(forget, partition, offset + 1);
     if (r == 0)

@@ -20,6 +20,7 @@
 #include "catalog/topics.h"
 #include "engine/compact.h"
 #include "engine/retention.h"
+#include "engine/segments.h"
 #include "engine/topics.h"
 
 #define MAINTAIN_FIRST_NS (INT64_C(30) * 1000000000)
@@ -133,10 +134,12 @@ static int maintain_retain(struct maintain_round *round, struct kfl__partition *
 /* A file that takes appends is not compacted: it takes no more from here on. */
 static int maintain_roll(struct kfl__partition *partition)
 {
-    int64_t active, base, end = kfl__slot_end(partition->slot);
-    kfl__partition_active(partition, &active, &base);
-    int r = active == 0 || end <= base ? 0 : kfl__partition_roll(partition, active, end);
-    return r < 0 ? r : 0; /* moved: it took an append meanwhile, and its like never end */
+    int64_t last = kfl__slot_end(partition->slot) - 1;
+    /* The sync in this may find that its leader died, and copy what is in doubt into a new file. */
+    int r = kfl__partition_roll_behind(partition, last);
+    if (r == 0)
+        r = kfl__partition_complete_rows(partition);
+    return r < 0 ? r : kfl__partition_roll_behind(partition, last);
 }
 
 static int maintain_begin_compaction(struct maintain_round *round, struct kfl__partition *partition)

@@ -158,10 +158,12 @@ void kfl__partition_destroy(struct kfl__partition *partition); /* takes NULL */
 int kfl__partition_roll_to_next(struct kfl__partition *partition, bool by_file);
 /*
  * The file that takes appends takes no more: an empty one is rolled in behind it. Only while it is still that one, and
- * the partition still ends at end_offset.
+ * the partition still ends at end_offset (-1: wherever it ends).
  */
 #define KFL_PARTITION_MOVED 1 /* it is not, or holds nothing */
 int kfl__partition_roll(struct kfl__partition *partition, int64_t segment_id, int64_t end_offset);
+/* The file that took this offset takes no more, and none before it does. */
+int kfl__partition_roll_behind(struct kfl__partition *partition, int64_t offset);
 
 /* ---- engine/provide ---- */
 

@@ -86,7 +86,7 @@ static int partition_roll_locked(struct kfl__partition *partition, int64_t segme
     if (*out_need != 0)
         return 0;
     if (load_relaxed(&slot->active.id) != segment_id ||
-        load_relaxed(&slot->end_offset) != end_offset ||
+        (end_offset >= 0 && load_relaxed(&slot->end_offset) != end_offset) ||
         kfl__word_place(word) == KFL_SEGMENT_FIRST_PLACE)
         return KFL_PARTITION_MOVED;
     int64_t next_id = load_relaxed(&slot->next.id);
@@ -114,5 +114,22 @@ int kfl__partition_roll(struct kfl__partition *partition, int64_t segment_id, in
             r = kfl__partition_provide(partition, need, &nothing, &how, -1);
         if (r != 0 || need == 0)
             return r;
+    }
+}
+
+int kfl__partition_roll_behind(struct kfl__partition *partition, int64_t offset)
+{
+    for (;;) {
+        int64_t active, base;
+        kfl__partition_active(partition, &active, &base);
+        if (active == 0 || base > offset)
+            return 0;
+        int r = kfl__partition_roll(partition, active, -1);
+        if (r < 0)
+            return r;
+        /* Empty, and the offsets before it are those of a gap. */
+        if (r == KFL_PARTITION_MOVED && load_relaxed(&partition->slot->active.id) == active &&
+            kfl__word_place(load_relaxed(&partition->slot->published)) == KFL_SEGMENT_FIRST_PLACE)
+            return 0;
     }
 }
