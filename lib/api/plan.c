@@ -10,6 +10,7 @@
 #include "api/store.h"
 #include "base/memory.h"
 #include "engine/compact.h"
+#include "engine/compact_inputs.h"
 #include "engine/hold.h"
 #include "engine/retention.h"
 #include "engine/segments.h"
@@ -177,7 +178,11 @@ static int plan_compaction(kfl_plan *plan, struct kfl__partition *partition, boo
     int r = kfl__segments_in_order(partition, &rows, &count, &active);
     struct kfl__compact_plan compact = {.why = KFL_COMPACT_WHY_CLEAN};
     if (r == 0)
+        r = kfl__compact_rows_as_sealed(partition, rows, count, active);
+    if (r >= 0) {
         compact = kfl__compact_plan(rows, count, &rules);
+        r = 0;
+    }
     for (int32_t i = 0; r == 0 && i < count; i++) {
         struct plan_text text;
         bool takes_appends = rows[i].segment_id == active;

@@ -87,6 +87,18 @@ int kfl__clean_sync_until(struct kfl__core *core, int64_t deadline_ns)
     return first;
 }
 
+/* What this process remembers of the files it left goes into their rows; later somebody would have to walk them. */
+static void clean_seal(struct kfl__partition *partition)
+{
+    struct kfl__words words;
+    if (partition->kept_count == 0)
+        return;
+    kfl__error_save(&words);
+    while (kfl__partition_seal(partition) > 0)
+        ;
+    kfl__error_restore(&words);
+}
+
 static int clean_sync_topic(struct kfl__topic *topic, void *context)
 {
     const struct kfl__topic_shape *shape = kfl__topic_shape(topic);
@@ -100,6 +112,8 @@ static int clean_sync_topic(struct kfl__topic *topic, void *context)
         int r = atomic_load(&partition->slot->durable_offset) >= end ? 0 : kfl__sync_wait(partition, end, kfl__clock_deadline_ns(60000));
         if (r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
             r = 0;
+        else if (r == 0)
+            clean_seal(partition);
         if (r < 0 && *first == 0)
             *first = r;
     }

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/wait.h"
+#include "engine/compact_inputs.h"
 #include "engine/segments.h"
 #include "engine/swap.h"
 #include "engine/topics.h"
@@ -35,8 +36,7 @@ struct kfl__compaction {
     int seeds; /* tried in this pass */
 
     uint64_t version; /* of the list of files, before it was read */
-    struct kfl__segment_row *rows;
-    int32_t row_count;
+    struct kfl__compact_rows rows;
     struct kfl__compact_plan plan;
     struct kfl__sieve sieve;
     struct kfl__rewrite rewrite;
@@ -68,8 +68,8 @@ static void compact_end_pass(struct kfl__compaction *compaction)
     compact_close_inputs(compaction);
     kfl__sieve_release(&compaction->sieve);
     kfl__rewrite_release(&compaction->rewrite);
-    kfl__free(compaction->rows);
-    compaction->rows = NULL;
+    kfl__free(compaction->rows.rows);
+    compaction->rows = (struct kfl__compact_rows){0};
 }
 
 static int compact_look(struct kfl__compaction *compaction)
@@ -77,14 +77,12 @@ static int compact_look(struct kfl__compaction *compaction)
     struct kfl__partition *partition = compaction->partition;
     struct kfl__compact_rules rules =
         kfl__compact_rules(partition, compaction->wish.force || compaction->full);
-    int r = kfl__partition_complete_rows(partition);
     compaction->version = atomic_load(&partition->slot->manifest_version);
     rules.everything = compaction->wish.forget.key != NULL;
-    if (r == 0)
-        r = kfl__segments_in_order(partition, &compaction->rows, &compaction->row_count, NULL);
+    int r = kfl__compact_rows(partition, !compaction->wish.dry, &compaction->rows);
     if (r < 0)
         return r;
-    compaction->plan = kfl__compact_plan(compaction->rows, compaction->row_count, &rules);
+    compaction->plan = kfl__compact_plan(compaction->rows.rows, compaction->rows.count, &rules);
     return 0;
 }
 
@@ -94,7 +92,7 @@ static int compact_begin_pass(struct kfl__compaction *compaction)
     struct kfl__partition *partition = compaction->partition;
     const struct kfl__compact_plan *plan = &compaction->plan;
     struct kfl__sieve *sieve = &compaction->sieve;
-    int64_t end = compaction->rows[plan->count - 1].end_offset;
+    int64_t end = compaction->rows.rows[plan->count - 1].end_offset;
     *sieve = (struct kfl__sieve){
         .partition = partition,
         .seed = KFL_FAULT("compact.digest") != 0 ? 0 : kfl__random64(),
@@ -107,9 +105,9 @@ static int compact_begin_pass(struct kfl__compaction *compaction)
         return kfl__fail(KFL_E_NOMEM, "a list of %d segments: out of memory", plan->count);
     sieve->input_count = plan->count;
     for (int32_t i = 0; i < plan->count; i++)
-        sieve->inputs[i].row = compaction->rows[i];
+        sieve->inputs[i].row = compaction->rows.rows[i];
     if (plan->first_dirty < plan->count) {
-        const struct kfl__segment_row *dirty = &compaction->rows[plan->first_dirty];
+        const struct kfl__segment_row *dirty = &compaction->rows.rows[plan->first_dirty];
         end = dirty->clean_offset > dirty->base_offset ? dirty->clean_offset : dirty->base_offset;
     }
     sieve->map_from = sieve->map_end = end;
@@ -133,43 +131,27 @@ static int compact_begin_pass(struct kfl__compaction *compaction)
     return 0;
 }
 
-/* A map of our own, so that what we do to its pages is nobody else's affair. 0, KFL_SIEVE_DAMAGED, COMPACT_LOST. */
-static int compact_open_input(struct kfl__compaction *compaction, int32_t n)
+static int compact_open_input(struct kfl__compaction *compaction)
 {
-    struct kfl__partition *partition = compaction->partition;
-    struct kfl__sieve_input *input = &compaction->sieve.inputs[n];
-    struct kfl__segment_expect expect = {partition->core->store_id, partition->topic->id,
-                                         (uint32_t)partition->number};
-    int directory = -1;
-    if (input->segment != NULL)
-        return 0;
-    int r = kfl__partition_directory(partition, false, &directory);
-    if (r == 0) {
-        r = kfl__segment_open(directory, input->row.segment_id, &expect, KFL_SEGMENT_READ,
-                              &input->segment);
-        kfl__file_close(directory);
-    }
-    if (r == KFL_FILE_MISSING &&
-        atomic_load(&partition->slot->manifest_version) != compaction->version)
-        return COMPACT_LOST;
-    if (r == KFL_FILE_MISSING) {
-        kfl__fail(KFL_E_CORRUPT, "segment %lld of %s/%d is missing",
-                  (long long)input->row.segment_id, partition->topic->name, partition->number);
-        r = KFL_E_CORRUPT;
-    }
-    return r == KFL_E_CORRUPT ? KFL_SIEVE_DAMAGED : r;
+    bool lost = false;
+    int r =
+        kfl__compact_input_open(compaction->partition, &compaction->sieve.inputs[compaction->input],
+                                compaction->version, &lost);
+    return r == 0 && lost ? COMPACT_LOST : r;
 }
 
-/* Its bytes were read, and nobody else may want them: they are the first to go when memory is short. */
-static void compact_cool(const struct kfl__sieve_input *input)
-{
-    kfl__map_cold(input->segment->bytes, (size_t)input->segment->size);
-}
-
-static void compact_begin_sift(struct kfl__compaction *compaction)
+/* From here on records may go: all that was learned has to be durable. 0, COMPACT_LOST, or an error. */
+static int compact_begin_sift(struct kfl__compaction *compaction)
 {
     struct kfl__sieve *sieve = &compaction->sieve;
     int32_t count = sieve->input_count;
+    bool lost = false;
+    KFL_STEP("compact.read");
+    int r = compaction->rows.ahead
+                ? kfl__compact_inputs_settle(compaction->partition, sieve->inputs, count, &lost)
+                : 0;
+    if (r < 0 || lost)
+        return r < 0 ? r : COMPACT_LOST;
     if (sieve->map_end > sieve->map_from)
         while (count > 0 && sieve->inputs[count - 1].row.base_offset >= sieve->map_end)
             count--;
@@ -178,6 +160,7 @@ static void compact_begin_sift(struct kfl__compaction *compaction)
     compaction->place = KFL_SEGMENT_FIRST_PLACE;
     compaction->phase = COMPACT_SIFT;
     KFL_STEP("compact.learned");
+    return 0;
 }
 
 /* Damage in the dirty part: what lies in front of it is compacted all the same. */
@@ -188,32 +171,29 @@ static int compact_stop_at_damage(struct kfl__compaction *compaction)
         return KFL_E_CORRUPT;
     compaction->damaged = true;
     kfl__error_save(&compaction->words);
-    compact_begin_sift(compaction);
-    if (compaction->plan.count > damaged)
+    int r = compact_begin_sift(compaction);
+    if (r == 0 && compaction->plan.count > damaged)
         compaction->plan.count = damaged;
-    return 0;
+    return r;
 }
 
 static int compact_learn(struct kfl__compaction *compaction)
 {
-    if (compaction->input == compaction->sieve.input_count) {
-        compact_begin_sift(compaction);
-        return 0;
-    }
+    if (compaction->input == compaction->sieve.input_count)
+        return compact_begin_sift(compaction);
     int32_t input = compaction->input;
-    int r = compact_open_input(compaction, input);
+    int r = compact_open_input(compaction);
     if (r == 0)
         r = kfl__sieve_learn(&compaction->sieve, input, &compaction->place);
     switch (r) {
     case 0:
-        compact_cool(&compaction->sieve.inputs[input]);
+        kfl__compact_input_cool(&compaction->sieve.inputs[input]);
         compaction->input++;
         compaction->place = KFL_SEGMENT_FIRST_PLACE;
         return 0;
     case KFL_SIEVE_FULL:
         compaction->full = true;
-        compact_begin_sift(compaction);
-        return 0;
+        return compact_begin_sift(compaction);
     case KFL_SIEVE_DAMAGED:
         return compact_stop_at_damage(compaction);
     default:
@@ -306,7 +286,7 @@ static int compact_behind_input(struct kfl__compaction *compaction)
                                0); /* its records lie in a map that is given back now */
     /* What comes asks for later files only. */
     if (r >= 0) {
-        compact_cool(input);
+        kfl__compact_input_cool(input);
         kfl__segment_release(input->segment);
         input->segment = NULL;
     }
@@ -329,7 +309,7 @@ static int compact_sift(struct kfl__compaction *compaction)
         compaction->pending = compaction->input;
         return r;
     }
-    int r = compact_open_input(compaction, compaction->input);
+    int r = compact_open_input(compaction);
     if (r == 0)
         r = compact_open_output(compaction);
     if (r == 0)

@@ -84,10 +84,11 @@ static int janitor_flush(struct janitor_round *round, struct kfl__partition *par
     struct kfl__slot *slot = partition->slot;
     int64_t end = kfl__slot_end(slot);
     int64_t since = atomic_load(&slot->unsynced_since_ns);
+    bool asked = atomic_exchange(&partition->sync_asked, 0) != 0;
     int64_t due = janitor_flush_due(slot, round->now_ns, flush_ms);
     if (due < 0 || atomic_load(&slot->failed) != 0)
         return 0;
-    if (due > round->now_ns) {
+    if (due > round->now_ns && !asked) {
         janitor_due(round, due);
         return 0;
     }
@@ -323,6 +324,12 @@ void kfl__janitor_wake(struct kfl__core *core)
     atomic_fetch_add(&janitor->word, 1);
     if (atomic_load(&janitor->sleeps) != 0)
         kfl__wake(&janitor->word, INT32_MAX);
+}
+
+void kfl__janitor_sync(struct kfl__partition *partition)
+{
+    atomic_store(&partition->sync_asked, 1);
+    kfl__janitor_wake(partition->core);
 }
 
 int kfl__janitor_run(struct kfl__core *core, int32_t budget_ms)

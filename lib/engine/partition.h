@@ -38,6 +38,8 @@ struct kfl__partition {
     struct kfl__segment *kept;         /* left behind, the oldest first, their descriptors kept until durable (R7) */
     int32_t kept_count;
 
+    _Atomic int sync_asked; /* the helper syncs it in its next round, whatever flush.ms says */
+
     /* any of writing, writing_next, kept, syncing may be there: a hint for those who hold no lock */
     _Atomic int holds_files;
 
@@ -245,6 +247,11 @@ struct kfl__segment *kfl__partition_opened(struct kfl__partition *partition, str
 int32_t kfl__partition_give_back(struct kfl__partition *partition, uint64_t used_before);
 /* The current list lets go of this file, which it shared with who wrote it. */
 void kfl__partition_unshare(struct kfl__partition *partition, const struct kfl__segment *segment);
+/*
+ * And of these, which are about to be unlinked: who has the last share of a file without a name waits until the file
+ * system has freed it, and that is to be who throws it away, not the reader who comes first with a newer list.
+ */
+void kfl__partition_yield_files(struct kfl__partition *partition, const int64_t *ids, int32_t count);
 
 /* ---- engine/recover ---- */
 

@@ -11,8 +11,10 @@
 #define store_release(word, value) atomic_store_explicit(word, value, memory_order_release)
 
 /* What the segment that is being left was; its manifest row is written later. */
-static void slot_note_rolled(struct kfl__slot *slot, uint64_t used, int64_t end_offset)
+static void partition_note_rolled(struct kfl__partition *partition, uint64_t used,
+                                  int64_t end_offset)
 {
+    struct kfl__slot *slot = partition->slot;
     int64_t id = load_relaxed(&slot->active.id);
     struct kfl__slot_rolled *rolled = &slot->rolled[id % KFL_SLOT_ROLLED];
     store_relaxed(&rolled->id, 0);
@@ -22,6 +24,14 @@ static void slot_note_rolled(struct kfl__slot *slot, uint64_t used, int64_t end_
     store_relaxed(&rolled->max_timestamp_ms, load_relaxed(&slot->active_max_timestamp_ms));
     store_relaxed(&rolled->records, load_relaxed(&slot->active_records));
     store_release(&rolled->id, id);
+    /* The slot has room for a few: whoever left many at once remembers them all. */
+    partition->writing->rolled = (struct kfl__segment_facts){
+        .end_offset = end_offset,
+        .used = (int64_t)used,
+        .first_timestamp_ms = load_relaxed(&slot->active_first_timestamp_ms),
+        .max_timestamp_ms = load_relaxed(&slot->active_max_timestamp_ms),
+        .record_count = load_relaxed(&slot->active_records),
+    };
 }
 
 /* Lay the end mark behind the published place. */
@@ -53,7 +63,7 @@ int kfl__partition_roll_to_next(struct kfl__partition *partition, bool by_file)
         if (r < 0)
             return r;
         KFL_STEP("roll.marked");
-        slot_note_rolled(slot, place, end);
+        partition_note_rolled(partition, place, end);
     }
     store_release(&slot->reserved_end, KFL_SEGMENT_FIRST_PLACE);
     store_release(&slot->pending_word, next_word);

@@ -23,6 +23,8 @@ int kfl__segments_create(struct kfl__partition *partition, const struct kfl__set
 void kfl__segments_discard(struct kfl__partition *partition, const int64_t *ids, int32_t count);
 /* Complete the row of a file that takes no more appends, from what its roll noted or from a walk. 1; 0: it is damaged. */
 int kfl__partition_measure(struct kfl__partition *partition, struct kfl__segment_row *row);
+/* The same from what the roll noted alone: 1; 0: nobody remembers. */
+int kfl__partition_remember(struct kfl__partition *partition, struct kfl__segment_row *row);
 /* The rows that may take part (READY, LIVE, SEALED), by id. Owned: kfl__free. */
 int kfl__segments_rows(struct kfl__partition *partition, struct kfl__segment_row **out_rows, int32_t *out_count);
 /*

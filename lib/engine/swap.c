@@ -77,6 +77,7 @@ static int swap_locked(struct kfl__swap *swap)
     if (r == 0 && !swap->lost) {
         swap_count(swap);
         swap->rewrite->done_count = 0; /* not ours to throw away any more */
+        kfl__partition_yield_files(partition, ids, count);
         r = kfl__partition_lock(partition, -1);
         if (r == 0) {
             atomic_fetch_add(&partition->slot->manifest_version, 1);

@@ -109,6 +109,7 @@ static int trim_files(struct trim_delete *delete)
     if (r < 0 || delete->count == 0)
         return r;
     KFL_STEP("trim.committed");
+    kfl__partition_yield_files(partition, delete->ids, delete->count);
     r = kfl__partition_lock(partition, -1);
     if (r < 0)
         return r;
@@ -241,8 +242,8 @@ static int trim_put_sealed(struct kfl__catalog_txn *txn, void *context)
     return 0;
 }
 
-/* From what the roll noted, if it still stands. */
-static bool trim_row_of_roll(struct kfl__slot *slot, struct kfl__segment_row *row)
+/* From what the roll noted in the slot, if it still stands. */
+static bool trim_row_of_slot(struct kfl__slot *slot, struct kfl__segment_row *row)
 {
     struct kfl__slot_rolled *rolled = &slot->rolled[row->segment_id % KFL_SLOT_ROLLED];
     if (atomic_load(&rolled->id) != row->segment_id)
@@ -253,6 +254,30 @@ static bool trim_row_of_roll(struct kfl__slot *slot, struct kfl__segment_row *ro
     row->max_timestamp_ms = atomic_load(&rolled->max_timestamp_ms);
     row->record_count = atomic_load(&rolled->records);
     return atomic_load(&rolled->id) == row->segment_id;
+}
+
+int kfl__partition_remember(struct kfl__partition *partition, struct kfl__segment_row *row)
+{
+    struct kfl__segment_facts facts = {0};
+    if (trim_row_of_slot(partition->slot, row))
+        return 1;
+    if (atomic_load(&partition->holds_files) == 0)
+        return 0;
+    int r = kfl__partition_lock(partition, -1);
+    if (r < 0)
+        return r;
+    for (const struct kfl__segment *kept = partition->kept; kept != NULL; kept = kept->kept_next)
+        if (kept->id == row->segment_id)
+            facts = kept->rolled;
+    kfl__partition_unlock(partition);
+    if (facts.end_offset == 0)
+        return 0;
+    row->end_offset = facts.end_offset;
+    row->used = facts.used;
+    row->first_timestamp_ms = facts.first_timestamp_ms;
+    row->max_timestamp_ms = facts.max_timestamp_ms;
+    row->record_count = facts.record_count;
+    return 1;
 }
 
 /* Else from a walk over the file. 1: done; 0: it is damaged, and stays as it is. */
@@ -287,7 +312,8 @@ static int trim_row_of_walk(struct kfl__partition *partition, struct kfl__segmen
 
 int kfl__partition_measure(struct kfl__partition *partition, struct kfl__segment_row *row)
 {
-    return trim_row_of_roll(partition->slot, row) ? 1 : trim_row_of_walk(partition, row);
+    int r = kfl__partition_remember(partition, row);
+    return r != 0 ? r : trim_row_of_walk(partition, row);
 }
 
 /* Blocks behind the end mark, which nothing will ever be laid into; best effort (R4). */

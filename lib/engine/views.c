@@ -245,6 +245,22 @@ void kfl__partition_unshare(struct kfl__partition *partition, const struct kfl__
     kfl__segment_release(share);
 }
 
+void kfl__partition_yield_files(struct kfl__partition *partition, const int64_t *ids, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        struct kfl__segment *share = NULL;
+        kfl__mutex_lock(&partition->view_lock);
+        struct kfl__view *view = partition->view;
+        int32_t at = view == NULL ? -1 : kfl__view_find_segment(view, ids[i]);
+        if (at >= 0) {
+            share = view->entries[at].segment;
+            view->entries[at].segment = NULL;
+        }
+        kfl__mutex_unlock(&partition->view_lock);
+        kfl__segment_release(share);
+    }
+}
+
 /*
  * There are many open: those of this partition that were not asked for lately go now. Those of others go when the helper
  * comes, or when a file is opened and there are too many for the process (engine/room).

@@ -22,14 +22,25 @@ struct kfl__segment *kfl__partition_written(struct kfl__partition *partition, ui
     return NULL;
 }
 
+/* So many that are durable are remembered until their rows are complete; more may have to be walked for that. */
+#define WRITING_REMEMBERED 64
+
+/* Durable, and nobody will ask any more what it was when it was left. */
+static bool partition_has_done_with(const struct kfl__partition *partition, const struct kfl__segment *older)
+{
+    uint32_t durable = kfl__word_ordinal(load_relaxed(&partition->slot->durable_word));
+    uint32_t sealed_below = load_relaxed(&partition->sealed_below);
+    return (int32_t)(durable - (uint32_t)older->id) > 0 &&
+           ((int32_t)(sealed_below - (uint32_t)older->id) > 0 || partition->kept_count > WRITING_REMEMBERED);
+}
+
 /* Keep a file's descriptor until its bytes are durable (R7); those that are by now are let go. */
 static void partition_keep(struct kfl__partition *partition, struct kfl__segment *segment)
 {
-    uint64_t durable = load_relaxed(&partition->slot->durable_word);
     struct kfl__segment **at = &partition->kept;
     while (*at != NULL) {
         struct kfl__segment *older = *at;
-        if ((int32_t)(kfl__word_ordinal(durable) - (uint32_t)older->id) > 0) {
+        if (partition_has_done_with(partition, older)) {
             *at = older->kept_next;
             partition->kept_count--;
             kfl__segment_close_descriptor(older);

@@ -21,6 +21,12 @@
 
 #define KFL_SEGMENT_FIRST_PLACE ((uint64_t)sizeof(struct kfl__segment_header))
 
+/* What is known of a file that takes no more appends. */
+struct kfl__segment_facts {
+    int64_t end_offset; /* 0: nothing is known */
+    int64_t used, first_timestamp_ms, max_timestamp_ms, record_count;
+};
+
 struct kfl__segment {
     /* constant after open */
     int64_t id;
@@ -42,6 +48,7 @@ struct kfl__segment {
     _Atomic uint64_t look_at;        /* an append behind this place looks whether more pages are to be asked for */
     /* guarded by append */
     struct kfl__segment *kept_next; /* in its partition's list of files left behind */
+    struct kfl__segment_facts rolled; /* when this process left it */
     bool next_asked; /* the file behind this one was asked for */
     _Atomic uint32_t offsets_count;  /* entries known to be there; 0: not counted yet */
     _Atomic uint64_t *readable;      /* a bit for each window of 64 KiB whose pages are known to answer */
