@@ -37,6 +37,7 @@ struct maintain_round {
     struct maintain_item *items; /* NULL: none was begun */
     int32_t item_count, item_room, at;
     struct kfl__compaction *compaction; /* of the partition at hand; NULL: none was begun */
+    int64_t upto;                       /* its end when it was rolled first; 0: it was not */
     kfl_progress progress;              /* of what is done */
     int failed;                         /* the first error, and its words */
     struct kfl__words words;
@@ -131,15 +132,29 @@ static int maintain_retain(struct maintain_round *round, struct kfl__partition *
     return r;
 }
 
-/* A file that takes appends is not compacted: it takes no more from here on. */
-static int maintain_roll(struct kfl__partition *partition)
+static bool maintain_rolls(const struct maintain_round *round)
 {
-    int64_t last = kfl__slot_end(partition->slot) - 1;
-    /* The sync in this may find that its leader died, and copy what is in doubt into a new file. */
-    int r = kfl__partition_roll_behind(partition, last);
-    if (r == 0)
-        r = kfl__partition_complete_rows(partition);
-    return r < 0 ? r : kfl__partition_roll_behind(partition, last);
+    return (round->flags & KFL_COMPACT_ROLL) != 0 && (round->flags & KFL_COMPACT_DRY_RUN) == 0;
+}
+
+/* A file that takes appends is not compacted: it takes no more from here on. */
+static int maintain_roll(struct maintain_round *round, struct kfl__partition *partition)
+{
+    int r = kfl__partition_recovered(partition);
+    if (r == 0 && round->upto == 0)
+        round->upto = kfl__slot_end(partition->slot);
+    return r < 0 ? r : kfl__partition_roll_behind(partition, round->upto - 1);
+}
+
+/* A sync that found its leader dead has copied what was in doubt into a file that takes appends. */
+static bool maintain_is_undone(const struct maintain_round *round, struct kfl__partition *partition)
+{
+    int64_t active, base;
+    if (!maintain_rolls(round))
+        return false;
+    kfl__partition_active(partition, &active, &base);
+    return active != 0 && base < round->upto &&
+           kfl__word_place(atomic_load(&partition->slot->published)) != KFL_SEGMENT_FIRST_PLACE;
 }
 
 static int maintain_begin_compaction(struct maintain_round *round, struct kfl__partition *partition)
@@ -152,10 +167,8 @@ static int maintain_begin_compaction(struct maintain_round *round, struct kfl__p
     int r = 0;
     if ((kfl__topic_shape(partition->topic)->settings->cleanup_policy & KFL_CLEANUP_COMPACT) == 0)
         return 0;
-    if ((round->flags & KFL_COMPACT_ROLL) != 0 && !wish.dry)
-        r = kfl__partition_recovered(partition);
-    if (r == 0 && (round->flags & KFL_COMPACT_ROLL) != 0 && !wish.dry)
-        r = maintain_roll(partition);
+    if (maintain_rolls(round))
+        r = maintain_roll(round, partition);
     if (r == 0)
         r = kfl__compaction_begin(partition, &wish, &plan, &round->compaction);
     return r == KFL_COMPACT_NOTHING ? 0 : r;
@@ -173,26 +186,38 @@ static int maintain_compact(struct maintain_round *round, int64_t deadline_ns)
     return r;
 }
 
+static int maintain_partition(struct kfl__core *core, struct maintain_round *round,
+                              struct kfl__partition *partition, int64_t deadline_ns)
+{
+    int r = 0;
+    do {
+        if (round->compaction == NULL)
+            r = maintain_begin_compaction(round, partition);
+        if (r == 0 && round->compaction != NULL)
+            r = maintain_compact(round, deadline_ns);
+    } while (r == 0 && maintain_is_undone(round, partition) && atomic_load(&core->closing) == 0);
+    return r;
+}
+
 static int maintain_visit(struct kfl__core *core, struct maintain_round *round, int64_t deadline_ns)
 {
     const struct maintain_item *item = &round->items[round->at];
     struct kfl__partition *partition;
     struct kfl__topic *topic = NULL;
-    int r = 0;
-    if (round->compaction == NULL) {
-        r = kfl__topic_find_id(core, item->topic_id, &topic);
-        if (r == 0)
-            r = kfl__topic_current(topic);
-        if (r == 0)
-            r = kfl__topic_partition(topic, item->partition, &partition);
-        if (r == 0 && round->topic_id == 0)
-            r = maintain_retain(round, partition);
-        if (r == 0)
-            r = maintain_begin_compaction(round, partition);
-        kfl__topic_release(topic);
+    int r = kfl__topic_find_id(core, item->topic_id, &topic);
+    if (r == 0)
+        r = kfl__topic_current(topic);
+    if (r == 0)
+        r = kfl__topic_partition(topic, item->partition, &partition);
+    if (r == 0 && round->topic_id == 0 && round->compaction == NULL)
+        r = maintain_retain(round, partition);
+    if (r == 0)
+        r = maintain_partition(core, round, partition, deadline_ns);
+    kfl__topic_release(topic);
+    if (r < 0) {
+        kfl__compaction_end(round->compaction);
+        round->compaction = NULL;
     }
-    if (r == 0 && round->compaction != NULL)
-        r = maintain_compact(round, deadline_ns);
     return r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION ? 0 : r; /* deleted meanwhile */
 }
 
@@ -220,6 +245,7 @@ static int maintain_go_on(struct maintain *maintain, struct maintain_round *roun
             kfl__error_save(&round->words);
         }
         round->at++;
+        round->upto = 0;
         if (deadline_ns >= 0 && round->at < round->item_count &&
             kfl__clock_steady_ns() >= deadline_ns)
             return 1;
