@@ -44,6 +44,7 @@ while True:
         break
     except KeyboardInterrupt:
         armed, longest = False, longest * 1.1
+signal.setitimer(signal.ITIMER_REAL, 0)  # the interpreter ends without its handlers
 offsets = []
 for what in got:
     if isinstance(what, int):
