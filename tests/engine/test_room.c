@@ -7,27 +7,10 @@
 #include <unistd.h>
 
 #include "child.h"
-#include "core.h"
 #include "engine/sync.h"
 #include "sanitized.h"
+#include "one_partition.h"
 #include "suite.h"
-#include "temp_dir.h"
-
-static struct kfl__core *core;
-static struct kfl__partition *partition;
-
-static void set_up(void)
-{
-    temp_dir_make();
-    core = core_open(temp_dir_path(), NULL);
-    partition = core_partition(core, "segment.bytes=65536");
-}
-
-static void tear_down(void)
-{
-    core_abandon(core);
-    temp_dir_remove();
-}
 
 #define MANY 40
 

@@ -5,30 +5,13 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "core.h"
 #include "engine/recover.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
+#include "one_partition.h"
 #include "suite.h"
-#include "temp_dir.h"
 
 #define ROOM(value_size) kfl__batch_room(sizeof(struct kfl__record_head) + (value_size))
-
-static struct kfl__core *core;
-static struct kfl__partition *partition;
-
-static void set_up(void)
-{
-    temp_dir_make();
-    core = core_open(temp_dir_path(), NULL);
-    partition = core_partition(core, "segment.bytes=65536");
-}
-
-static void tear_down(void)
-{
-    core_abandon(core);
-    temp_dir_remove();
-}
 
 /* The n-th file and where record `offset` of equal batches stands in it. */
 static int64_t file_of(int64_t offset, uint32_t size, uint64_t *out_place)
