@@ -19,12 +19,20 @@ def iterate(consumer):
     for record in consumer:
         got.append(record.offset)
 
+# Python looks at its signals on its way back to a loop's head, which may be a condition at the loop's end: nothing
+# of the kind may lie between a poll and what remembers its records, or they are lost in this program, not in ours.
 def poll_native(consumer):
-    while (batch := consumer.poll(0)) is not None:
+    while True:
+        batch = consumer.poll(0)
+        if batch is None:
+            return
         got.append(batch)
 
 def poll_drop_in(consumer):
-    while polled := consumer.poll(1):
+    while True:
+        polled = consumer.poll(1)
+        if not polled:
+            return
         got.append(polled)
 
 if sys.argv[2].startswith("native"):
