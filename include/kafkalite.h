@@ -240,7 +240,8 @@ typedef struct kfl_store kfl_store;
  *                                 remedy
  *           KFL_E_READ_ONLY       no permission to write: try read.only=true
  *           KFL_E_UNSUPPORTED     a network file system, another PID namespace, too old a kernel
- *           KFL_E_NO_SPACE, KFL_E_IO, KFL_E_NOMEM, KFL_E_INVALID
+ *           KFL_E_NO_SPACE        no room for the state file or the catalog; read.only=true needs none
+ *           KFL_E_IO, KFL_E_NOMEM, KFL_E_INVALID
  */
 KFL_API int kfl_store_open(const char *path, const kfl_config *config, kfl_store **out_store);
 
@@ -248,7 +249,9 @@ KFL_API int kfl_store_open(const char *path, const kfl_config *config, kfl_store
  * Close this handle. Wakes everybody who waits in a call on it (KFL_E_CLOSED) and waits for them,
  * at most 10 seconds. Producers and consumers of it that are still open answer KFL_E_CLOSED from
  * then on, must still be closed, and their records released. The last handle of the last process
- * syncs what is not yet durable. Takes NULL.
+ * syncs what is not yet durable; the first error of that is the answer, but for a lack of room to
+ * bring down what others appended and were killed behind (KFL_E_NO_SPACE): whoever appends there next
+ * is told. Takes NULL.
  */
 KFL_API int kfl_store_close(kfl_store *store);
 

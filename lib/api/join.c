@@ -8,6 +8,7 @@
  */
 #include "api/join.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "api/memory.h"
@@ -257,6 +258,15 @@ static int join_presence(struct kfl__core *core, bool create)
     return r < 0 ? r : settled < 0 ? settled : 0;
 }
 
+/* Writing needs room, for the state file first of all; reading does not. */
+static int join_tell_no_space(const struct kfl__core *core)
+{
+    int errnum = kfl_last_error_errno();
+    kfl__fail_errno(KFL_E_NO_SPACE, errnum != 0 ? errnum : ENOSPC,
+                    "there is no room to open the store %s: make some, or read it with read.only=true", core->path);
+    return kfl__fail_in(KFL_E_NO_SPACE, core->path);
+}
+
 int kfl__join(struct kfl__core *core, bool create)
 {
     bool records = false;
@@ -270,5 +280,5 @@ int kfl__join(struct kfl__core *core, bool create)
     if (r == KFL_E_NOT_FOUND && records)
         r = kfl__fail(KFL_E_CORRUPT, "%s holds records, but its %s is gone or empty: put it back, or salvage the records with kafkalite repair",
                       core->path, KFL_CATALOG_FILE);
-    return r;
+    return r == KFL_E_NO_SPACE && records && !core->read_only ? join_tell_no_space(core) : r;
 }

@@ -55,12 +55,37 @@ static bool clean_in_use(const struct kfl__slot *slot)
            atomic_load(&((struct kfl__slot *)(uintptr_t)slot)->deleted) == 0;
 }
 
+/* There to be read only, until there is room to copy what is in doubt (R23). */
+static bool clean_is_to_be_mended(struct kfl__slot *slot)
+{
+    return atomic_load(&slot->topic_id) != 0 && atomic_load(&slot->ready) == KFL_SLOT_TO_READ && atomic_load(&slot->deleted) == 0;
+}
+
+/*
+ * A tail in doubt that there is no room to copy (R23) waits for who appends next, and all of it can be read: that is no failure of
+ * a process that has appended nothing there and may have come to read only.
+ */
+static int clean_answer(struct kfl__partition *partition, int r)
+{
+    struct kfl__words words;
+    if (r != KFL_E_NO_SPACE || partition == NULL)
+        return r;
+    kfl__error_save(&words);
+    bool ours = true;
+    if (kfl__partition_lock(partition, kfl__clock_deadline_ns(1000)) == 0) {
+        ours = partition->writing != NULL || partition->kept != NULL;
+        kfl__partition_unlock(partition);
+    }
+    kfl__error_restore(&words);
+    return ours ? r : 0;
+}
+
 static int clean_sync_slot(struct kfl__core *core, struct kfl__slot *slot, int64_t deadline_ns)
 {
     struct kfl__partition *partition;
     struct kfl__topic *topic;
     int64_t end = kfl__slot_end(slot);
-    if (!clean_in_use(slot) || atomic_load(&slot->durable_offset) >= end)
+    if ((!clean_in_use(slot) && !clean_is_to_be_mended(slot)) || atomic_load(&slot->durable_offset) >= end)
         return 0;
     int r = clean_find(core, slot, &topic, &partition);
     if (r > 0)
@@ -114,6 +139,7 @@ static int clean_sync_topic(struct kfl__topic *topic, void *context)
             r = 0;
         else if (r == 0)
             clean_seal(partition);
+        r = clean_answer(partition, r);
         if (r < 0 && *first == 0)
             *first = r;
     }
@@ -242,6 +268,8 @@ int kfl__clean_note(struct kfl__core *core)
             r = kfl__sync_wait(partition, end, kfl__clock_deadline_ns(60000));
         if (r == 0 && topic != NULL)
             r = clean_add(&note, partition);
+        else if (topic != NULL)
+            r = clean_answer(partition, r);
         kfl__topic_release(topic);
         if (r < 0 && first == 0)
             first = r;

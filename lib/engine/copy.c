@@ -66,23 +66,59 @@ static void copy_note(struct kfl__copy *copy, const struct kfl__batch_header *he
     copy->end_offset = kfl__batch_end_offset(header);
 }
 
+static uint64_t copy_most(const struct kfl__settings *settings)
+{
+    uint64_t usual = (uint64_t)settings->segment_bytes / 4096 * 4096;
+    return usual > COPY_FILE_MOST ? usual : COPY_FILE_MOST;
+}
+
+/* A file that holds so many bytes of batches. */
+static uint64_t copy_file_of(uint64_t bytes)
+{
+    uint64_t size = kfl__align_up(KFL_SEGMENT_FIRST_PLACE + bytes + KFL_END_MARK_SIZE, 4096);
+    return size < KFL_SEGMENT_SIZE_MIN ? KFL_SEGMENT_SIZE_MIN : size;
+}
+
+/* What a file of this size takes of the disk, with its signposts. */
+static uint64_t copy_takes(const struct kfl__settings *settings, uint64_t size)
+{
+    struct kfl__segment_plan plan = {
+        .size = size,
+        .index_size_max = (uint64_t)settings->segment_index_bytes,
+        .index_interval = (uint64_t)settings->index_interval_bytes,
+    };
+    return size + kfl__segment_offsets_size(&plan) + kfl__segment_times_size(&plan);
+}
+
+/* Some room behind the tail, so that the appends that come need not roll at once; a quarter of what it leaves free at most. */
+static uint64_t copy_roomy(const struct kfl__copy *copy, const struct kfl__settings *settings, uint64_t size)
+{
+    uint64_t usual = (uint64_t)settings->segment_bytes / 4096 * 4096;
+    uint64_t roomy = size * 2 < usual ? size * 2 : usual;
+    uint64_t there = (uint64_t)kfl__segments_free_bytes(copy->partition->core), takes = copy_takes(settings, size);
+    uint64_t spare = there > takes ? (there - takes) / 4 / 4096 * 4096 : 0;
+    if (roomy < size)
+        return size;
+    return roomy - size > spare ? size + spare : roomy;
+}
+
 /* What is left of the tail, or as much as one file takes; and at least the batch that comes next, of `room` bytes. */
 static uint64_t copy_size(const struct kfl__copy *copy, const struct kfl__settings *settings, uint64_t room)
 {
-    const uint64_t frame = KFL_SEGMENT_FIRST_PLACE + KFL_END_MARK_SIZE;
-    uint64_t usual = (uint64_t)settings->segment_bytes / 4096 * 4096;
-    uint64_t most = usual > COPY_FILE_MOST ? usual : COPY_FILE_MOST;
-    uint64_t size = kfl__align_up(frame + (uint64_t)copy->left, 4096);
-    uint64_t least = kfl__align_up(frame + room, 4096);
-    /* Some room behind, so that the appends that come need not roll at once. */
-    uint64_t roomy = size * 2 < usual ? size * 2 : usual;
-    if (size < roomy)
-        size = roomy;
+    uint64_t most = copy_most(settings), least = copy_file_of(room);
+    uint64_t size = copy_roomy(copy, settings, copy_file_of((uint64_t)copy->left));
     if (size > most)
         size = most;
-    if (size < least)
-        size = least;
-    return size < KFL_SEGMENT_SIZE_MIN ? KFL_SEGMENT_SIZE_MIN : size;
+    return size < least ? least : size;
+}
+
+int64_t kfl__copy_room(const struct kfl__partition *partition, int64_t bytes)
+{
+    const struct kfl__settings *settings = kfl__topic_shape(partition->topic)->settings;
+    uint64_t most = copy_most(settings), room = 0, left = (uint64_t)bytes;
+    for (; copy_file_of(left) > most; left -= most - KFL_SEGMENT_FIRST_PLACE - KFL_END_MARK_SIZE)
+        room += copy_takes(settings, most);
+    return (int64_t)(room + copy_takes(settings, copy_file_of(left)));
 }
 
 /* List another file: *out_row, which is being made. */

@@ -34,6 +34,8 @@ struct kfl__copy {
  */
 int kfl__copy_make(struct kfl__partition *partition, const struct kfl__tail *tail, uint32_t epoch,
                    struct kfl__copy *out_copy);
+/* About how much of the disk a copy of so many bytes of batches takes, at least. */
+int64_t kfl__copy_room(const struct kfl__partition *partition, int64_t bytes);
 void kfl__copy_release(struct kfl__copy *copy); /* takes a zeroed one */
 /* It did not come into use. Keeps the thread's words. */
 void kfl__copy_discard(struct kfl__partition *partition, const struct kfl__copy *copy);

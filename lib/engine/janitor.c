@@ -123,6 +123,9 @@ static int janitor_prepare(struct kfl__partition *partition, const struct kfl__s
     struct kfl__slot *slot = partition->slot;
     uint64_t place = kfl__word_place(atomic_load(&slot->published));
     int64_t size = atomic_load(&slot->active.size);
+    /* With a tail in doubt it would go when that is copied, and might take the room that the copy needs. */
+    if (atomic_load(&slot->suspect) != 0 || atomic_load(&slot->life) != atomic_load(&partition->core->shared->life))
+        return 0;
     if (atomic_load(&slot->active.id) == 0 || atomic_load(&slot->next.id) != 0 || (int64_t)place * 2 <= size)
         return 0;
     return kfl__partition_prepare(partition, settings, 0, kfl__clock_deadline_ns(1000));

@@ -9,6 +9,7 @@
  */
 #include "engine/mend.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/fault.h"
@@ -16,6 +17,7 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "catalog/history.h"
+#include "engine/segments.h"
 #include "engine/topics.h"
 
 void kfl__mend_release(struct kfl__mend *mend)
@@ -262,6 +264,23 @@ static int mend_sync_damaged(const struct kfl__mend *mend)
     return r < 0 ? r : 0;
 }
 
+/* The tail cannot be copied: who appends is told what for there has to be room, and how much (R23). */
+static int mend_tell_no_space(const struct kfl__mend *mend)
+{
+    const struct kfl__partition *partition = mend->partition;
+    const struct kfl__tail *tail = &mend->tail;
+    int errnum = kfl_last_error_errno();
+    kfl__fail_errno(KFL_E_NO_SPACE, errnum != 0 ? errnum : ENOSPC,
+                    "partition %s/%d: nobody who lives knows whether the records at offsets %lld to %lld have reached the disk, "
+                    "so they are copied before anything is appended behind them: that takes %lld bytes, and %lld are free: "
+                    "make room, and appends go on, until then everything can be read (%s)",
+                    partition->topic->name, partition->number, (long long)tail->durable_offset,
+                    (long long)tail->end_offset - 1, (long long)kfl__copy_room(partition, tail->bytes),
+                    (long long)kfl__segments_free_bytes(partition->core), partition->core->path);
+    kfl__fail_in(KFL_E_NO_SPACE, partition->core->path);
+    return kfl__fail_at(KFL_E_NO_SPACE, partition->topic->name, partition->number, tail->durable_offset);
+}
+
 int kfl__mend_run(struct kfl__mend *mend, bool may_keep)
 {
     struct kfl__partition *partition = mend->partition;
@@ -289,6 +308,8 @@ int kfl__mend_run(struct kfl__mend *mend, bool may_keep)
         mend->copied = r == 0;
         if (r == 0)
             mend_active_of_copy(&mend->copy, &mend->active);
+        else if (r == KFL_E_NO_SPACE && mend->story == NULL)
+            r = mend_tell_no_space(mend);
     }
     if (r < 0)
         return r;

@@ -269,15 +269,20 @@ static int segments_list_ready(struct kfl__catalog_txn *txn, void *context)
     return kfl__partition_put(txn, partition->topic->id, partition->number, &row);
 }
 
-/* A file takes a quarter of what is free at most, so that a nearly full disk is filled by smaller and smaller ones. */
-static uint64_t segments_most_for_disk(const struct kfl__core *core)
+int64_t kfl__segments_free_bytes(const struct kfl__core *core)
 {
     struct kfl__words words;
     int64_t free_bytes = INT64_MAX;
     kfl__error_save(&words);
     if (kfl__file_system_free(core->directory, &free_bytes) < 0)
         kfl__error_restore(&words);
-    return (uint64_t)free_bytes / 4 / 4096 * 4096;
+    return free_bytes;
+}
+
+/* A file takes a quarter of what is free at most, so that a nearly full disk is filled by smaller and smaller ones. */
+static uint64_t segments_most_for_disk(const struct kfl__core *core)
+{
+    return (uint64_t)kfl__segments_free_bytes(core) / 4 / 4096 * 4096;
 }
 
 static uint64_t segments_next_size(const struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room)

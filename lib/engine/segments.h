@@ -19,6 +19,8 @@ void kfl__segments_look_after(struct kfl__partition *partition);
 int kfl__segments_begin(struct kfl__partition *partition, uint64_t size, struct kfl__segment_row *out_row);
 int kfl__segments_create(struct kfl__partition *partition, const struct kfl__settings *settings,
                          const struct kfl__segment_row *row, struct kfl__segment **out_segment);
+/* What the store's file system has for it; INT64_MAX where it does not say. Keeps the thread's words. */
+int64_t kfl__segments_free_bytes(const struct kfl__core *core);
 /* Unlink files whose rows count for nothing, and forget the rows. Keeps the thread's words. */
 void kfl__segments_discard(struct kfl__partition *partition, const int64_t *ids, int32_t count);
 /* Complete the row of a file that takes no more appends, from what its roll noted or from a walk. 1; 0: it is damaged. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """dump, verify, history: what lies in the files, and what is wrong with them."""
+import ctypes
 import glob
 import os
 import shutil
@@ -123,6 +124,34 @@ class Files(tool.ToolTest):
         self.assertIn("1 problem", self.errors)
         self.store = copy
         self.assertEqual(self.run_tool("consume", "orders", "-e"), b"one\nthree\n")
+
+    def test_a_full_disk_is_read(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        private, new_namespace = 0x44000, 0x20000  # MS_REC | MS_PRIVATE, CLONE_NEWNS
+        disk = os.path.join(self.folder, "disk")
+        os.mkdir(disk)
+        if (os.geteuid() != 0 or libc.unshare(new_namespace) != 0
+                or libc.mount(b"none", b"/", None, private, None) != 0
+                or libc.mount(b"none", disk.encode(), b"tmpfs", 0, b"size=4m") != 0):
+            self.skipTest("no file system can be mounted here")
+        self.addCleanup(libc.umount2, disk.encode(), 2)
+        self.store = os.path.join(disk, "store")
+        self.create("orders")
+        self.produce(stdin=b"one\ntwo\n")
+        os.unlink(os.path.join(self.store, "state"))  # as after a reboot: who writes makes another one
+        with open(os.path.join(disk, "filler"), "wb", buffering=0) as filler, self.assertRaises(OSError):
+            while True:
+                filler.write(bytes(65536))
+        self.produce(stdin=b"three\n", status=tool.FAILED)
+        self.assertIn("read.only=true", self.errors)
+        self.assertIn("2 records", self.run_tool("verify") and self.errors)
+        self.assertEqual(self.run_tool("consume", "orders", "--from", "beginning", "-n", "2"), b"one\ntwo\n")
+        self.run_tool("history")
+        self.run_tool("topics", "describe")
+        self.run_tool("dump", "orders")
+        os.unlink(os.path.join(disk, "filler"))
+        self.produce(stdin=b"three\n")
+        self.assertEqual(self.run_tool("consume", "orders", "--from", "beginning", "-n", "3"), b"one\ntwo\nthree\n")
 
     def test_history_tells_who_was_here(self):
         rows = self.json("history")["history"]

@@ -182,7 +182,7 @@ int call_open(struct call *call, int purpose)
         r = kfl_config_set(config, "create", purpose == OPEN_TO_CREATE ? "true" : "false");
     if (r >= 0)
         r = kfl_store_open(call->directory, config, &call->store);
-    if (r == KFL_E_READ_ONLY && purpose == OPEN_TO_READ) {
+    if ((r == KFL_E_READ_ONLY || r == KFL_E_NO_SPACE) && purpose == OPEN_TO_READ) {
         r = kfl_config_set(config, "read.only", "true");
         if (r >= 0)
             r = kfl_store_open(call->directory, config, &call->store);
