@@ -152,13 +152,15 @@ static int producer_find(kfl_producer *producer, const char *name, struct kfl__p
 /* Does the entry belong to this name, and is it as the catalog has it? */
 static inline bool producer_topic_stands(const kfl_producer *producer, const struct kfl__producer_topic *entry, const char *name)
 {
+    /* With the NUL at its end. Most names are short, and a call costs more than they do. */
     const char *own = entry->topic->name;
-    /* Most names are short, and a call costs more than they do. */
-    size_t at = 0;
-    while (at < PRODUCER_NAME_SHORT && own[at] == name[at] && own[at] != '\0')
-        at++;
-    bool same = at < PRODUCER_NAME_SHORT ? own[at] == name[at] : strcmp(own + at, name + at) == 0;
-    return same && atomic_load_explicit(&producer->core->shared->topics_version, memory_order_acquire) ==
+    size_t size = entry->topic->name_size + 1, at = 0;
+    if (KFL_LIKELY(size <= PRODUCER_NAME_SHORT))
+        while (at < size && own[at] == name[at])
+            at++;
+    else if (strcmp(own, name) == 0)
+        at = size;
+    return at == size && atomic_load_explicit(&producer->core->shared->topics_version, memory_order_acquire) ==
                        atomic_load_explicit(&entry->topic->seen_version, memory_order_relaxed);
 }
 
@@ -363,8 +365,7 @@ static inline __attribute__((always_inline)) int producer_send_short(kfl_produce
     if (number == KFL_PARTITION_ANY && key != NULL && !entry->partitioner.ignore_keys)
         number = kfl__partitioner_pick_by_key(entry->partitioner.hash, key, key_size, shape->partition_count);
     struct kfl__partition *partition;
-    if (KFL_UNLIKELY(number < 0 || number >= shape->partition_count ||
-                     kfl__topic_partition(entry->topic, number, &partition) < 0))
+    if (KFL_UNLIKELY(number < 0 || kfl__topic_partition(entry->topic, number, &partition) < 0))
         return PRODUCER_NOT_SHORT;
 
     kfl__partition_fetch_tail(partition, size);

@@ -6,12 +6,18 @@
 
 #include "base/check.h"
 
-static int64_t read_clock(clockid_t id)
+static inline struct timespec clock_now(clockid_t id)
 {
     struct timespec now;
     int r = clock_gettime(id, &now);
     assert(r == 0);
     (void)r;
+    return now;
+}
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec now = clock_now(id);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -29,7 +35,10 @@ void kfl__clock_set(struct kfl__clock *clock, int64_t wall_ms)
 int64_t kfl__clock_wall_ms(const struct kfl__clock *clock)
 {
     int64_t set_ms = atomic_load_explicit(&clock->set_ms, memory_order_relaxed);
-    return set_ms >= 0 ? set_ms : read_clock(CLOCK_REALTIME_COARSE) / 1000000;
+    if (KFL_UNLIKELY(set_ms >= 0))
+        return set_ms;
+    struct timespec now = clock_now(CLOCK_REALTIME_COARSE);
+    return (int64_t)now.tv_sec * 1000 + (uint32_t)now.tv_nsec / 1000000;
 }
 
 int64_t kfl__clock_steady_ns(void)

@@ -42,7 +42,7 @@ static inline uint64_t hash_tidied(uint64_t hash)
     return hash;
 }
 
-uint64_t kfl__hash64(const void *bytes, size_t size)
+KFL_INLINE_WHERE_SEEN uint64_t kfl__hash64(const void *bytes, size_t size)
 {
     return size <= HASH_FEW ? XXH3_64bits(bytes, size) : hash_tidied(hash_many(bytes, size));
 }

@@ -8,7 +8,8 @@
 
 #include "base/lock.h"
 
-_Thread_local struct robust_list_head *kfl__robust_list;
+/* Said once more: where declaration and definition are seen together, it is the definition that counts. */
+_Thread_local struct robust_list_head *kfl__robust_list KFL_ROBUST_LIST_TLS;
 struct robust_list_head kfl__robust_list_foreign;
 
 #if defined(__GLIBC__) && defined(__LP64__) && !defined(KFL_THREAD_SANITIZER)

@@ -22,8 +22,8 @@
 #include "base/wait.h"
 
 /* The calling thread's list; NULL: not looked for yet; &kfl__robust_list_foreign: made in a way that is not known here. */
-extern _Thread_local struct robust_list_head *kfl__robust_list
-    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+#define KFL_ROBUST_LIST_TLS __attribute__((visibility("hidden"), tls_model("initial-exec")))
+extern _Thread_local struct robust_list_head *kfl__robust_list KFL_ROBUST_LIST_TLS;
 extern struct robust_list_head kfl__robust_list_foreign;
 struct robust_list_head *kfl__robust_list_learn(void);
 

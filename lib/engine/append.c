@@ -136,17 +136,9 @@ static APPEND_INLINE void append_fetch_ahead(const uint8_t *to, uint64_t room)
     const uint8_t *ahead = to + APPEND_FETCH_AHEAD;
     kfl__fetch_to_write(ahead);
     kfl__fetch_to_write(ahead + 64);
-    for (uint64_t at = 128; at < room && at < APPEND_FETCH_MOST; at += 64)
+    kfl__fetch_to_write(ahead + 128);
+    for (uint64_t at = 192; at < room && at < APPEND_FETCH_MOST; at += 64)
         kfl__fetch_to_write(ahead + at);
-}
-
-/* Of few bytes, a multiple of eight: a call costs more than they do. */
-static APPEND_INLINE void append_copy(uint8_t *to, const uint8_t *from, size_t size)
-{
-    for (; size >= 32; size -= 32, to += 32, from += 32)
-        memcpy(to, from, 32);
-    for (; size > 0; size -= 8, to += 8, from += 8)
-        memcpy(to, from, 8);
 }
 
 /* The steps of R2, between which an owner may die. First: how far the bytes may be half laid. */
@@ -315,7 +307,7 @@ static __attribute__((noinline)) int append_unusual(struct kfl__partition *parti
 }
 
 /* Holding the lock, or about to. */
-static inline bool partition_is_ours(const struct kfl__partition *partition)
+static APPEND_INLINE bool partition_is_ours(const struct kfl__partition *partition)
 {
     return kfl__slot_is(partition->slot, partition->topic->id, (uint32_t)partition->number,
                         partition->incarnation);
@@ -446,7 +438,7 @@ static __attribute__((noinline)) int64_t append_short_unusual(struct kfl__partit
     return r < 0 ? r : offset;
 }
 
-KFL_UNCHECKED int64_t kfl__partition_append_short(struct kfl__partition *partition,
+KFL_UNCHECKED KFL_INLINE_WHERE_SEEN int64_t kfl__partition_append_short(struct kfl__partition *partition,
                                                   const void *bytes, uint32_t size, uint64_t hash,
                                                   int64_t timestamp_ms,
                                                   const struct kfl__append *how)
@@ -470,7 +462,7 @@ KFL_UNCHECKED int64_t kfl__partition_append_short(struct kfl__partition *partiti
     assert(to != NULL && settings->flush_messages == INT64_MAX);
     append_fetch_ahead(to, batch.room);
     append_reserve(slot, place, batch.room);
-    append_copy(to + sizeof(struct kfl__batch_header), bytes, batch.room - sizeof(struct kfl__batch_header));
+    kfl__copy_few(to + sizeof(struct kfl__batch_header), bytes, batch.room - sizeof(struct kfl__batch_header));
     append_seal(slot, segment, to, batch, place, end);
     append_publish(slot, segment, settings, batch, word, end);
     store_relaxed(&partition->tail, to + batch.room);

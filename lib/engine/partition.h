@@ -268,7 +268,10 @@ static inline void kfl__partition_fetch_tail(const struct kfl__partition *partit
 {
     /* NULL while there is none: an address that is not mapped does no harm. */
     uintptr_t tail = (uintptr_t)atomic_load_explicit(&partition->tail, memory_order_relaxed);
-    for (uint32_t at = 0; at < size + 48 + 63; at += 64)
+    kfl__fetch_to_write((const void *)tail);
+    kfl__fetch_to_write((const void *)(tail + 64));
+    kfl__fetch_to_write((const void *)(tail + 128));
+    for (uint32_t at = 192; at < size + 48 + 63; at += 64)
         kfl__fetch_to_write((const void *)(tail + at));
 }
 

@@ -60,7 +60,7 @@ static inline const struct kfl__topic_shape *kfl__topic_shape(const struct kfl__
 
 /* borrowed, as long as the topic. Made and attached at the first use. A bad number: KFL_E_UNKNOWN_TOPIC_OR_PARTITION. */
 int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition);
-static inline int kfl__topic_partition(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition)
+static inline __attribute__((always_inline)) int kfl__topic_partition(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition)
 {
     const struct kfl__topic_shape *shape = kfl__topic_shape(topic);
     if (KFL_LIKELY(number >= 0 && number < shape->partition_count)) {

@@ -132,16 +132,11 @@ uint8_t *kfl__record_encode(uint8_t *to, const struct kfl__message *message, uin
     return to;
 }
 
-/* Of few bytes: a call costs more than they do. */
-static inline uint8_t *record_put_few(uint8_t *to, const void *bytes, size_t size)
+/* Where a part is missing, its size is 0. */
+static inline __attribute__((always_inline)) uint8_t *record_put_few(uint8_t *to, const void *bytes, size_t size)
 {
-    if (KFL_LIKELY(size >= 8 && size <= 16)) {
-        uint64_t last = kfl__load64((const uint8_t *)bytes + size - 8);
-        kfl__store64(to, kfl__load64(bytes));
-        kfl__store64(to + size - 8, last);
-        return to + size;
-    }
-    return record_put(to, bytes, size);
+    kfl__copy_few(to, bytes, size);
+    return to + size;
 }
 
 KFL_INLINE_WHERE_SEEN uint8_t *kfl__record_encode_plain(uint8_t *to, const void *key,
@@ -154,7 +149,7 @@ KFL_INLINE_WHERE_SEEN uint8_t *kfl__record_encode_plain(uint8_t *to, const void 
     kfl__store64(to + 8, 0);
     kfl__store32(to + 16, 0);
     to = record_put_few(to + sizeof(struct kfl__record_head), key, key_size);
-    return record_put(to, value, value_size);
+    return record_put_few(to, value, value_size);
 }
 
 /* -1 is a missing part; any other negative size is, unsigned, more than is ever left. */

@@ -172,7 +172,7 @@ static inline int64_t kfl__slot_end(struct kfl__slot *slot)
 }
 
 /* Does the slot still belong to this partition? */
-static inline bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)
+static inline __attribute__((always_inline)) bool kfl__slot_is(const struct kfl__slot *slot, uint64_t topic_id, uint32_t partition, uint32_t incarnation)
 {
     return atomic_load_explicit(&slot->topic_id, memory_order_acquire) == topic_id &&
            atomic_load_explicit(&slot->partition, memory_order_relaxed) == partition &&

@@ -2,6 +2,8 @@
 #include "base/bytes.h"
 
 #include <check.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "suite.h"
 
@@ -25,6 +27,23 @@ START_TEST(the_lowest_byte_comes_first)
     kfl__store32(bytes, 0x04030201);
     ck_assert_uint_eq(bytes[0], 1);
     ck_assert_uint_eq(bytes[3], 4);
+}
+END_TEST
+
+/* One byte more, or one that is read beyond them, and the comparison or a sanitizer tells. */
+START_TEST(a_short_copy_copies_what_it_was_told_to)
+{
+    for (size_t size = 0; size <= 300; size++) {
+        unsigned char *from = malloc(size + 1), to[320], expected[320];
+        for (size_t i = 0; i < size; i++)
+            from[i] = (unsigned char)(i * 7 + size);
+        memset(to, 0xee, sizeof to);
+        memset(expected, 0xee, sizeof expected);
+        memcpy(expected + 5, from, size);
+        kfl__copy_few(to + 5, from, size);
+        ck_assert_mem_eq(to, expected, sizeof to);
+        free(from);
+    }
 }
 END_TEST
 
@@ -55,6 +74,7 @@ Suite *kfl_suite(void)
     TCase *bytes = tcase_create("bytes");
     tcase_add_test(bytes, what_is_stored_at_any_place_is_loaded_from_there);
     tcase_add_test(bytes, the_lowest_byte_comes_first);
+    tcase_add_test(bytes, a_short_copy_copies_what_it_was_told_to);
     tcase_add_test(bytes, rounding_goes_up_and_leaves_multiples_alone);
     tcase_add_test(bytes, overflow_is_noticed);
     suite_add_tcase(suite, bytes);

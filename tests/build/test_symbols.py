@@ -7,6 +7,7 @@ archive, so names there have the prefix too.
 import os
 import platform
 import re
+import subprocess
 import unittest
 
 import tree
@@ -50,6 +51,14 @@ class Symbols(unittest.TestCase):
         code = tree.instructions(os.environ["KFL_STATIC"], "kfl__cursor_seek")
         self.assertGreater(len(code), 10)
         self.assertTrue(any(re.search(r"\bprefetch|kfl__lookup_fetch", line) for line in code), "\n".join(code))
+
+    def test_the_list_of_robust_locks_is_found_without_a_call(self):
+        # A definition that does not name its model of thread-local storage undoes what the declaration says.
+        if platform.machine() != "x86_64" or os.environ["KFL_SANITIZE"] != "none":
+            self.skipTest("knows one processor's relocations only, and no sanitizer's")
+        relocations = subprocess.run(["readelf", "--relocs", "--wide", os.environ["KFL_SHARED"]],
+                                     check=True, capture_output=True, text=True).stdout
+        self.assertEqual(relocations.count("R_X86_64_TPOFF64"), 1)
 
     def test_the_shared_library_needs_what_is_documented_and_knows_no_path(self):
         entries = tree.dynamic_entries(os.environ["KFL_SHARED"])
