@@ -51,7 +51,7 @@ static int lag_measure(kfl_store *store, struct kfl__partition *partition, int64
 {
     struct kfl__slot *slot = partition->slot;
     for (;;) {
-        int64_t start = atomic_load(&slot->start_offset), end = kfl__slot_end(slot), from = offset < start ? start : offset;
+        int64_t start = kfl__partition_start(partition), end = kfl__slot_end(slot), from = offset < start ? start : offset;
         *out_records = from < end ? end - from : 0;
         *out_ms = 0;
         if (*out_records == 0)

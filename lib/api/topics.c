@@ -146,7 +146,7 @@ static int topics_word(kfl_store *store, const char *name, int32_t number, int w
     if (r < 0)
         return r;
     struct kfl__slot *slot = partition->slot;
-    *out_offset = which == 0   ? atomic_load(&slot->start_offset)
+    *out_offset = which == 0   ? kfl__partition_start(partition)
                   : which == 1 ? kfl__slot_end(slot)
                                : atomic_load(&slot->durable_offset);
     return topics_leave_partition(store, topic, 0);

@@ -219,7 +219,12 @@ int kfl__partition_raise_floor(struct kfl__partition *partition, int64_t least);
 /* Make the file behind the active one, with room for at least `room` bytes of batches; unless there is one (R3, R4). */
 int kfl__partition_prepare(struct kfl__partition *partition, const struct kfl__settings *settings, uint64_t room,
                            int64_t deadline_ns);
-/* Write manifest rows for files that are full and durable; `finish` waits for nothing. */
+/* Where the records begin, once what a killed deleter made true is brought along. Holding no lock of rank 5 or above. */
+int64_t kfl__partition_start(struct kfl__partition *partition);
+/*
+ * Write manifest rows for files that are full and durable. 1: there is more; 0; or an error, KFL_E_IO when a file could not be read,
+ * which keeps none of the others.
+ */
 int kfl__partition_seal(struct kfl__partition *partition);
 /* Delete what lies below: catalog first (R8), then the slot, then files. */
 int kfl__partition_trim(struct kfl__partition *partition, int64_t before_offset, int64_t *out_start_offset);

@@ -165,6 +165,8 @@ int kfl__retention_look(struct kfl__partition *partition, struct kfl__retention_
         /* Full, and no sync has moved behind it yet that would complete its row. */
         if (row->state != KFL_SEGMENT_ROW_SEALED && row->segment_id != active)
             r = kfl__partition_measure(partition, row);
+        if (r == KFL_E_IO)
+            r = 0; /* it has the time of the one behind it, as a damaged one has, and keeps none of the others */
         segments[i] = (struct kfl__retention_segment){
             .segment_id = row->segment_id,
             .base_offset = row->base_offset,
@@ -243,7 +245,7 @@ int kfl__retention_run(struct kfl__partition *partition, struct kfl__retention_d
     int r = kfl__partition_recovered(partition);
     if (r == 0)
         r = kfl__partition_complete_rows(partition);
-    if (r == 0)
+    if (r == 0 || r == KFL_E_IO) /* of a file that cannot be read; what goes is known to be durable before it does */
         r = kfl__retention_look(partition, &rules, &segments, &count);
     if (r == 0)
         count = kfl__retention_plan(segments, count, &rules);

@@ -97,7 +97,7 @@ int kfl__partition_find_time(struct kfl__partition *partition, int64_t timestamp
     struct kfl__view *view = NULL;
     struct kfl__cursor cursor;
     for (;;) {
-        int64_t offset = atomic_load(&partition->slot->start_offset);
+        int64_t offset = kfl__partition_start(partition);
         int r = kfl__partition_view(partition, &view);
         if (r < 0)
             return r;
@@ -155,7 +155,7 @@ static int times_max(struct kfl__partition *partition, int64_t start, int64_t *o
 int kfl__partition_max_timestamp(struct kfl__partition *partition, int64_t *out_offset, int64_t *out_timestamp_ms)
 {
     for (;;) {
-        int64_t start = atomic_load(&partition->slot->start_offset), max;
+        int64_t start = kfl__partition_start(partition), max;
         int r = times_max(partition, start, &max);
         if (r >= 0)
             r = max < 0 ? 0 : kfl__partition_find_time(partition, max, out_offset, out_timestamp_ms);

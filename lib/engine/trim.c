@@ -17,6 +17,15 @@
 #include "format/names.h"
 #include "log/walk.h"
 
+/* ---- where the records begin ---- */
+
+int64_t kfl__partition_start(struct kfl__partition *partition)
+{
+    if (!partition->core->read_only)
+        kfl__segments_look_after(partition);
+    return atomic_load_explicit(&partition->slot->start_offset, memory_order_acquire);
+}
+
 /* ---- prefix deletion ---- */
 
 #define TRIM_FILES 256
@@ -280,7 +289,10 @@ int kfl__partition_remember(struct kfl__partition *partition, struct kfl__segmen
     return 1;
 }
 
-/* Else from a walk over the file. 1: done; 0: it is damaged, and stays as it is. */
+/*
+ * Else from a walk over the file. 1: done; 0: it is damaged, or of a newer library, and stays as it is; or it has gone from the
+ * list since its row was read.
+ */
 static int trim_row_of_walk(struct kfl__partition *partition, struct kfl__segment_row *row)
 {
     struct kfl__segment *segment = NULL;
@@ -291,23 +303,23 @@ static int trim_row_of_walk(struct kfl__partition *partition, struct kfl__segmen
     if (r < 0)
         return r;
     int32_t at = kfl__view_find_segment(view, row->segment_id);
-    r = at < 0 ? 1 : kfl__partition_segment(partition, view, at, &segment);
+    r = at < 0 ? KFL_FILE_MISSING : kfl__partition_segment(partition, view, at, &segment);
     kfl__view_release(view);
     if (r != 0)
-        return r == KFL_E_CORRUPT || r > 0 ? 0 : r;
+        return r == KFL_FILE_MISSING || r == KFL_E_CORRUPT || r == KFL_E_VERSION ? 0 : r;
     kfl__walk_init(&walk, segment, KFL_SEGMENT_FIRST_PLACE, segment->size, row->base_offset, 0);
-    while ((r = kfl__walk_step(&walk, &header)) == KFL_WALK_BATCH)
-        ;
-    if (r == KFL_WALK_END) {
-        row->end_offset = header.base_offset;
-        row->used = (int64_t)walk.place;
-        row->first_timestamp_ms = walk.first_timestamp_ms;
-        row->max_timestamp_ms = walk.max_timestamp_ms;
-        row->record_count = walk.records;
-        r = 1;
-    }
+    do
+        r = kfl__walk_step(&walk, &header);
+    while (r == KFL_WALK_BATCH);
     kfl__segment_release(segment);
-    return r;
+    if (r != KFL_WALK_END)
+        return r; /* a gap where no gap can be, or an error */
+    row->end_offset = header.base_offset;
+    row->used = (int64_t)walk.place;
+    row->first_timestamp_ms = walk.first_timestamp_ms;
+    row->max_timestamp_ms = walk.max_timestamp_ms;
+    row->record_count = walk.records;
+    return 1;
 }
 
 int kfl__partition_measure(struct kfl__partition *partition, struct kfl__segment_row *row)
@@ -355,28 +367,33 @@ int kfl__partition_seal(struct kfl__partition *partition)
     if (r < 0)
         return r;
     r = kfl__segments_rows(partition, &rows, &count);
+    int unread = 0;
     for (int32_t i = 0; r >= 0 && i < count && seal.count < TRIM_SEAL_BATCH; i++) {
         struct kfl__segment_row row = rows[i];
         if (row.state != KFL_SEGMENT_ROW_LIVE || row.segment_id == active || (int32_t)(durable - (uint32_t)row.segment_id) <= 0)
             continue;
         r = kfl__partition_measure(partition, &row);
-        if (r <= 0)
-            continue;
-        row.state = KFL_SEGMENT_ROW_SEALED;
-        seal.rows[seal.count++] = row;
+        if (r == 1) {
+            row.state = KFL_SEGMENT_ROW_SEALED;
+            seal.rows[seal.count++] = row;
+        } else if (r == KFL_E_IO) {
+            /* It keeps none of the others, and is looked at again. */
+            unread = r;
+            r = 0;
+        }
     }
     kfl__free(rows);
     if (r >= 0 && seal.count > 0)
         r = kfl__catalog_change_run(partition->core->catalog, trim_put_sealed, &seal);
     if (r < 0)
         return r;
-    if (seal.count < TRIM_SEAL_BATCH)
+    if (seal.count < TRIM_SEAL_BATCH && unread == 0)
         atomic_store(&partition->sealed_below, durable);
     if (seal.count == 0)
-        return 0;
+        return unread;
     KFL_STEP("seal.committed");
     trim_give_back(&seal);
-    return seal.count == TRIM_SEAL_BATCH;
+    return seal.count == TRIM_SEAL_BATCH ? 1 : unread;
 }
 
 int kfl__partition_complete_rows(struct kfl__partition *partition)

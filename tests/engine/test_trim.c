@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Deletion of a prefix: sync, catalog, words, files, in this order. */
+#include <fcntl.h>
+#include <stddef.h>
+#include <unistd.h>
+
 #include "base/fault.h"
+#include "base/hash.h"
 #include "child.h"
 #include "engine/janitor.h"
+#include "engine/retention.h"
 #include "engine/segments.h"
 #include "engine/sync.h"
+#include "engine/topics.h"
+#include "format/batch.h"
 #include "one_partition.h"
 #include "suite.h"
 
@@ -47,7 +55,87 @@ START_TEST(a_long_prefix_goes_at_once)
 }
 END_TEST
 
+/* Full files that nobody remembers, since who wrote them is dead: their rows are completed by a walk. */
+static void leave_full_files(void)
+{
+    core_append_run(partition, 0, 300, 3000);
+    assert_ok(kfl__sync_wait(partition, 300, -1));
+    core_abandon(core);
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, NULL);
+}
+
+/* How many full files have no complete row. */
+static int32_t count_incomplete(void)
+{
+    struct kfl__segment_row *rows = NULL;
+    int32_t count = 0, incomplete = 0;
+    assert_ok(kfl__segments_rows(partition, &rows, &count));
+    ck_assert_int_gt(count, 12);
+    for (int32_t i = 0; i < count; i++)
+        incomplete += rows[i].state == KFL_SEGMENT_ROW_LIVE && rows[i].segment_id != atomic_load(&partition->slot->active.id);
+    kfl__free(rows);
+    return incomplete;
+}
+
+static void seal_all(void)
+{
+    while (kfl__janitor_run(core, 1000) > 0)
+        ;
+}
+
+/* rule:R8 Damage costs what was damaged. */
+START_TEST(a_file_of_a_newer_library_keeps_no_other_from_being_complete)
+{
+    struct kfl__segment_header header;
+    int fd;
+    leave_full_files();
+    ck_assert_int_gt(count_incomplete(), 8);
+    fd = open(core_file(partition, 2), O_RDWR | O_CLOEXEC);
+    ck_assert_int_eq(pread(fd, &header, sizeof header, 0), sizeof header);
+    header.format++;
+    header.hash = kfl__hash64(&header, offsetof(struct kfl__segment_header, hash));
+    ck_assert_int_eq(pwrite(fd, &header, sizeof header, 0), sizeof header);
+    close(fd);
+    seal_all();
+    ck_assert_int_eq(count_incomplete(), 1);
+}
+END_TEST
+
 #ifdef KFL_FAULT_POINTS
+/* Nor is it forgotten: what cannot be read now may be readable in a second. */
+START_TEST(a_file_that_cannot_be_read_now_is_completed_later)
+{
+    leave_full_files();
+    assert_ok(kfl__fault_arm("file.read_at:1=EIO"));
+    seal_all();
+    assert_ok(kfl__fault_arm(NULL));
+    ck_assert_int_le(count_incomplete(), 1);
+    seal_all();
+    ck_assert_int_eq(count_incomplete(), 0);
+}
+END_TEST
+
+/* It is as a damaged one: the oldest still go. Both looks at it fail, whichever passage the second one is. */
+START_TEST(a_file_that_cannot_be_read_keeps_no_other_from_retention)
+{
+    struct kfl__retention_done done = {0};
+    char plan[64];
+    snprintf(plan, sizeof plan, "file.read_at:1=EIO,file.read_at:%d=EIO", _i);
+    kfl_config *changes;
+    assert_ok(kfl_config_create(&changes));
+    assert_ok(kfl_config_set(changes, "retention.bytes", "400000"));
+    assert_ok(kfl__topics_configure(core, "t", changes));
+    kfl_config_destroy(changes);
+    leave_full_files();
+    assert_ok(kfl__fault_arm(plan));
+    assert_ok(kfl__retention_run(partition, &done));
+    assert_ok(kfl__fault_arm(NULL));
+    ck_assert_int_gt(done.segments, 3);
+    ck_assert_int_eq(core_read(partition, kfl__partition_start(partition), NULL), 300 - kfl__partition_start(partition));
+}
+END_TEST
+
 /* rule:R9 rule:R8 */
 START_TEST(without_a_sync_nothing_is_deleted)
 {
@@ -100,6 +188,23 @@ START_TEST(a_deletion_that_was_killed_holds)
 }
 END_TEST
 
+/* rule:R27: what is true in the catalog is so for who asks next, before a helper has come round. */
+START_TEST(who_asks_for_the_start_brings_it_along)
+{
+    struct dying_deletion dying = {"trim.started=kill", 60};
+    core_append_run(partition, 0, 100, 3000);
+    assert_ok(kfl__sync_wait(partition, 100, -1));
+    ck_assert_int_eq(child_run(die_in_a_deletion, &dying), -SIGKILL);
+    if (_i != 0) {
+        core_abandon(core);
+        core = core_open(temp_dir_path(), NULL);
+        partition = core_partition(core, NULL);
+    }
+    ck_assert_int_eq(kfl__partition_start(partition), 60);
+    ck_assert_int_eq(core_read(partition, 60, NULL), 40);
+}
+END_TEST
+
 /* rule:R27: who goes on finishes what the killed one began: the start within a round of the helper, then the files. */
 START_TEST(a_deletion_that_was_killed_is_finished_by_those_who_live)
 {
@@ -142,11 +247,15 @@ Suite *kfl_suite(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, a_deletion_syncs_what_it_speaks_of_first);
     tcase_add_test(all, a_long_prefix_goes_at_once);
+    tcase_add_test(all, a_file_of_a_newer_library_keeps_no_other_from_being_complete);
 #ifdef KFL_FAULT_POINTS
+    tcase_add_test(all, a_file_that_cannot_be_read_now_is_completed_later);
+    tcase_add_loop_test(all, a_file_that_cannot_be_read_keeps_no_other_from_retention, 2, 24);
     tcase_add_test(all, without_a_sync_nothing_is_deleted);
 #endif
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(all, a_deletion_that_was_killed_holds);
+    tcase_add_loop_test(all, who_asks_for_the_start_brings_it_along, 0, 2);
     tcase_add_loop_test(all, a_deletion_that_was_killed_is_finished_by_those_who_live, 0, 2);
 #endif
     suite_add_tcase(suite, all);
