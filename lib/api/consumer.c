@@ -151,17 +151,35 @@ int kfl__consumer_reset(kfl_consumer *consumer, struct kfl__partition *partition
     struct kfl__slot *slot = partition->slot;
     switch (consumer->settings->auto_offset_reset) {
     case KFL_RESET_EARLIEST:
-        *out_offset = atomic_load(&slot->start_offset);
+        *out_offset = kfl__partition_start(partition);
         return 0;
     case KFL_RESET_LATEST:
         *out_offset = consumer_end(consumer, slot);
         return 0;
     default:
         kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE,
-                  "partition %s/%d: there is no offset to begin at, and auto.offset.reset=none: seek, or commit one",
+                  "partition %s/%d: without a group.id there is no committed offset to begin at, and auto.offset.reset=none: seek",
                   partition->topic->name, partition->number);
         return kfl__fail_at(KFL_E_OFFSET_OUT_OF_RANGE, partition->topic->name, partition->number, -1);
     }
+}
+
+/* auto.offset.reset=none: what is committed, -1 for nothing, is no place to begin at. */
+static int consumer_tell_stored(const kfl_consumer *consumer, const struct kfl__partition *partition, int64_t committed)
+{
+    const char *group = consumer->settings->group_id, *topic = partition->topic->name;
+    if (committed < 0)
+        kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE,
+                  "group %s has no committed offset for partition %s/%d, and auto.offset.reset=none: commit one or seek, or "
+                  "set auto.offset.reset to earliest or latest",
+                  group, topic, partition->number);
+    else
+        kfl__fail(KFL_E_OFFSET_OUT_OF_RANGE,
+                  "group %s has committed offset %lld of partition %s/%d, which holds %lld to %lld, and auto.offset.reset=none: "
+                  "commit another one or seek, or set auto.offset.reset to earliest or latest",
+                  group, (long long)committed, topic, partition->number,
+                  (long long)atomic_load(&partition->slot->start_offset), (long long)kfl__slot_end(partition->slot));
+    return kfl__fail_at(KFL_E_OFFSET_OUT_OF_RANGE, topic, partition->number, committed);
 }
 
 static int consumer_stored(kfl_consumer *consumer, struct kfl__partition *partition, int64_t *out_offset)
@@ -174,17 +192,19 @@ static int consumer_stored(kfl_consumer *consumer, struct kfl__partition *partit
     if (r < 0)
         return r;
     kfl__free((void *)(uintptr_t)item.metadata);
-    if (item.offset >= atomic_load(&partition->slot->start_offset) && item.offset <= kfl__slot_end(partition->slot)) {
+    if (item.offset >= kfl__partition_start(partition) && item.offset <= kfl__slot_end(partition->slot)) {
         *out_offset = item.offset;
         return 0;
     }
+    if (consumer->settings->auto_offset_reset == KFL_RESET_NONE)
+        return consumer_tell_stored(consumer, partition, item.offset);
     return kfl__consumer_reset(consumer, partition, out_offset);
 }
 
 int kfl__consumer_resolve(kfl_consumer *consumer, struct kfl__partition *partition, int64_t offset, int64_t *out_offset)
 {
     if (offset == KFL_OFFSET_BEGINNING)
-        *out_offset = atomic_load(&partition->slot->start_offset);
+        *out_offset = kfl__partition_start(partition);
     else if (offset == KFL_OFFSET_END)
         *out_offset = consumer_end(consumer, partition->slot);
     else if (offset == KFL_OFFSET_STORED)

@@ -45,13 +45,16 @@ static int poll_push_event(kfl_consumer *consumer, int32_t kind, struct kfl__ass
 static int poll_reset(kfl_consumer *consumer, struct kfl__assigned *assigned)
 {
     int64_t before = assigned->cursor.offset, after;
-    if (consumer->settings->auto_offset_reset == KFL_RESET_NONE)
+    bool none = consumer->settings->auto_offset_reset == KFL_RESET_NONE;
+    if (none && before >= 0)
         return KFL_E_OFFSET_OUT_OF_RANGE; /* the cursor has told the story */
-    int r = kfl__consumer_reset(consumer, assigned->partition, &after);
+    /* A member that was given what it has no offset for: perhaps one is committed by now. */
+    int r = none ? kfl__consumer_resolve(consumer, assigned->partition, KFL_OFFSET_STORED, &after)
+                 : kfl__consumer_reset(consumer, assigned->partition, &after);
     if (r < 0)
         return r;
     kfl__cursor_seek(&assigned->cursor, after);
-    if (after <= before)
+    if (after <= before || none)
         return 0;
     return poll_push_event(consumer, KFL_EVENT_LAPPED, assigned, before, after,
                            "the records were deleted before they were read");

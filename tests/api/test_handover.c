@@ -122,6 +122,39 @@ START_TEST(who_leaves_while_something_is_given_up_leaves_all)
 }
 END_TEST
 
+/* kafka:D1 The error names what is missing, and is over once that is there. */
+START_TEST(a_member_without_an_offset_is_told_whose_and_begins_at_one_that_is_committed)
+{
+    kfl_records *records = NULL;
+    make_topic("t", 1, NULL);
+    send_many("t", 0, 10, 0);
+    kfl_consumer *a =
+        open_member_with("t", WITH("auto.offset.reset", "none", "group.id", "billing"));
+    ck_assert_int_eq(follow(a), KFL_E_EVENT);
+    FAILS(KFL_E_OFFSET_OUT_OF_RANGE, kfl_consumer_poll(a, 0, 0, &records));
+    ck_assert_ptr_nonnull(strstr(
+        kfl_last_error(), "group billing has no committed offset for partition t/0, and auto"));
+    ck_assert_str_eq(kfl_last_error_topic(), "t");
+    ck_assert_int_eq(kfl_last_error_partition(), 0);
+    ck_assert_int_eq(kfl_last_error_offset(), -1);
+    OK(commit_at(a, "t", 0, 3));
+    ck_assert_int_eq(OK(kfl_consumer_poll(a, 0, 1, &records)), 1);
+    ck_assert_int_eq(kfl_records_get(records, 0)->offset, 3);
+    kfl_records_release(records);
+    close_consumer(a);
+    /* What was committed is no longer there: that is another story. */
+    OK(kfl_topic_delete_records(store, "t", 0, 5, NULL));
+    kfl_consumer *b =
+        open_member_with("t", WITH("auto.offset.reset", "none", "group.id", "billing"));
+    ck_assert_int_eq(follow(b), KFL_E_EVENT);
+    FAILS(KFL_E_OFFSET_OUT_OF_RANGE, kfl_consumer_poll(b, 0, 0, &records));
+    ck_assert_ptr_nonnull(strstr(kfl_last_error(), "group billing has committed offset 3 of "
+                                                   "partition t/0, which holds 5 to 10"));
+    ck_assert_int_eq(kfl_last_error_offset(), 3);
+    close_consumer(b);
+}
+END_TEST
+
 #ifdef KFL_FAULT_POINTS
 /* The poll after tells why, and tries again; until it works it is neither ours nor anybody else's. */
 START_TEST(what_could_not_be_given_up_is_tried_again)
@@ -157,6 +190,8 @@ Suite *kfl_suite(void)
     tcase_add_test(all, what_is_given_up_comes_behind_its_commits);
     tcase_add_test(all, what_is_given_up_is_not_taken_again_before_it_is_there);
     tcase_add_test(all, who_leaves_while_something_is_given_up_leaves_all);
+    tcase_add_test(all,
+                   a_member_without_an_offset_is_told_whose_and_begins_at_one_that_is_committed);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(all, what_could_not_be_given_up_is_tried_again);
 #endif
