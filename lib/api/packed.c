@@ -14,6 +14,14 @@
 #define PACKED_ROWS_ON_STACK 512
 #define PACKED_NONE UINT32_MAX
 #define PACKED_FETCH_AHEAD 1024u
+#define PACKED_FEW 256u /* bytes, of which a call would cost more than they do */
+
+/* What is known of a row. */
+struct packed_place {
+    uint64_t at;   /* where its bytes begin */
+    uint32_t size; /* how many: of key, value and headers */
+    uint32_t next; /* the next row of the same partition; PACKED_NONE: none */
+};
 
 struct packed_send {
     kfl_producer *producer;
@@ -22,8 +30,7 @@ struct packed_send {
     kfl_packed_row *rows;
     size_t row_count;
     const uint8_t *bytes;
-    uint64_t *places; /* where each row's bytes begin */
-    uint32_t *next;   /* the next row of the same partition; PACKED_NONE: none */
+    struct packed_place *places; /* one a row */
     int64_t now_ms;
     bool append_time;
     /* what packed_row_is_plain() compares with */
@@ -38,16 +45,16 @@ struct packed_batch {
     uint32_t first, count;
 };
 
-static size_t packed_row_bytes(const kfl_packed_row *row)
+static inline size_t packed_row_bytes(const kfl_packed_row *row)
 {
     return (size_t)(row->key_size > 0 ? row->key_size : 0) + (size_t)(row->value_size > 0 ? row->value_size : 0) +
            (size_t)row->headers_size;
 }
 
-/* In a payload. */
-static size_t packed_row_size(const kfl_packed_row *row)
+/* In a payload, of a row of so many bytes. */
+static inline size_t packed_row_size(const kfl_packed_row *row, size_t bytes)
 {
-    return sizeof(struct kfl__record_head) + packed_row_bytes(row) + (row->header_count > 0 ? KFL_HEADERS_HEAD_SIZE : 0);
+    return sizeof(struct kfl__record_head) + bytes + (row->header_count > 0 ? KFL_HEADERS_HEAD_SIZE : 0);
 }
 
 /* The lines that the rows behind this one will lie in: a copy that waits for each takes twice as long. */
@@ -57,6 +64,15 @@ static inline void packed_fetch_ahead(const uint8_t *to, size_t size)
         kfl__fetch_to_write(to + PACKED_FETCH_AHEAD + at);
 }
 
+static inline uint8_t *packed_put(uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (KFL_LIKELY(size <= PACKED_FEW))
+        kfl__copy_few(to, from, size);
+    else
+        memcpy(to, from, size);
+    return to + size;
+}
+
 static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
 {
     const struct packed_batch *batch = payload->context;
@@ -64,7 +80,8 @@ static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
     uint32_t n = batch->first;
     for (uint32_t i = 0; i < batch->count; i++) {
         const kfl_packed_row *row = &send->rows[n];
-        const uint8_t *from = send->bytes + send->places[n];
+        const struct packed_place *place = &send->places[n];
+        const uint8_t *from = send->bytes + place->at;
         struct kfl__record_head head = {
             .key_size = row->key_size,
             .value_size = row->value_size,
@@ -72,27 +89,23 @@ static void packed_fill(const struct kfl__payload *payload, uint8_t *to)
             .timestamp_delta = send->append_time ? 0 : row->timestamp_ms - payload->max_timestamp_ms,
         };
         /* Key and value lie one behind the other on both sides. */
-        size_t size = packed_row_bytes(row) - (size_t)row->headers_size;
+        size_t size = place->size - (size_t)row->headers_size;
         packed_fetch_ahead(to, size);
         memcpy(to, &head, sizeof head);
-        to += sizeof head;
-        if (size > 0)
-            memcpy(to, from, size);
-        to += size;
+        to = packed_put(to + sizeof head, from, size);
         if (row->header_count > 0) {
             kfl__store32(to, (uint32_t)row->header_count);
             kfl__store32(to + 4, (uint32_t)row->headers_size);
             memcpy(to + KFL_HEADERS_HEAD_SIZE, from + size, (size_t)row->headers_size);
             to += KFL_HEADERS_HEAD_SIZE + (size_t)row->headers_size;
         }
-        n = send->next[n];
+        n = place->next;
     }
 }
 
-/* Is nothing wrong with a row of which `left` bytes are there? When not, packed_check_row() knows whether there is. */
-static inline bool packed_row_is_plain(const struct packed_send *send, const kfl_packed_row *row, size_t left)
+/* Is nothing wrong with a row of so many bytes, of which `left` are there? When not, packed_check_row() knows whether there is. */
+static inline bool packed_row_is_plain(const struct packed_send *send, const kfl_packed_row *row, size_t bytes, size_t left)
 {
-    size_t bytes = packed_row_bytes(row);
     return (row->header_count | row->headers_size) == 0 && row->key_size >= send->key_least && row->value_size >= -1 &&
            bytes <= left && (int64_t)bytes <= send->most && row->partition >= KFL_PARTITION_ANY &&
            row->partition < send->shape->partition_count &&
@@ -121,7 +134,7 @@ static __attribute__((noinline)) int packed_check_row(const struct packed_send *
     }
     if (row->key_size < 0 && (settings->cleanup_policy & KFL_CLEANUP_COMPACT) != 0)
         return packed_bad_row(send, n, KFL_E_INVALID_RECORD, "the topic is compacted: every record needs a key");
-    if (packed_row_size(row) + sizeof(struct kfl__batch_header) > (uint64_t)settings->max_message_bytes)
+    if (packed_row_size(row, packed_row_bytes(row)) + sizeof(struct kfl__batch_header) > (uint64_t)settings->max_message_bytes)
         return packed_bad_row(send, n, KFL_E_MESSAGE_TOO_LARGE, "larger than max.message.bytes");
     if (row->partition < KFL_PARTITION_ANY || row->partition >= send->shape->partition_count)
         return packed_bad_row(send, n, KFL_E_UNKNOWN_TOPIC_OR_PARTITION, "the topic has no such partition");
@@ -137,13 +150,14 @@ static int packed_plan(struct packed_send *send, size_t bytes_size, uint32_t *he
     int32_t partitions = send->shape->partition_count;
     size_t place = 0;
     for (size_t n = 0; n < send->row_count; n++) {
-        if (KFL_UNLIKELY(!packed_row_is_plain(send, &send->rows[n], bytes_size - place))) {
+        size_t bytes = packed_row_bytes(&send->rows[n]);
+        if (KFL_UNLIKELY(!packed_row_is_plain(send, &send->rows[n], bytes, bytes_size - place))) {
             int r = packed_check_row(send, n, place, bytes_size);
             if (r < 0)
                 return r;
         }
-        send->places[n] = place;
-        place += packed_row_bytes(&send->rows[n]);
+        send->places[n] = (struct packed_place){.at = place, .size = (uint32_t)bytes, .next = PACKED_NONE};
+        place += bytes;
     }
     if (place != bytes_size)
         return kfl__fail(KFL_E_INVALID, "kfl_producer_send_packed: the rows take %zu bytes, the block has %zu", place, bytes_size);
@@ -152,19 +166,18 @@ static int packed_plan(struct packed_send *send, size_t bytes_size, uint32_t *he
     kfl__mutex_lock(&producer->lock); /* for the partition in favour */
     for (size_t n = 0; n < send->row_count; n++) {
         kfl_packed_row *row = &send->rows[n];
-        const void *key = row->key_size >= 0 ? send->bytes + send->places[n] : NULL;
         if (send->append_time || row->timestamp_ms == KFL_TIMESTAMP_NOW)
             row->timestamp_ms = send->now_ms;
         if (row->partition < 0)
-            row->partition = kfl__partitioner_pick(&send->entry->partitioner, row->partition, key,
-                                                   row->key_size > 0 ? (size_t)row->key_size : 0, packed_row_size(row),
-                                                   partitions);
+            row->partition = kfl__partitioner_pick(&send->entry->partitioner, row->partition,
+                                                   row->key_size >= 0 ? send->bytes + send->places[n].at : NULL,
+                                                   row->key_size > 0 ? (size_t)row->key_size : 0,
+                                                   packed_row_size(row, send->places[n].size), partitions);
         row->offset = KFL_OFFSET_PENDING;
-        send->next[n] = PACKED_NONE;
         if (heads[row->partition] == PACKED_NONE)
             heads[row->partition] = (uint32_t)n;
         else
-            send->next[tails[row->partition]] = (uint32_t)n;
+            send->places[tails[row->partition]].next = (uint32_t)n;
         tails[row->partition] = (uint32_t)n;
     }
     kfl__mutex_unlock(&producer->lock);
@@ -185,12 +198,16 @@ static int packed_append_batch(const struct packed_send *send, int32_t number, u
     uint64_t size = 0;
     uint32_t n = first;
     int64_t base = KFL_OFFSET_PENDING;
-    while (n != PACKED_NONE && (batch.count == 0 || size + packed_row_size(&send->rows[n]) <= most)) {
-        size += packed_row_size(&send->rows[n]);
-        if (send->rows[n].timestamp_ms > payload.max_timestamp_ms)
-            payload.max_timestamp_ms = send->rows[n].timestamp_ms;
+    while (n != PACKED_NONE) {
+        const kfl_packed_row *row = &send->rows[n];
+        size_t more = packed_row_size(row, send->places[n].size);
+        if (batch.count > 0 && size + more > most)
+            break;
+        size += more;
+        if (row->timestamp_ms > payload.max_timestamp_ms)
+            payload.max_timestamp_ms = row->timestamp_ms;
         batch.count++;
-        n = send->next[n];
+        n = send->places[n].next;
     }
     *out_next = n;
     payload.size = payload.unpacked_size = (uint32_t)size;
@@ -201,7 +218,7 @@ static int packed_append_batch(const struct packed_send *send, int32_t number, u
     n = first;
     for (uint32_t i = 0; i < batch.count && base != KFL_OFFSET_PENDING; i++) {
         send->rows[n].offset = base + i;
-        n = send->next[n];
+        n = send->places[n].next;
     }
     return r;
 }
@@ -220,8 +237,8 @@ static int packed_run(struct packed_send *send, size_t bytes_size, uint32_t *hea
 int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_packed_row *rows, size_t row_count,
                              const void *bytes, size_t bytes_size)
 {
-    uint64_t places[PACKED_ROWS_ON_STACK];
-    uint32_t next[PACKED_ROWS_ON_STACK], few[2][64];
+    struct packed_place places[PACKED_ROWS_ON_STACK];
+    uint32_t few[2][64];
     const char *missing = producer == NULL                  ? "producer"
                           : topic == NULL                   ? "topic"
                           : rows == NULL && row_count > 0   ? "rows"
@@ -249,16 +266,13 @@ int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_pack
     bool small_rows = row_count <= PACKED_ROWS_ON_STACK, small_heads = partitions <= 64;
     uint32_t *heads = small_heads ? few[0] : kfl__alloc_array(partitions * 2, sizeof *heads);
     send.places = small_rows ? places : kfl__alloc_array(row_count, sizeof *places);
-    send.next = small_rows ? next : kfl__alloc_array(row_count, sizeof *next);
-    if (heads == NULL || send.places == NULL || send.next == NULL)
+    if (heads == NULL || send.places == NULL)
         r = kfl__fail(KFL_E_NOMEM, "kfl_producer_send_packed: %zu rows: out of memory", row_count);
     else
         r = packed_run(&send, bytes_size, heads, small_heads ? few[1] : heads + partitions);
     if (!small_heads)
         kfl__free(heads);
-    if (!small_rows) {
+    if (!small_rows)
         kfl__free(send.places);
-        kfl__free(send.next);
-    }
     return r;
 }
