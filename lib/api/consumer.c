@@ -89,7 +89,7 @@ int kfl_consumer_open(kfl_store *store, const kfl_config *config, kfl_consumer *
         r = consumer_check_config(config);
     if (r < 0)
         return r;
-    kfl_consumer *consumer = kfl__alloc(sizeof *consumer);
+    kfl_consumer *consumer = kfl__alloc_lines(sizeof *consumer);
     if (consumer == NULL)
         return kfl__fail(KFL_E_NOMEM, "a consumer: out of memory");
     r = kfl__mutex_init(&consumer->lock, KFL_RANK_HANDLE);
@@ -284,7 +284,7 @@ int kfl_consumer_assign(kfl_consumer *consumer, const kfl_partition_offset *part
     if (consumer->membership != NULL)
         return kfl__consumer_leave(
             consumer, kfl__fail(KFL_E_INVALID, "the consumer is subscribed: kfl_consumer_unsubscribe() first"));
-    struct kfl__assigned *assigned = kfl__alloc_array(count == 0 ? 1 : count, sizeof *assigned);
+    struct kfl__assigned *assigned = kfl__alloc_lines((count == 0 ? 1 : count) * sizeof *assigned);
     if (assigned == NULL)
         return kfl__consumer_leave(consumer, kfl__fail(KFL_E_NOMEM, "%zu partitions: out of memory", count));
     int32_t made = 0;

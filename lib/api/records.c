@@ -58,7 +58,7 @@ static struct kfl_records records_closed;
 
 int kfl__records_pool_create(struct kfl__records_pool **out_pool)
 {
-    struct kfl__records_pool *pool = kfl__alloc(sizeof *pool);
+    struct kfl__records_pool *pool = kfl__alloc_lines(sizeof *pool);
     if (pool == NULL)
         return kfl__fail(KFL_E_NOMEM, "a consumer: out of memory");
     kfl__count_init(&pool->count);
@@ -115,7 +115,7 @@ static struct kfl_records *records_take_out(struct kfl__records_pool *pool)
         atomic_store_explicit(&pool->spare, NULL, memory_order_relaxed);
         return records;
     }
-    records = kfl__alloc(sizeof *records);
+    records = kfl__alloc_lines(sizeof *records);
     if (records != NULL && pool != NULL)
         kfl__count_acquire(&pool->count);
     if (records != NULL)
@@ -248,7 +248,7 @@ static const char *records_name(kfl_records *records, const char *topic, uint64_
     if (name != NULL)
         records->unused = name->next;
     else
-        name = kfl__alloc(sizeof *name);
+        name = kfl__alloc_lines(sizeof *name);
     if (name == NULL)
         return NULL;
     if (topic_id == 0 || topic_id != name->topic_id) {

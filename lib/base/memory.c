@@ -13,6 +13,17 @@ void *kfl__alloc(size_t size)
     return KFL_FAULT("memory.alloc") != 0 ? NULL : calloc(1, size);
 }
 
+void *kfl__alloc_lines(size_t size)
+{
+    if (KFL_FAULT("memory.alloc") != 0)
+        return NULL;
+    size_t lines = (size + KFL_CACHE_LINE - 1) / KFL_CACHE_LINE;
+    void *block = aligned_alloc(KFL_CACHE_LINE, lines * KFL_CACHE_LINE);
+    if (block != NULL)
+        memset(block, 0, lines * KFL_CACHE_LINE);
+    return block;
+}
+
 void *kfl__alloc_array(size_t count, size_t size)
 {
     return KFL_FAULT("memory.alloc") != 0 ? NULL : calloc(count, size);

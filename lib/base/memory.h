@@ -7,6 +7,8 @@
 
 /* Zeroed. NULL when there is none; the caller writes the story. */
 void *kfl__alloc(size_t size);
+/* The same on cache lines of its own: what one thread writes again and again makes its neighbours slow for all others. */
+void *kfl__alloc_lines(size_t size);
 void *kfl__alloc_array(size_t count, size_t size);
 /* As realloc: on failure the old block stays. New bytes are not zeroed. */
 void *kfl__realloc(void *block, size_t size);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/fault.h"
 #include "suite.h"
 
@@ -34,6 +35,25 @@ START_TEST(new_memory_is_zero)
         kfl__free(block);
         kfl__free(array);
     }
+}
+END_TEST
+
+START_TEST(memory_on_lines_of_its_own_shares_none)
+{
+    static const size_t sizes[] = {1,   16, KFL_CACHE_LINE - 1, KFL_CACHE_LINE, KFL_CACHE_LINE + 1,
+                                   1000};
+    unsigned char *blocks[sizeof sizes / sizeof sizes[0]];
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        blocks[i] = kfl__alloc_lines(sizes[i]);
+        ck_assert_ptr_nonnull(blocks[i]);
+        ck_assert_uint_eq((uintptr_t)blocks[i] % KFL_CACHE_LINE, 0);
+        size_t room = (sizes[i] + KFL_CACHE_LINE - 1) / KFL_CACHE_LINE * KFL_CACHE_LINE;
+        for (size_t at = 0; at < room; at++)
+            ck_assert_int_eq(blocks[i][at], 0);
+        memset(blocks[i], 1, room); /* the rest of the last line is the block's too */
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        kfl__free(blocks[i]);
 }
 END_TEST
 
@@ -77,6 +97,7 @@ START_TEST(the_nth_allocation_of_any_kind_can_be_made_to_fail)
     ck_assert_ptr_nonnull(first);
     ck_assert_ptr_null(kfl__alloc(1));
     ck_assert_int_eq(kfl__fault_arm("memory.alloc:*=ENOMEM"), 0);
+    ck_assert_ptr_null(kfl__alloc_lines(1));
     ck_assert_ptr_null(kfl__alloc_array(1, 1));
     ck_assert_ptr_null(kfl__copy_string("x"));
     ck_assert_ptr_null(kfl__realloc(kept, 100));
@@ -93,6 +114,7 @@ Suite *kfl_suite(void)
     Suite *suite = suite_create("memory");
     TCase *heap = tcase_create("heap");
     tcase_add_test(heap, new_memory_is_zero);
+    tcase_add_test(heap, memory_on_lines_of_its_own_shares_none);
     tcase_add_test(heap, an_array_whose_size_overflows_is_not_given);
     tcase_add_test(heap, growing_keeps_what_was_there);
     tcase_add_test(heap, a_copied_string_is_a_copy);
