@@ -102,6 +102,7 @@ struct kfl__watch {
     struct kfl__slot *slot;
     uint64_t word;
     const uint8_t *next; /* kfl__cursor_next(): to be fetched, and never looked at */
+    uint32_t next_size;
 };
 
 struct kfl_consumer {

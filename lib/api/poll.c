@@ -119,7 +119,8 @@ static int poll_look(kfl_consumer *consumer, kfl_records *records)
         if (kfl__cursor_idle(&assigned->cursor) || assigned->paused)
             continue;
         if (assigned->cursor.idle_slot != NULL)
-            kfl__cursor_fetch(kfl__cursor_next(&assigned->cursor));
+            kfl__cursor_fetch(kfl__cursor_next(&assigned->cursor),
+                              kfl__cursor_next_size(&assigned->cursor));
         int r = poll_partition(consumer, assigned, records);
         if (r < 0 && kfl_records_count(records) == 0)
             return r;
@@ -186,8 +187,12 @@ static int32_t poll_watch(kfl_consumer *consumer)
             continue;
         if (assigned->cursor.idle_slot == NULL)
             return -1;
-        consumer->watches[count++] = (struct kfl__watch){assigned->cursor.idle_slot, assigned->cursor.idle_word,
-                                                         kfl__cursor_next(&assigned->cursor)};
+        consumer->watches[count++] = (struct kfl__watch){
+            assigned->cursor.idle_slot,
+            assigned->cursor.idle_word,
+            kfl__cursor_next(&assigned->cursor),
+            kfl__cursor_next_size(&assigned->cursor),
+        };
     }
     return count;
 }
@@ -196,7 +201,7 @@ static bool poll_moved(const struct kfl__watch *watches, int32_t count, bool dur
 {
     for (int32_t i = 0; i < count; i++)
         if (kfl__cursor_word(watches[i].slot, durable) != watches[i].word) {
-            kfl__cursor_fetch(watches[i].next);
+            kfl__cursor_fetch(watches[i].next, watches[i].next_size);
             return true;
         }
     return false;

@@ -463,6 +463,8 @@ KFL_UNCHECKED KFL_INLINE_WHERE_SEEN int64_t kfl__partition_append_short(struct k
     append_fetch_ahead(to, batch.room);
     append_reserve(slot, place, batch.room);
     kfl__copy_few(to + sizeof(struct kfl__batch_header), bytes, batch.room - sizeof(struct kfl__batch_header));
+    /* Once more: a reader may have pulled it away meanwhile. */
+    kfl__fetch_to_write(&slot->published);
     append_seal(slot, segment, to, batch, place, end);
     append_publish(slot, segment, settings, batch, word, end);
     store_relaxed(&partition->tail, to + batch.room);

@@ -267,7 +267,8 @@ int kfl__partition_leave_file(struct kfl__partition *partition, int64_t segment_
 
 /*
  * Who reads what is appended as it comes pulls the lines behind it over as well. They are asked back for before there is
- * anything to write into them: a store that waits for its line keeps those behind it waiting.
+ * anything to write into them: a store that waits for its line keeps those behind it waiting. The publishing word's line, which
+ * a reader looks at all the time, comes after them: one that comes back before they do is pulled away again.
  */
 static inline void kfl__partition_fetch_tail(const struct kfl__partition *partition, uint32_t size)
 {
@@ -278,6 +279,7 @@ static inline void kfl__partition_fetch_tail(const struct kfl__partition *partit
     kfl__fetch_to_write((const void *)(tail + 128));
     for (uint32_t at = 192; at < size + 48 + 63; at += 64)
         kfl__fetch_to_write((const void *)(tail + at));
+    kfl__fetch_to_write(&partition->slot->published);
 }
 
 #endif

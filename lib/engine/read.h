@@ -77,11 +77,23 @@ static inline const uint8_t *kfl__cursor_next(const struct kfl__cursor *cursor)
     return cursor->segment == NULL || cursor->place == 0 ? NULL : cursor->segment->bytes + cursor->place;
 }
 
-/* Bytes that were published a moment ago come from the cache of who wrote them: all lines at once, and before anything else. */
-static inline void kfl__cursor_fetch(const uint8_t *next)
+/* As many bytes of it as are worth to be asked for at once: what comes next is often as long as what came before. */
+#define KFL_CURSOR_FETCH_MOST 256u
+static inline uint32_t kfl__cursor_next_size(const struct kfl__cursor *cursor)
 {
-    for (int line = 0; line < 4; line++)
-        kfl__fetch((const void *)((uintptr_t)next + 64 * (uintptr_t)line)); /* NULL does no harm */
+    uint32_t size = cursor->header.size;
+    return size - 1 < KFL_CURSOR_FETCH_MOST ? size : KFL_CURSOR_FETCH_MOST;
+}
+
+/*
+ * Bytes that were published a moment ago come from the cache of who wrote them: all lines at once, and before anything else.
+ * Not the one behind them, which who appends is to write next.
+ */
+static inline void kfl__cursor_fetch(const uint8_t *next, uint32_t size)
+{
+    uintptr_t last = (uintptr_t)next + size - 1;
+    for (uintptr_t line = (uintptr_t)next & ~(uintptr_t)63; line <= last; line += 64)
+        kfl__fetch((const void *)line); /* NULL does no harm */
 }
 
 /*
