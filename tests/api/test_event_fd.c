@@ -407,6 +407,8 @@ END_TEST
 
 static void append_in_process(struct peer *self, void *context)
 {
+    static kfl_store *volatile inherited; /* of the parent: a child that forgets it altogether would lose it */
+    inherited = store;
     store = open_store(temp_dir_path(), IN_A_CHILD);
     kfl_producer *own = open_producer(NULL);
     peer_tell(self);
@@ -414,6 +416,7 @@ static void append_in_process(struct peer *self, void *context)
     append_many(own, *(uint64_t *)context);
     OK(kfl_producer_close(own));
     OK(kfl_store_close(store));
+    store = inherited;
 }
 
 /* rule:R5 */

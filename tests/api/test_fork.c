@@ -146,6 +146,9 @@ START_TEST(records_can_be_read_in_the_child)
 }
 END_TEST
 
+/* Of the parent: a child that forgets it altogether would lose it. */
+static kfl_store *volatile inherited;
+
 static int open_anew(void *context)
 {
     int64_t *offset = context;
@@ -154,6 +157,7 @@ static int open_anew(void *context)
     if (kfl_store_open(temp_dir_path(), config, &own) < 0)
         return 1;
     kfl_config_destroy(config);
+    inherited = store;
     store = own;
     kfl_producer *mine;
     kfl_consumer *reader;

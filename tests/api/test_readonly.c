@@ -156,6 +156,7 @@ static int look_as_nobody(void *context)
         return 2;
     if (kfl_store_open(temp_dir_path(), config, &own) < 0)
         return 3;
+    kfl_config_destroy(config);
     store = own;
     kfl_consumer *consumer = open_consumer(NULL);
     assign_at(consumer, "t", 0, 0);

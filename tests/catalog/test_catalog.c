@@ -310,7 +310,9 @@ START_TEST(those_who_change_at_the_same_time_share_a_transaction) /* rule:R8 */
     run_workers(workers, commit_many);
     kfl__catalog_counters(catalog, &transactions, &changes);
     ck_assert_uint_ge(changes, THREADS * CHANGES);
-    ck_assert_msg(transactions < changes / 4, "%llu transactions for %llu changes",
+    /* valgrind runs one thread at a time, and then there is less to share. */
+    uint64_t share = getenv("KFL_TESTS_VALGRIND") == NULL ? 4 : 1;
+    ck_assert_msg(transactions < changes / share, "%llu transactions for %llu changes",
                   (unsigned long long)transactions, (unsigned long long)changes);
     reopen_catalog();
     for (int i = 0; i < THREADS; i++)

@@ -16,7 +16,8 @@ static struct handle {
 
 static void set_up(void)
 {
-    core = (struct kfl__core){.fork_page = &living, .path = (char[]){"here"}};
+    static char path[] = "here";
+    core = (struct kfl__core){.fork_page = &living, .path = path};
     assert_ok(kfl__callers_init(&core));
     for (size_t i = 0; i < 3; i++) {
         handles[i] = (struct handle){.caller = {.lock = &handles[i].lock}};
