@@ -173,6 +173,27 @@ KFL_API int64_t kfl_last_error_offset(void);
 KFL_API int kfl_last_error_errno(void);
 
 /* ----------------------------------------------------------------------------------------------
+ * Signals
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ * How long a call of this thread waits for others before it answers KFL_E_INTR, in milliseconds: for locks of
+ * other processes, which may be stopped while they hold them, and for other threads that wait for such ones.
+ * -1, which is what threads begin with: as long as it takes, or as the call's own time-outs say. For programs
+ * that have to look at their signals now and then: make the call again, and it goes on waiting, with its
+ * time-outs counted from the first time.
+ *
+ * A call that answers KFL_E_INTR has changed nothing, but for a send of acks=all (or to a topic with
+ * flush.messages): when kfl_last_error_offset() is not -1, the records are in the log from that offset on, and
+ * kfl_topic_wait_durable() waits for the rest. The rows of kfl_producer_send_packed() tell each.
+ * What may take long by itself, such as kfl_store_verify() or compaction, begins anew. Opening and closing
+ * never answer it: they wait.
+ *
+ * KFL_E_INVALID: below -1.
+ */
+KFL_API int kfl_thread_patience(int32_t patience_ms);
+
+/* ----------------------------------------------------------------------------------------------
  * Properties
  *
  * Everything that can be set is a property with Kafka's name and a string value;
@@ -750,7 +771,8 @@ KFL_API int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32
  *           KFL_E_EVENT   something happened first: kfl_consumer_next_event() hands it out, in
  *                         order with the records. A hole is told once, and the position then stands
  *                         behind it
- *           KFL_E_WOKEN   kfl_consumer_wakeup() was called; KFL_E_INTR: a signal arrived
+ *           KFL_E_WOKEN   kfl_consumer_wakeup() was called; KFL_E_INTR: a signal arrived, or see
+ *           kfl_thread_patience()
  *           KFL_E_OFFSET_OUT_OF_RANGE   a position is outside its partition and
  *                                       auto.offset.reset=none
  *           KFL_E_CLOSED, KFL_E_FORKED, KFL_E_UNKNOWN_TOPIC_OR_PARTITION (an assigned one was deleted

@@ -70,21 +70,22 @@ static int commit_enter(kfl_consumer *consumer)
 }
 
 /* What this consumer has asked to commit without waiting is settled first: one that comes later must not be undone by it. */
-static void commit_come_behind(kfl_consumer *consumer)
+static int commit_come_behind(kfl_consumer *consumer)
 {
     kfl__mutex_lock(&consumer->lock);
     bool any = consumer->async.waiting.count > 0 || consumer->async.taken.count > 0 ||
                kfl__async_releases(consumer);
     kfl__mutex_unlock(&consumer->lock);
-    if (any)
-        kfl__async_finish(consumer);
+    return any ? kfl__async_finish(consumer) : 0;
 }
 
 int kfl__consumer_commit_list(kfl_consumer *consumer, struct kfl__commit_list *list)
 {
     const char *member_id = NULL, *instance_id = consumer->settings->group_instance_id;
     bool subscribed, fenced;
-    commit_come_behind(consumer);
+    int r = commit_come_behind(consumer);
+    if (r < 0)
+        return r;
     kfl__mutex_lock(&consumer->lock);
     struct kfl__membership *membership = consumer->membership;
     subscribed = membership != NULL;
@@ -258,8 +259,9 @@ int kfl_consumer_committed(kfl_consumer *consumer, const kfl_partition_offset *p
         r = kfl__core_enter(consumer->core);
     if (r < 0)
         return r;
-    commit_come_behind(consumer);
-    r = kfl__commit_list_create(count, &list);
+    r = commit_come_behind(consumer);
+    if (r == 0)
+        r = kfl__commit_list_create(count, &list);
     for (size_t i = 0; i < count && r == 0; i++)
         r = kfl__commit_list_add(&list, consumer->core, partitions[i].topic, partitions[i].partition);
     if (r == 0)

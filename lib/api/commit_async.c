@@ -256,9 +256,9 @@ bool kfl__async_releases(const kfl_consumer *consumer)
            consumer->async.release == KFL_RELEASE_TAKEN;
 }
 
-void kfl__async_finish(kfl_consumer *consumer)
+int kfl__async_finish(kfl_consumer *consumer)
 {
-    kfl__committer_run(consumer->core);
+    return kfl__committer_run(consumer->core);
 }
 
 void kfl__async_refuse(kfl_consumer *consumer, int code)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/patience.h"
 #include "base/wait.h"
 #include "engine/group.h"
 #include "engine/notify.h"
@@ -128,6 +129,8 @@ int kfl_consumer_close(kfl_consumer *consumer)
         return 0;
     if (consumer->core->fork_page[0] == 0)
         return kfl__fail(KFL_E_FORKED, "the consumer was opened before fork(): the parent closes it");
+    /* It goes whatever happens, and nobody could ask again. */
+    int32_t patience = kfl__patience_set(-1);
     int r = 0;
     if (consumer->follows && kfl__consumer_enter(consumer) == 0)
         r = kfl__consumer_leave(consumer, kfl__consumer_leave_group(consumer));
@@ -135,6 +138,7 @@ int kfl_consumer_close(kfl_consumer *consumer)
     kfl__error_save(&words);
     consumer_free(consumer);
     kfl__error_restore(&words);
+    kfl__patience_set(patience);
     return r;
 }
 

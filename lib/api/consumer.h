@@ -185,8 +185,8 @@ int kfl__async_add_moved(kfl_consumer *consumer);
 void kfl__async_release(kfl_consumer *consumer, struct kfl__places *places);
 /* Holding the lock: are partitions on their way back to the group? */
 bool kfl__async_releases(const kfl_consumer *consumer);
-/* Everything that waits is committed and given up, and its outcome is among the events. Without the lock. */
-void kfl__async_finish(kfl_consumer *consumer);
+/* Everything that waits is committed and given up, and its outcome is among the events; or KFL_E_INTR. Without the lock. */
+int kfl__async_finish(kfl_consumer *consumer);
 /* What waits is not to be committed any more, because of this error. Holding the lock. */
 void kfl__async_refuse(kfl_consumer *consumer, int code);
 void kfl__async_destroy(kfl_consumer *consumer);
@@ -202,17 +202,17 @@ static inline int kfl__consumer_follow(kfl_consumer *consumer)
     return KFL_LIKELY(!consumer->follows) ? 0 : kfl__consumer_follow_group(consumer);
 }
 /*
- * A poll has found nothing: it waits until what it has given up is given up. True: that took a while, look again.
- * Holding the lock, which is given up meanwhile.
+ * A poll has found nothing: it waits until what it has given up is given up. 1: that took a while, look again; 0;
+ * KFL_E_INTR. Holding the lock, which is given up meanwhile.
  */
-bool kfl__consumer_finish_release(kfl_consumer *consumer);
+int kfl__consumer_finish_release(kfl_consumer *consumer);
 /* Before a poll sleeps: would following find something? */
 bool kfl__consumer_must_follow(kfl_consumer *consumer);
 /* Reading met a topic that is gone: of a subscription, which loses it. Holding the lock. */
 bool kfl__consumer_forgets(kfl_consumer *consumer, int code);
 /* Memory only: what is left where the store was closed first. */
 void kfl__membership_free(kfl_consumer *consumer);
-/* Commits what is due, leaves, and has nothing assigned. Holding lock and turn. */
+/* Commits what is due, leaves, and has nothing assigned. Holding lock and turn. KFL_E_INTR: it has all that it had. */
 int kfl__consumer_leave_group(kfl_consumer *consumer);
 /* Has the group anything for a poll? Holding the lock; leaves all as it is. */
 bool kfl__consumer_would_follow(const kfl_consumer *consumer);

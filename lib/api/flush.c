@@ -61,7 +61,7 @@ static int producer_sync_entry(kfl_producer *producer, struct kfl__producer_topi
     return r;
 }
 
-int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms)
+KFL_UNCHECKED int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms)
 {
     if (producer == NULL)
         return kfl__fail(KFL_E_INVALID, "kfl_producer_flush: the producer is NULL");
@@ -71,9 +71,12 @@ int kfl_producer_flush(kfl_producer *producer, int32_t timeout_ms)
     int r = kfl__core_enter(producer->core);
     if (r < 0)
         return r;
-    kfl__mutex_lock(&producer->lock);
-    (void)kfl__linger_run(producer, -1);
-    r = producer_take_error(producer);
+    r = kfl__mutex_lock_patiently(&producer->lock);
+    if (r < 0) {
+        kfl__core_leave(producer->core);
+        return r;
+    }
+    r = kfl__linger_run(producer, -1) == KFL_E_INTR ? KFL_E_INTR : producer_take_error(producer);
     struct kfl__producer_topic *entry = producer->topics; /* entries stay until the producer closes */
     kfl__mutex_unlock(&producer->lock);
     for (; producer->durable && entry != NULL; entry = entry->next) {

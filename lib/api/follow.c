@@ -332,13 +332,16 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     follow_stamp(consumer, now_ns, 0);
     /* Once: other threads may commit as fast as this one settles it. */
     if (follow_must_commit(consumer)) {
-        kfl__mutex_unlock(&consumer->lock);
-        kfl__committer_run(consumer->core);
-        kfl__mutex_lock(&consumer->lock);
+        r = KFL__UNLOCKED(consumer, kfl__committer_run(consumer->core));
+        if (r < 0)
+            return r;
     }
     /* The helper had the time since the last poll; a caller that always finds something keeps nobody waiting. */
-    if (consumer->async.release == KFL_RELEASE_WAITS)
-        (void)kfl__consumer_finish_release(consumer);
+    if (consumer->async.release == KFL_RELEASE_WAITS) {
+        r = kfl__consumer_finish_release(consumer);
+        if (r < 0)
+            return r;
+    }
     while (consumer->events == NULL && follow_must(consumer)) {
         r = follow_membership(consumer);
         if (r < 0)
@@ -351,14 +354,12 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     return consumer->events == NULL ? 0 : KFL_E_EVENT;
 }
 
-KFL_UNCHECKED bool kfl__consumer_finish_release(kfl_consumer *consumer)
+KFL_UNCHECKED int kfl__consumer_finish_release(kfl_consumer *consumer)
 {
     if (!kfl__async_releases(consumer))
-        return false;
-    kfl__mutex_unlock(&consumer->lock);
-    kfl__async_finish(consumer);
-    kfl__mutex_lock(&consumer->lock);
-    return true;
+        return 0;
+    int r = KFL__UNLOCKED(consumer, kfl__async_finish(consumer));
+    return r < 0 ? r : 1;
 }
 
 bool kfl__consumer_would_follow(const kfl_consumer *consumer)
@@ -424,13 +425,16 @@ KFL_UNCHECKED int kfl__consumer_leave_group(kfl_consumer *consumer)
             kfl__commit_list_put(&list, assigned->topic, &item);
     }
     kfl__mutex_unlock(&consumer->lock);
-    kfl__async_finish(consumer);
+    int finished = kfl__async_finish(consumer);
+    r = r < 0 ? r : finished;
     if (r == 0 && list.count > 0)
         r = kfl__consumer_commit_list(consumer, &list);
     kfl__commit_list_release(&list);
-    if (membership != NULL && membership->joined)
+    if (membership != NULL && membership->joined && r != KFL_E_INTR)
         left = kfl__members_leave(consumer->core, consumer->settings->group_id, membership->id);
     kfl__mutex_lock(&consumer->lock);
+    if (r == KFL_E_INTR || left == KFL_E_INTR)
+        return KFL_E_INTR;
     /* Whatever was on its way has gone with the member's rows. */
     kfl__places_free(&consumer->async.released);
     consumer->async.release = KFL_RELEASE_NONE;

@@ -172,9 +172,9 @@ KFL_UNCHECKED int kfl__follow_assign(kfl_consumer *consumer, const struct kfl__p
     return r;
 }
 
-/* With enable.auto.commit: where the partitions stand that are to be given up. */
-static KFL_UNCHECKED void follow_commit_revoked(kfl_consumer *consumer,
-                                                const struct kfl__places *revoked)
+/* With enable.auto.commit: where the partitions stand that are to be given up. 0, or KFL_E_INTR: the next poll tries again. */
+static KFL_UNCHECKED int follow_commit_revoked(kfl_consumer *consumer,
+                                               const struct kfl__places *revoked)
 {
     struct kfl__commit_list list = {0};
     int r = kfl__commit_list_create(revoked->count, &list);
@@ -188,25 +188,32 @@ static KFL_UNCHECKED void follow_commit_revoked(kfl_consumer *consumer,
             kfl__commit_list_put(&list, assigned->topic, &item);
     }
     kfl__mutex_unlock(&consumer->lock);
-    kfl__async_finish(consumer);
+    int finished = kfl__async_finish(consumer);
+    r = r < 0 ? r : finished;
     if (r == 0 && list.count > 0)
         r = kfl__consumer_commit_list(consumer, &list);
     kfl__commit_list_release(&list);
     kfl__mutex_lock(&consumer->lock);
-    if (r == 0 || r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION)
-        return;
-    kfl_event *event = kfl__event_push(consumer, KFL_EVENT_COMMITTED);
+    if (r == KFL_E_INTR)
+        return r;
+    kfl_event *event = r == 0 || r == KFL_E_UNKNOWN_TOPIC_OR_PARTITION
+                           ? NULL
+                           : kfl__event_push(consumer, KFL_EVENT_COMMITTED);
     if (event == NULL)
-        return;
+        return 0;
     event->code = r;
     snprintf(event->text, sizeof event->text, "%s", kfl_last_error());
+    return 0;
 }
 
 int kfl__follow_revoke(kfl_consumer *consumer, const struct kfl__places *revoked,
                        int32_t generation)
 {
-    if (consumer->settings->enable_auto_commit != 0)
-        follow_commit_revoked(consumer, revoked);
+    if (consumer->settings->enable_auto_commit != 0) {
+        int r = follow_commit_revoked(consumer, revoked);
+        if (r < 0)
+            return r;
+    }
     kfl_event *event = follow_push(consumer, KFL_EVENT_REVOKED, generation);
     if (event == NULL)
         return KFL_E_NOMEM;

@@ -5,7 +5,8 @@
  * Records are encoded as they come, their times against 0, since the batch's largest time is known only at
  * its end; it is then subtracted in place. A batch is appended when it is full, when its time has come
  * (the helper looks), or by a flush, always under the producer's lock, so that the batches of a partition
- * keep their order. What an append meets is told by the next flush.
+ * keep their order. What an append meets is told by the next flush, but for KFL_E_INTR (base/patience): the batch then
+ * lingers on.
  */
 #include <string.h>
 
@@ -27,17 +28,33 @@ static void linger_remember(kfl_producer *producer, int code, uint32_t lost)
     producer->error_lost += lost;
 }
 
-/* Holding the lock. */
-static void linger_append(kfl_producer *producer, struct kfl__producer_topic *entry, int32_t partition)
+/* The records' times, encoded against 0, become times against another one, or back. */
+static void linger_shift_times(struct kfl__linger *linger, int64_t ms)
+{
+    for (uint32_t i = 0; i < linger->count; i++) {
+        uint8_t *delta = linger->bytes + linger->starts[i] + offsetof(struct kfl__record_head, timestamp_delta);
+        kfl__store64(delta, kfl__load64(delta) + (uint64_t)ms);
+    }
+}
+
+/* Without an answer of the append: a time for all. */
+static void linger_drop_times(struct kfl__linger *linger)
+{
+    for (uint32_t i = 0; i < linger->count; i++)
+        kfl__store64(linger->bytes + linger->starts[i] + offsetof(struct kfl__record_head, timestamp_delta), 0);
+}
+
+/* Holding the lock. 0, whatever the append met, or KFL_E_INTR: the batch lingers on. */
+static int linger_append(kfl_producer *producer, struct kfl__producer_topic *entry, int32_t partition)
 {
     struct kfl__linger *linger = &entry->lingers[partition];
     const struct kfl__topic_shape *shape = kfl__topic_shape(entry->topic);
     bool append_time = shape->settings->message_timestamp_type == KFL_TIME_APPEND;
-    int64_t offset;
-    for (uint32_t i = 0; i < linger->count; i++) {
-        uint8_t *delta = linger->bytes + linger->starts[i] + offsetof(struct kfl__record_head, timestamp_delta);
-        kfl__store64(delta, append_time ? 0 : kfl__load64(delta) - (uint64_t)linger->max_timestamp_ms);
-    }
+    int64_t offset = -1;
+    if (append_time)
+        linger_drop_times(linger);
+    else
+        linger_shift_times(linger, -linger->max_timestamp_ms);
     struct kfl__payload payload = {
         .size = linger->size,
         .unpacked_size = linger->size,
@@ -48,13 +65,19 @@ static void linger_append(kfl_producer *producer, struct kfl__producer_topic *en
         .hash = kfl__hash64(linger->bytes, linger->size),
     };
     int r = kfl__producer_append(producer, entry, shape, partition, &payload, kfl__producer_codec(producer, shape), -1, false, &offset);
-    if (r < 0)
+    if (r == KFL_E_INTR && offset < 0) {
+        if (!append_time)
+            linger_shift_times(linger, linger->max_timestamp_ms);
+        return r;
+    }
+    if (r < 0 && r != KFL_E_INTR)
         linger_remember(producer, r, linger->count);
     else if (producer->durable)
         linger->sync_to = offset + linger->count;
     linger->size = 0;
     linger->count = 0;
     linger->max_timestamp_ms = 0;
+    return 0;
 }
 
 /* Holding the lock: room for this record, of so many bytes. */
@@ -107,8 +130,11 @@ static int linger_add(kfl_producer *producer, const struct kfl__outgoing *outgoi
         return r;
     if (most > (uint64_t)settings->batch_size)
         most = (uint64_t)settings->batch_size;
-    if (linger->count > 0 && linger->size + outgoing->size + sizeof(struct kfl__batch_header) > most)
-        linger_append(producer, outgoing->entry, outgoing->partition);
+    if (linger->count > 0 && linger->size + outgoing->size + sizeof(struct kfl__batch_header) > most) {
+        r = linger_append(producer, outgoing->entry, outgoing->partition);
+        if (r < 0)
+            return r;
+    }
     r = linger_make_room(linger, outgoing->size);
     if (r < 0)
         return r;
@@ -124,15 +150,18 @@ static int linger_add(kfl_producer *producer, const struct kfl__outgoing *outgoi
     if (outgoing->message.timestamp_ms > linger->max_timestamp_ms)
         linger->max_timestamp_ms = outgoing->message.timestamp_ms;
     if (linger->size + sizeof(struct kfl__batch_header) >= most)
-        linger_append(producer, outgoing->entry, outgoing->partition);
+        (void)linger_append(producer, outgoing->entry, outgoing->partition);
     return 0;
 }
 
-int kfl__linger_add(kfl_producer *producer, const struct kfl__outgoing *outgoing)
+KFL_UNCHECKED int kfl__linger_add(kfl_producer *producer, const struct kfl__outgoing *outgoing)
 {
     bool first = false;
-    kfl__mutex_lock(&producer->lock);
-    int r = linger_add(producer, outgoing, &first);
+    /* The helper may hold it for as long as it waits for another process. */
+    int r = kfl__mutex_lock_patiently(&producer->lock);
+    if (r < 0)
+        return r;
+    r = linger_add(producer, outgoing, &first);
     kfl__mutex_unlock(&producer->lock);
     /* The helper sleeps until what is due; with a first record there is something new. */
     if (r == 0 && first)
@@ -143,17 +172,18 @@ int kfl__linger_add(kfl_producer *producer, const struct kfl__outgoing *outgoing
 int64_t kfl__linger_run(kfl_producer *producer, int64_t now_ns)
 {
     int64_t due = -1;
+    int r = 0;
     for (struct kfl__producer_topic *entry = producer->topics; entry != NULL; entry = entry->next)
         for (int32_t i = 0; i < entry->linger_count; i++) {
             struct kfl__linger *linger = &entry->lingers[i];
             if (linger->count == 0)
                 continue;
             if (now_ns < 0 || linger->due_ns <= now_ns)
-                linger_append(producer, entry, i);
+                r = linger_append(producer, entry, i) < 0 ? KFL_E_INTR : r;
             else if (due < 0 || linger->due_ns < due)
                 due = linger->due_ns;
         }
-    return due;
+    return r < 0 ? r : due;
 }
 
 void kfl__linger_destroy(struct kfl__producer_topic *entry)

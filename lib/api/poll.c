@@ -277,8 +277,13 @@ static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *re
             continue;
         if (r != 0)
             return r == KFL_E_EVENT ? kfl__event_fail() : r;
-        if (KFL_UNLIKELY(consumer->follows) && kfl__consumer_finish_release(consumer))
-            continue;
+        if (KFL_UNLIKELY(consumer->follows)) {
+            r = kfl__consumer_finish_release(consumer);
+            if (r < 0)
+                return r;
+            if (r > 0)
+                continue;
+        }
         if (deadline_ns == 0)
             return 0;
         r = poll_wait(consumer, deadline_ns);

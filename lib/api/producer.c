@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/patience.h"
 #include "base/random.h"
 #include "engine/janitor.h"
 #include "engine/sync.h"
@@ -91,8 +92,10 @@ int kfl_producer_close(kfl_producer *producer)
     if (producer->core->fork_page[0] == 0)
         return kfl__fail(KFL_E_FORKED, "the producer was opened before fork(): the parent closes it");
     if (producer->settings->linger_ms > 0) {
+        int32_t patience = kfl__patience_set(-1); /* it goes whatever happens */
         kfl__janitor_remove(producer->core, producer_chore, producer);
         r = kfl_producer_flush(producer, (int32_t)producer->settings->max_block_ms);
+        kfl__patience_set(patience);
     }
     producer_free(producer);
     return r;
@@ -382,6 +385,16 @@ static inline __attribute__((always_inline)) int producer_send_short(kfl_produce
 
 /* ---- appending ---- */
 
+/* Patience was over behind the append: the caller is told where the records are. */
+static int producer_not_durable(const struct kfl__producer_topic *entry, int32_t number, int64_t offset, int64_t *out_offset)
+{
+    if (out_offset != NULL)
+        *out_offset = offset;
+    kfl__fail(KFL_E_INTR, "what was sent to %s/%d is in the log at offset %lld, and its sync was not waited for to its end",
+              entry->topic->name, number, (long long)offset);
+    return kfl__fail_at(KFL_E_INTR, entry->topic->name, number, offset);
+}
+
 int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *entry, const struct kfl__topic_shape *shape,
                          int32_t number, struct kfl__payload *payload, int codec, int64_t expected_offset, bool wait,
                          int64_t *out_offset)
@@ -394,7 +407,7 @@ int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *ent
     };
     struct kfl__partition *partition;
     uint8_t *packed = NULL;
-    int64_t offset = 0;
+    int64_t offset = -1;
     int r = 0;
     if (KFL_UNLIKELY(codec != KFL_CODEC_NONE)) {
         r = kfl__producer_pack(payload, codec, &packed);
@@ -406,7 +419,7 @@ int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *ent
         r = kfl__partition_append(partition, payload, &how, &offset);
     kfl__free(packed);
     if (KFL_UNLIKELY(r < 0))
-        return r;
+        return r == KFL_E_INTR && offset >= 0 ? producer_not_durable(entry, number, offset, out_offset) : r;
     if (out_offset != NULL)
         *out_offset = offset;
     if (KFL_LIKELY(!producer->durable || !wait))
@@ -416,7 +429,7 @@ int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *ent
         return r;
     r = kfl__sync_wait(partition, offset + payload->record_count, -1);
     kfl__core_leave(producer->core);
-    return r;
+    return r == KFL_E_INTR ? producer_not_durable(entry, number, offset, out_offset) : r;
 }
 
 static void producer_fill(const struct kfl__payload *payload, uint8_t *to)

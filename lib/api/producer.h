@@ -74,7 +74,8 @@ int kfl__producer_append(kfl_producer *producer, struct kfl__producer_topic *ent
 
 /* Add a record to its partition's batch; appends the batch when it is full. The producer's lock is taken inside. */
 int kfl__linger_add(kfl_producer *producer, const struct kfl__outgoing *outgoing);
-/* Append what is due (now_ns -1: all). Holding the lock. The earliest time something is due then; -1: nothing waits. */
+/* Append what is due (now_ns -1: all). Holding the lock. The earliest time something is due then; -1: nothing waits;
+ * KFL_E_INTR: something is due and lingers on. */
 int64_t kfl__linger_run(kfl_producer *producer, int64_t now_ns);
 void kfl__linger_destroy(struct kfl__producer_topic *entry);
 

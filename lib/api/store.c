@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "base/patience.h"
 #include "base/process.h"
 #include "base/wait.h"
 #include "catalog/history.h"
@@ -230,10 +231,12 @@ int kfl_store_open(const char *path, const kfl_config *config, kfl_store **out_s
         kfl__free(store);
         return kfl__fail(KFL_E_NOMEM, "%s: out of memory", path);
     }
+    int32_t patience = kfl__patience_set(-1); /* what is half open has no handle to go on with */
     kfl__mutex_lock(&stores_lock);
     r = stores_page();
     if (r == 0)
         r = core_open(path, config, &store->core);
+    kfl__patience_set(patience);
     if (r == 0) {
         store->next = stores;
         stores = store;
@@ -282,7 +285,7 @@ static int store_put_leave(struct kfl__catalog_txn *txn, void *context)
 /* Consumers that are still open: what they have committed by now is committed, and their places are free. */
 static int core_leave_groups(struct kfl__core *core)
 {
-    kfl__committer_run(core);
+    (void)kfl__committer_run(core);
     return kfl__members_sweep(core, true);
 }
 
@@ -344,10 +347,12 @@ int kfl_store_close(kfl_store *store)
             last = false;
         at = &(*at)->next;
     }
+    int32_t patience = kfl__patience_set(-1);
     if (last)
         r = core_shut(core);
     kfl__mutex_unlock(&stores_lock);
     kfl__core_release(core);
+    kfl__patience_set(patience);
     kfl__free(store->path);
     kfl__free(store);
     return r;

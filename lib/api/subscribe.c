@@ -5,6 +5,8 @@
 #include "api/consumer.h"
 #include "api/groups.h"
 #include "base/memory.h"
+#include "base/patience.h"
+#include "base/wait.h"
 #include "engine/members.h"
 #include "engine/notify.h"
 #include "engine/subscription.h"
@@ -99,12 +101,14 @@ KFL_UNCHECKED int kfl_consumer_unsubscribe(kfl_consumer *consumer)
     struct kfl__membership *membership = consumer->membership;
     if (membership != NULL && consumer->polling) {
         /* The poll that is under way leaves, since what is assigned is its affair. */
+        struct kfl__patience_wait wait;
+        kfl__patience_begin(&wait, membership, -1);
         membership->leaving = true;
         kfl__notify_wake_process(consumer->core);
-        while (consumer->membership == membership && consumer->polling)
-            (void)kfl__condition_wait(&consumer->turn, &consumer->lock, -1);
+        while (r == 0 && consumer->membership == membership && consumer->polling)
+            r = kfl__patience_end(&wait, kfl__condition_wait(&consumer->turn, &consumer->lock, wait.until_ns) == KFL_WAIT_TIMEOUT);
     }
-    if (membership != NULL && consumer->membership == membership) {
+    if (r == 0 && membership != NULL && consumer->membership == membership) {
         consumer->polling = true;
         r = kfl__consumer_leave_group(consumer);
         consumer->polling = false;

@@ -8,6 +8,7 @@
 
 #include "base/barrier.h"
 #include "base/clock.h"
+#include "base/patience.h"
 #include "base/process.h"
 #include "base/wait.h"
 
@@ -84,28 +85,32 @@ static void loan_forget(struct kfl__loan *loan, uint32_t thread)
             store_relaxed(&loan->places[i].thread, 0);
 }
 
-/* Holding the mutex: wait until the marked thread is outside, or dead. false: the deadline passed. */
-static bool loan_wait(struct kfl__loan *loan, uint32_t thread, int64_t deadline_ns)
+/* Holding the mutex: wait until the marked thread is outside, or dead: 0. KFL_LOCK_BUSY: the deadline passed; KFL_E_INTR. */
+static int loan_wait(struct kfl__loan *loan, uint32_t thread, int64_t deadline_ns)
 {
     uint32_t place = load_relaxed(&loan->place) % KFL_LOAN_PLACES;
+    struct kfl__patience_wait wait;
+    kfl__patience_begin(&wait, loan, deadline_ns);
     for (int looks = 0;; looks++) {
         uint32_t word = atomic_load_explicit(&loan->word, memory_order_acquire);
         if ((word & FUTEX_OWNER_DIED) != 0 ||
             atomic_load_explicit(&loan->places[place].inside, memory_order_acquire) == 0)
-            return true;
+            return kfl__patience_end(&wait, false);
         if (looks < LOAN_SPINS && kfl__spins()) {
             kfl__relax();
             continue;
         }
         int64_t now = kfl__clock_steady_ns(), look = now + LOAN_LOOK_NS;
-        if (deadline_ns >= 0 && now >= deadline_ns)
-            return false;
+        if (wait.until_ns >= 0 && now >= wait.until_ns) {
+            int r = kfl__patience_end(&wait, true);
+            return r < 0 ? r : KFL_LOCK_BUSY;
+        }
         (void)kfl__wait(&loan->word, thread | FUTEX_WAITERS,
-                        deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+                        wait.until_ns >= 0 && wait.until_ns < look ? wait.until_ns : look);
     }
 }
 
-/* Holding the mutex. 0: nobody has it now; KFL_LOCK_OWNER_DIED: who had it died inside; KFL_LOCK_BUSY. */
+/* Holding the mutex. 0: nobody has it now; KFL_LOCK_OWNER_DIED: who had it died inside; KFL_LOCK_BUSY; KFL_E_INTR. */
 static int loan_take_back(struct kfl__loan *loan, uint32_t self, int64_t deadline_ns)
 {
     uint32_t word = atomic_load_explicit(&loan->word, memory_order_acquire),
@@ -118,8 +123,9 @@ static int loan_take_back(struct kfl__loan *loan, uint32_t self, int64_t deadlin
         thread = word & FUTEX_TID_MASK;
     if (thread != 0) {
         kfl__barrier_all();
-        if (!loan_wait(loan, thread, deadline_ns))
-            return KFL_LOCK_BUSY;
+        int r = loan_wait(loan, thread, deadline_ns);
+        if (r != 0)
+            return r;
     }
     if ((atomic_load_explicit(&loan->word, memory_order_acquire) & FUTEX_OWNER_DIED) != 0)
         return KFL_LOCK_OWNER_DIED;
@@ -145,12 +151,12 @@ static __attribute__((noinline)) int lendable_settle(struct kfl__lendable *lock,
     int back = atomic_load_explicit(&loan->word, memory_order_acquire) != 0
                    ? loan_take_back(loan, loan_self(), deadline_ns)
                    : 0;
-    if (back == KFL_LOCK_BUSY) {
+    if (back == KFL_LOCK_BUSY || back < 0) {
         /* What an owner left stands in `died`, for whoever comes next. */
         if (r == KFL_LOCK_OWNER_DIED)
             kfl__robust_mended(&lock->robust);
         kfl__robust_unlock(&lock->robust, rank);
-        return KFL_LOCK_BUSY;
+        return back;
     }
     if (back == KFL_LOCK_OWNER_DIED)
         store_relaxed(&loan->died, 1);

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/patience.h"
 #include "base/robust_list.h"
 #include "base/wait.h"
 
@@ -58,6 +59,12 @@ int kfl__lock_highest_rank(void)
 }
 #endif
 
+static struct timespec deadline_timespec(int64_t deadline_ns)
+{
+    return (struct timespec){.tv_sec = deadline_ns / 1000000000,
+                             .tv_nsec = deadline_ns % 1000000000};
+}
+
 int kfl__mutex_init(struct kfl__mutex *mutex, enum kfl__rank rank)
 {
     int errnum = pthread_mutex_init(&mutex->mutex, NULL);
@@ -83,18 +90,32 @@ KFL_UNCHECKED void kfl__mutex_lock(struct kfl__mutex *mutex)
     kfl__lock_note_taken(mutex->rank);
 }
 
+KFL_UNCHECKED int kfl__mutex_lock_patiently(struct kfl__mutex *mutex)
+{
+    struct kfl__patience_wait wait;
+    if (kfl__patience() < 0 || pthread_mutex_trylock(&mutex->mutex) == EBUSY) {
+        kfl__patience_begin(&wait, mutex, -1);
+        if (!wait.gives_up) {
+            kfl__mutex_lock(mutex);
+            return 0;
+        }
+        struct timespec until = deadline_timespec(wait.until_ns);
+        int errnum = pthread_mutex_clocklock(&mutex->mutex, CLOCK_MONOTONIC, &until);
+        int r = kfl__patience_end(&wait, errnum == ETIMEDOUT);
+        if (r < 0)
+            return r;
+        assert(errnum == 0);
+    }
+    kfl__lock_note_taken(mutex->rank);
+    return 0;
+}
+
 KFL_UNCHECKED void kfl__mutex_unlock(struct kfl__mutex *mutex)
 {
     kfl__lock_note_given_back(mutex->rank);
     int errnum = pthread_mutex_unlock(&mutex->mutex);
     assert(errnum == 0);
     (void)errnum;
-}
-
-static struct timespec deadline_timespec(int64_t deadline_ns)
-{
-    return (struct timespec){.tv_sec = deadline_ns / 1000000000,
-                             .tv_nsec = deadline_ns % 1000000000};
 }
 
 int kfl__condition_init(struct kfl__condition *condition)
@@ -253,14 +274,17 @@ int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t de
      * An owner that is killed between giving back and waking wakes nobody when somebody else has taken
      * the mutex by then: who sleeps looks again now and then (a look; nothing is decided by it).
      */
+    struct kfl__patience_wait wait;
     int errnum;
     bool last;
+    kfl__patience_begin(&wait, robust, deadline_ns);
     do {
         int64_t look_ns = kfl__clock_steady_ns() + LOCK_LOOK_NS;
-        last = deadline_ns >= 0 && deadline_ns <= look_ns;
-        errnum = lock_robust_until(&robust->mutex, last ? deadline_ns : look_ns);
+        last = wait.until_ns >= 0 && wait.until_ns <= look_ns;
+        errnum = lock_robust_until(&robust->mutex, last ? wait.until_ns : look_ns);
     } while (errnum == ETIMEDOUT && !last);
-    return robust_result(errnum, rank);
+    r = kfl__patience_end(&wait, errnum == ETIMEDOUT);
+    return r < 0 ? r : robust_result(errnum, rank);
 }
 
 bool kfl__robust_is_dead(const struct kfl__robust *robust)

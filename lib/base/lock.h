@@ -41,6 +41,8 @@ int kfl__mutex_init(struct kfl__mutex *mutex, enum kfl__rank rank);
 void kfl__mutex_destroy(struct kfl__mutex *mutex);
 void kfl__mutex_lock(struct kfl__mutex *mutex) KFL_ACQUIRES(mutex);
 void kfl__mutex_unlock(struct kfl__mutex *mutex) KFL_RELEASES(mutex);
+/* Where an owner may be waiting for another process: 0, or KFL_E_INTR (base/patience) and not taken. */
+int kfl__mutex_lock_patiently(struct kfl__mutex *mutex);
 
 /* A condition of one process; waits give up the rank together with the mutex. Steady clock. */
 struct kfl__condition {
@@ -74,7 +76,7 @@ int kfl__robust_init(struct kfl__robust *robust);
 /*
  * deadline_ns  on the steady clock; -1 waits for ever.
  * Returns 0, KFL_LOCK_OWNER_DIED, KFL_LOCK_BUSY (the deadline passed; nothing is written to the
- * thread's words), KFL_E_CORRUPT (a word that is no mutex, or not recoverable) or KFL_E_BUG (this
+ * thread's words), KFL_E_INTR (the thread's patience is over: base/patience), KFL_E_CORRUPT (a word that is no mutex, or not recoverable) or KFL_E_BUG (this
  * thread holds it already).
  */
 int kfl__robust_lock(struct kfl__robust *robust, enum kfl__rank rank, int64_t deadline_ns);

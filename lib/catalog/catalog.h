@@ -65,7 +65,7 @@ typedef int kfl__catalog_change(struct kfl__catalog_txn *txn, void *context);
 /*
  * Durable when it returns 0 (or the change's positive result). KFL_E_NO_SPACE, KFL_E_IO: nothing of
  * it happened (unless the disk failed once more while that was made sure: whoever must know looks,
- * R15).
+ * R15). KFL_E_INTR: the thread's patience is over (base/patience), and nothing of it happens.
  */
 int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change,
                             void *context);

@@ -2,15 +2,20 @@
 /*
  * Changes that are asked for at the same time share one transaction.
  *
- * They queue. Whoever finds nobody leading leads: it takes what waits, runs it in one LMDB write
- * transaction, commits, and tells each its result; the next group gathers during that commit. When
+ * They queue. Whoever finds nobody leading leads: it goes through the gate, takes what waits, runs it in one
+ * LMDB write transaction, commits, and tells each its result; the next group gathers during that commit. When
  * one of them spoils the transaction, the others are run again without it, and it alone.
+ *
+ * Before the gate anybody may lose patience (base/patience) and take its change back, who leads too: behind it
+ * nobody waits for another process.
  */
 #include <string.h>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/patience.h"
+#include "base/wait.h"
 #include "catalog/gate.h"
 #include "catalog/handle.h"
 
@@ -22,6 +27,7 @@ struct waiting_change {
     void *context;
     struct waiting_change *next;
     int result;
+    bool taken; /* by who leads, and on its way */
     bool done;
     struct kfl__words words; /* of a failure, which may have happened in another thread */
 };
@@ -44,11 +50,12 @@ static void count_changes(struct kfl__catalog *catalog, struct waiting_change **
 }
 
 /*
- * Behind the gate. Runs all of them in one transaction and settles them: `count`. Or the index of one that spoiled
+ * Runs all of them in one transaction and settles them: `count`. Or the index of one that spoiled
  * it: nothing has happened then, and the others may run without that one. A single one is always
  * settled.
  */
-static size_t run_inside(struct kfl__catalog *catalog, struct waiting_change **group, size_t count)
+static size_t run_together(struct kfl__catalog *catalog, struct waiting_change **group,
+                           size_t count)
 {
     assert(count > 0);
     struct kfl__catalog_txn txn;
@@ -87,17 +94,10 @@ static size_t run_inside(struct kfl__catalog *catalog, struct waiting_change **g
     return count;
 }
 
-static size_t run_together(struct kfl__catalog *catalog, struct waiting_change **group,
-                           size_t count)
-{
-    bool entered = kfl__gate_enter(catalog->writers, KFL_RANK_CATALOG);
-    size_t done = run_inside(catalog, group, count);
-    kfl__gate_leave(catalog->writers, KFL_RANK_CATALOG, entered);
-    return done;
-}
-
+/* Behind the gate. As patient as it takes: the changes are those of others, too. */
 static void run_group(struct kfl__catalog *catalog, struct waiting_change **group, size_t count)
 {
+    int32_t patience = kfl__patience_set(-1);
     size_t together = count;
     while (together > 0) {
         size_t spoiler = run_together(catalog, group, together);
@@ -110,6 +110,7 @@ static void run_group(struct kfl__catalog *catalog, struct waiting_change **grou
     }
     for (size_t i = together; i < count; i++)
         run_together(catalog, group + i, 1);
+    kfl__patience_set(patience);
 }
 
 static size_t take_group(struct kfl__catalog *catalog, struct waiting_change **group)
@@ -120,13 +121,53 @@ static size_t take_group(struct kfl__catalog *catalog, struct waiting_change **g
 {
     size_t count = 0;
     while (count < GROUP_MAX && catalog->first != NULL) {
-        group[count++] = catalog->first;
+        group[count] = catalog->first;
+        group[count++]->taken = true;
         catalog->first = catalog->first->next;
     }
     if (catalog->first == NULL)
         catalog->end = &catalog->first;
-    assert(count > 0);
     return count;
+}
+
+static int lead(struct kfl__catalog *catalog) KFL_REQUIRES(catalog->guard);
+
+/* One group, holding the guard, which is given up meanwhile: 0; KFL_E_INTR when the gate was not passed. */
+KFL_UNCHECKED static int lead(struct kfl__catalog *catalog)
+{
+    struct waiting_change *group[GROUP_MAX];
+    bool entered;
+    assert(!catalog->leading && catalog->first != NULL);
+    catalog->leading = true;
+    catalog->leader = pthread_self();
+    kfl__mutex_unlock(&catalog->guard);
+    int r = kfl__gate_enter(catalog->writers, KFL_RANK_CATALOG, &entered);
+    kfl__mutex_lock(&catalog->guard);
+    if (r == 0) {
+        size_t count = take_group(catalog, group);
+        kfl__mutex_unlock(&catalog->guard);
+        run_group(catalog, group, count);
+        kfl__gate_leave(catalog->writers, KFL_RANK_CATALOG, entered);
+        kfl__mutex_lock(&catalog->guard);
+        for (size_t i = 0; i < count; i++)
+            group[i]->done = true;
+    }
+    catalog->leading = false;
+    kfl__condition_broadcast(&catalog->moved);
+    return r;
+}
+
+static void take_back(struct kfl__catalog *catalog, const struct waiting_change *mine)
+    KFL_REQUIRES(catalog->guard);
+
+static void take_back(struct kfl__catalog *catalog, const struct waiting_change *mine)
+{
+    struct waiting_change **at = &catalog->first;
+    while (*at != mine)
+        at = &(*at)->next;
+    *at = mine->next;
+    if (*at == NULL)
+        catalog->end = at;
 }
 
 int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *change,
@@ -137,6 +178,9 @@ int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *c
         return kfl__fail(KFL_E_READ_ONLY, "catalog %s: opened read-only", catalog->path);
 
     struct waiting_change mine = {.change = change, .context = context};
+    struct kfl__patience_wait wait;
+    int r = 0;
+    kfl__patience_begin(&wait, catalog, -1);
     kfl__mutex_lock(&catalog->guard);
     *catalog->end = &mine;
     catalog->end = &mine.next;
@@ -144,22 +188,21 @@ int kfl__catalog_change_run(struct kfl__catalog *catalog, kfl__catalog_change *c
         if (catalog->leading) {
             /* A change may not run another one: it would wait for itself. */
             assert(!pthread_equal(catalog->leader, pthread_self()));
-            kfl__condition_wait(&catalog->moved, &catalog->guard, -1);
-            continue;
+            int64_t until = mine.taken ? -1 : wait.until_ns;
+            bool late =
+                kfl__condition_wait(&catalog->moved, &catalog->guard, until) == KFL_WAIT_TIMEOUT;
+            r = mine.taken || mine.done ? 0 : kfl__patience_end(&wait, late);
+        } else {
+            r = lead(catalog);
         }
-        catalog->leading = true;
-        catalog->leader = pthread_self();
-        struct waiting_change *group[GROUP_MAX];
-        size_t count = take_group(catalog, group);
-        kfl__mutex_unlock(&catalog->guard);
-        run_group(catalog, group, count);
-        kfl__mutex_lock(&catalog->guard);
-        for (size_t i = 0; i < count; i++)
-            group[i]->done = true;
-        catalog->leading = false;
-        kfl__condition_broadcast(&catalog->moved);
+        if (r < 0) {
+            take_back(catalog, &mine);
+            break;
+        }
     }
     kfl__mutex_unlock(&catalog->guard);
+    if (r < 0)
+        return r;
     if (mine.result < 0)
         kfl__error_restore(&mine.words);
     return mine.result;

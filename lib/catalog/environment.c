@@ -20,6 +20,8 @@
 int kfl__environment_fail(int answer, const char *operation, const char *path)
 {
     assert(answer != 0);
+    if (answer == KFL_E_INTR)
+        return answer;
     if (answer == EDQUOT)
         answer = ENOSPC;
     if (answer > 0 && answer != EINVAL)
@@ -134,8 +136,11 @@ int kfl__environment_begin(struct kfl__environment *environment, bool read_only,
     assert(environment->env != NULL);
     unsigned flags = read_only ? MDB_RDONLY : 0;
     /* A writer too: where the one before it was killed LMDB looks through the readers. */
-    bool entered = kfl__gate_enter(environment->readers, KFL_RANK_LEAF);
-    int answer = mdb_txn_begin(environment->env, NULL, flags, out_mdb);
+    bool entered;
+    int answer = kfl__gate_enter(environment->readers, KFL_RANK_LEAF, &entered);
+    if (answer != 0)
+        return answer;
+    answer = mdb_txn_begin(environment->env, NULL, flags, out_mdb);
     if (answer == MDB_READERS_FULL || answer == MDB_BAD_RSLOT) {
         int dead;
         answer = mdb_reader_check(environment->env, &dead);
@@ -149,8 +154,11 @@ int kfl__environment_begin(struct kfl__environment *environment, bool read_only,
 int kfl__environment_clear_readers(struct kfl__environment *environment)
 {
     int dead;
-    bool entered = kfl__gate_enter(environment->readers, KFL_RANK_LEAF);
-    int answer = mdb_reader_check(environment->env, &dead);
+    bool entered;
+    int answer = kfl__gate_enter(environment->readers, KFL_RANK_LEAF, &entered);
+    if (answer != 0)
+        return answer;
+    answer = mdb_reader_check(environment->env, &dead);
     kfl__gate_leave(environment->readers, KFL_RANK_LEAF, entered);
     return answer;
 }

@@ -31,17 +31,17 @@ int kfl__environment_open(const char *path, int64_t map_size, bool read_only, ui
 void kfl__environment_close(struct kfl__environment *environment);
 
 /*
- * Begin a transaction: an LMDB result. The slots of dead readers are cleared when there is none
+ * Begin a transaction: an LMDB result, or KFL_E_INTR (base/patience). The slots of dead readers are cleared when there is none
  * left. MDB_MAP_RESIZED is left to the caller, who knows when nobody else is inside.
  */
 int kfl__environment_begin(struct kfl__environment *environment, bool read_only, MDB_txn **out_mdb);
 /* Another process has grown the file beyond our map. Nobody may be inside. */
 int kfl__environment_grow(struct kfl__environment *environment);
 
-/* Slots of readers that are dead come free: an LMDB result. */
+/* Slots of readers that are dead come free: an LMDB result, or KFL_E_INTR. */
 int kfl__environment_clear_readers(struct kfl__environment *environment);
 
-/* What LMDB answered (not 0), as our code, with its story. */
+/* What LMDB answered (not 0), as our code, with its story; KFL_E_INTR has its own. */
 int kfl__environment_fail(int answer, const char *operation, const char *path);
 
 #endif

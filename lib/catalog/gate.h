@@ -14,17 +14,23 @@
 
 #include <stdbool.h>
 
+#include "base/error.h"
 #include "base/lock.h"
 
-/* False when there is none (a store that is not shared, or being joined), or it was overwritten: then go on without it. */
-static inline bool kfl__gate_enter(struct kfl__robust *gate, enum kfl__rank rank)
+/*
+ * 0, or KFL_E_INTR (base/patience). *out_entered is false when there is no gate (a store that is not shared, or being
+ * joined), or it was overwritten: then go on without it.
+ */
+static inline int kfl__gate_enter(struct kfl__robust *gate, enum kfl__rank rank, bool *out_entered)
 {
+    *out_entered = false;
     if (gate == NULL)
-        return false;
+        return 0;
     int r = kfl__robust_lock(gate, rank, -1);
     if (r == KFL_LOCK_OWNER_DIED)
         kfl__robust_mended(gate); /* it guards nothing of ours: LMDB mends what is behind it */
-    return r >= 0;
+    *out_entered = r >= 0;
+    return r == KFL_E_INTR ? r : 0;
 }
 
 static inline void kfl__gate_leave(struct kfl__robust *gate, enum kfl__rank rank, bool entered)

@@ -4,10 +4,15 @@
  * or kfl_store_maintain() where there is none. While a transaction is under way others join the
  * list, and what one client adds meanwhile is joined by the client itself. A run is over once what
  * was listed when it began is settled: who adds again and again keeps nobody in here.
+ *
+ * A transaction that is under way is not given up: what it commits is not its runner's alone. Who may lose patience
+ * (base/patience) leaves it to the helper, where there is one, and waits for that.
  */
 #include "engine/committer.h"
 
 #include "base/memory.h"
+#include "base/patience.h"
+#include "base/wait.h"
 #include "engine/janitor.h"
 
 #define COMMITTER_TOGETHER 64
@@ -25,7 +30,7 @@ static int64_t committer_chore(void *context, int64_t now_ns)
 {
     struct kfl__core *core = context;
     (void)now_ns;
-    kfl__committer_run(core);
+    (void)kfl__committer_run(core);
     return -1; /* what was added meanwhile has woken the helper for another round */
 }
 
@@ -118,27 +123,44 @@ static void committer_commit(struct kfl__core *core, struct kfl__commit_client *
     kfl__free(commits);
 }
 
-void kfl__committer_run(struct kfl__core *core)
+static void committer_work(struct committer *committer) KFL_REQUIRES(committer->lock);
+
+/* Some of the list, holding the lock, which is given up meanwhile. */
+KFL_UNCHECKED static void committer_work(struct committer *committer)
+{
+    struct kfl__commit_client *clients[COMMITTER_TOGETHER];
+    committer->running = true;
+    size_t count = committer_take(committer, clients);
+    kfl__mutex_unlock(&committer->lock);
+    int32_t patience = kfl__patience_set(-1);
+    committer_commit(committer->core, clients, count);
+    kfl__patience_set(patience);
+    kfl__mutex_lock(&committer->lock);
+    committer->settled += count;
+    committer->running = false;
+    kfl__condition_broadcast(&committer->moved);
+}
+
+int kfl__committer_run(struct kfl__core *core)
 {
     struct committer *committer = core->committer;
-    struct kfl__commit_client *clients[COMMITTER_TOGETHER];
+    struct kfl__patience_wait wait;
     if (committer == NULL)
-        return;
+        return 0;
+    bool waits = kfl__patience() >= 0 && core->helper_runs;
+    int r = 0;
+    kfl__patience_begin(&wait, committer, -1);
     kfl__mutex_lock(&committer->lock);
     uint64_t upto = committer->listed;
-    while (committer->settled < upto) {
-        if (committer->running) {
-            kfl__condition_wait(&committer->moved, &committer->lock, -1);
-            continue;
+    while (committer->settled < upto && r == 0) {
+        if (committer->running || waits) {
+            bool late = kfl__condition_wait(&committer->moved, &committer->lock, wait.until_ns) ==
+                        KFL_WAIT_TIMEOUT;
+            r = committer->settled < upto ? kfl__patience_end(&wait, late) : 0;
+        } else {
+            committer_work(committer);
         }
-        committer->running = true;
-        size_t count = committer_take(committer, clients);
-        kfl__mutex_unlock(&committer->lock);
-        committer_commit(core, clients, count);
-        kfl__mutex_lock(&committer->lock);
-        committer->settled += count;
-        committer->running = false;
-        kfl__condition_broadcast(&committer->moved);
     }
     kfl__mutex_unlock(&committer->lock);
+    return r;
 }

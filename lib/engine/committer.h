@@ -23,7 +23,10 @@ int kfl__committer_start(struct kfl__core *core); /* once; more calls do nothing
 void kfl__committer_destroy(struct kfl__core *core);
 /* Something waits: carried out by the helper soon, or by whoever runs it. */
 void kfl__committer_add(struct kfl__core *core, struct kfl__commit_client *client);
-/* What waits now, of all clients, is settled when this returns, by this thread or by another one that is at it. */
-void kfl__committer_run(struct kfl__core *core);
+/*
+ * What waits now, of all clients, is settled when this returns 0, by this thread or by another one that is at it.
+ * KFL_E_INTR (base/patience): it is still on its way.
+ */
+int kfl__committer_run(struct kfl__core *core);
 
 #endif

@@ -99,6 +99,8 @@ KFL_UNCHECKED int kfl__partition_take(struct kfl__partition *partition, int r)
     struct kfl__slot *slot = partition->slot;
     if (r == KFL_LOCK_BUSY)
         return partition_busy(partition);
+    if (r == KFL_E_INTR)
+        return r;
     if (r < 0) {
         kfl__state_condemn(partition->core->state);
         return r;

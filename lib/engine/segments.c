@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/file_system.h"
+#include "base/patience.h"
 #include "base/random.h"
 #include "catalog/history.h"
 #include "catalog/segments.h"
@@ -352,12 +353,14 @@ static int segments_withdraw_next(struct kfl__partition *partition, struct segme
 static void segments_restore_next(struct kfl__partition *partition, const struct segments_make *make)
 {
     struct kfl__words words;
+    int32_t patience = kfl__patience_set(-1);
     kfl__error_save(&words);
     if (make->discard != 0 && kfl__partition_lock(partition, -1) == 0) {
         atomic_store(&partition->slot->next.id, make->discard);
         kfl__partition_unlock(partition);
     }
     kfl__error_restore(&words);
+    kfl__patience_set(patience);
 }
 
 /* Holding the prepare lock. */

@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/patience.h"
 #include "base/wait.h"
 #include "catalog/segments.h"
 #include "catalog/topics.h"
@@ -293,10 +294,12 @@ static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
 int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
+    struct kfl__patience_wait wait;
+    kfl__patience_begin(&wait, &slot->durable_seq, deadline_ns);
     for (;;) {
         uint32_t seq = atomic_load_explicit(&slot->durable_seq, memory_order_acquire);
         if (atomic_load_explicit(&slot->durable_offset, memory_order_acquire) >= offset)
-            return 0;
+            return kfl__patience_end(&wait, false);
         bool new_life = atomic_load(&slot->life) != atomic_load(&partition->core->shared->life);
         if (atomic_load(&slot->failed) != 0 && !new_life)
             return kfl__sync_fail_again(partition);
@@ -316,14 +319,18 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
         uint32_t rounds = sync_rounds(slot, seq, offset);
         atomic_fetch_or(&slot->durable_waiters, rounds);
         int64_t now = kfl__clock_steady_ns();
-        if (deadline_ns >= 0 && now >= deadline_ns) {
+        if (wait.until_ns >= 0 && now >= wait.until_ns) {
+            r = kfl__patience_end(&wait, true);
+            if (r < 0)
+                return r;
             kfl__fail(KFL_E_TIMEOUT, "partition %s/%d is durable below offset %lld only, not below %lld",
                       partition->topic->name, partition->number, (long long)atomic_load(&slot->durable_offset),
                       (long long)offset);
             return kfl__fail_at(KFL_E_TIMEOUT, partition->topic->name, partition->number, offset);
         }
         int64_t look = now + SYNC_LOOK_NS;
-        (void)kfl__wait_for(&slot->durable_seq, seq, rounds, deadline_ns >= 0 && deadline_ns < look ? deadline_ns : look);
+        (void)kfl__wait_for(&slot->durable_seq, seq, rounds,
+                            wait.until_ns >= 0 && wait.until_ns < look ? wait.until_ns : look);
     }
 }
 

@@ -9,7 +9,7 @@
 
 /*
  * Wait until everything below `offset` is durable, leading the sync when nobody does.
- * 0, KFL_E_TIMEOUT, KFL_E_FAILED, KFL_E_CLOSED.
+ * 0, KFL_E_TIMEOUT, KFL_E_FAILED, KFL_E_CLOSED, KFL_E_INTR (base/patience).
  */
 int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns);
 /* The story of a partition whose sync failed earlier: KFL_E_FAILED. */

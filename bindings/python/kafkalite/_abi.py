@@ -32,6 +32,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "last_error_partition": (I32,),
     "last_error_offset": (I64,),
     "last_error_errno": (I32,),
+    "thread_patience": (CODE, I32),
     "config_create": (CODE, PTR),
     "config_destroy": (NONE, PTR),
     "config_set": (CODE, PTR, STR, STR),
