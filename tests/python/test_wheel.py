@@ -42,9 +42,9 @@ def test_with_the_library_inside_it_is_for_this_platform(tmp_path):
     python = str(tmp_path / "venv" / "bin" / "python3")
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", str(built))
     told = run(python, "-c", "import sys, kafkalite, importlib.metadata as m\n"
-               "from kafkalite import _ffi\n"
+               "from kafkalite import _load\n"
                "with kafkalite.open(':memory:') as log: log.create_topic('t'); print(log.producer().send('t', b'x'))\n"
-               "print(_ffi._library._name)\n"
+               "print(_load.library._name)\n"
                "print([p.value for p in m.entry_points(group='pytest11') if p.name == 'kafkalite'])\n"
                "print(kafkalite.__file__.startswith(sys.prefix))").splitlines()
     assert told[0] == "Offset(partition=0, offset=0)"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._ffi import VERSION as __version__
+from ._load import VERSION as __version__
 from ._native.consumer import Consumer
 from ._native.events import Event
 from ._native.group import Group, Groups

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The shared library: found, loaded, called. It alone and _abi.py know ctypes.
+"""What crosses the border to the library: handles, numbers, rows, memory. With _abi.py, _load.py and _calls.py, which it
+speaks for, it alone knows ctypes.
 
-A function whose C result is a code raises the error of that code. Out-parameters are filled through new(), number()
-and their like, so that no other file handles a pointer.
+Out-parameters are filled through new(), number() and their like, so that no other file handles a pointer.
 
 A handle is a pointer that closes itself when the last one who holds it lets go. A call holds its
 arguments until it returns, so a handle that one thread closes stays alive for the call that another
@@ -16,175 +16,23 @@ import sys
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
 
-from ._abi import CODE, FUNCTIONS, I32, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
+from ._abi import I32, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
+from ._calls import (
+    INTERRUPTED as INTERRUPTED,
+    aside as aside,
+    declare as declare,
+    declare_quick as declare_quick,
+    error_of as error_of,
+    last_code as last_code,
+    last_error as last_error,
+    lib as lib,
+    plain as plain,
+    whole as whole,
+)
 from ._errors.base import KafkaError
-from ._errors.store import ArgumentTypeError, ArgumentValueError, make
+from ._errors.store import ArgumentTypeError
 
-VERSION = "0.1.0"
 FORKED = -1017
-
-
-def _candidates() -> Iterator[str]:
-    """Where the library may be, likeliest first."""
-    told = os.environ.get("KAFKALITE_LIBRARY")
-    if told:
-        yield told
-        return
-    yield os.path.join(os.path.dirname(os.path.abspath(__file__)), "libkafkalite.so.0")
-    yield "libkafkalite.so.0"
-    from ctypes.util import find_library  # slow to import, and seldom needed
-
-    found = find_library("kafkalite")
-    if found:
-        yield found
-
-
-def _load() -> ctypes.CDLL:
-    tried: List[str] = []
-    for path in _candidates():
-        if os.sep in path and not os.path.exists(path):
-            tried.append(f"{path}: no such file")
-            continue
-        try:
-            library = ctypes.CDLL(path)
-        except OSError as error:
-            tried.append(f"{path}: {error}")
-            continue
-        _check_version(path, library)
-        return library
-    raise ImportError(
-        "kafkalite: libkafkalite.so.0 was not found. Tried:\n  "
-        + "\n  ".join(tried)
-        + "\nInstall the library, or name the file in KAFKALITE_LIBRARY."
-    )
-
-
-def _check_version(path: str, library: ctypes.CDLL) -> None:
-    """Until 1.0 a minor version is a break too."""
-    try:
-        number = library["kfl_version"]()
-    except AttributeError:
-        raise ImportError(f"kafkalite: {path} is another library: it has no kfl_version") from None
-    theirs = f"{number >> 16}.{number >> 8 & 255}.{number & 255}"
-    if theirs.split(".")[:2] != VERSION.split(".")[:2]:
-        raise ImportError(
-            f"kafkalite: the package is {VERSION}, the library {path} is {theirs}:"
-            " install the same version of both"
-        )
-
-
-_library = _load()
-
-
-def last_code() -> int:
-    """Of this thread's last call that failed."""
-    return int(lib.last_error_code())
-
-
-def last_error(code: int) -> KafkaError:
-    """The error of a code that this thread's last call has answered."""
-    text = lib.last_error() if lib.last_error_code() == code else b""
-    path, topic = lib.last_error_path(), lib.last_error_topic()
-    partition, offset = lib.last_error_partition(), lib.last_error_offset()
-    return make(
-        code,
-        lib.error_name(code).decode(),
-        (text or lib.error_text(code)).decode(errors="replace"),
-        os.fsdecode(path) if path else None,
-        topic.decode() if topic else None,
-        partition if topic and partition >= 0 else None,
-        offset if offset >= 0 and (topic or code == -1008) else None,
-        lib.last_error_errno(),
-    )
-
-
-def _check(result: int, function: Any, arguments: Any) -> int:
-    if result < 0:
-        raise last_error(result)
-    return result
-
-
-class _Library:
-    """The functions by name, without their kfl_."""
-
-    def __getattr__(self, name: str) -> Any:
-        function = declare(name)
-        if FUNCTIONS[name][0] == CODE:
-            function.errcheck = _check
-        guarded = _guarded(name, function)
-        setattr(self, name, guarded)
-        return guarded
-
-
-def declare(name: str) -> Any:
-    """A function that answers its code as it is: for who deals with it, and passes integers that fit."""
-    try:
-        function = _library["kfl_" + name]
-    except AttributeError:
-        raise ImportError(
-            f"kafkalite: {_library._name} has no kfl_{name}: it is not of version {VERSION}"
-        ) from None
-    result, *parameters = FUNCTIONS[name]
-    function.restype = ctypes.c_int if result == CODE else result
-    function.argtypes = parameters
-    return function
-
-
-# What an integer parameter can be. ctypes alone would cut a larger one to size and say nothing.
-_RANGES: Dict[Any, Tuple[int, int]] = {
-    I32: (-(1 << 31), (1 << 31) - 1),
-    I64: (-(1 << 63), (1 << 63) - 1),
-    SIZE: (0, (1 << 64) - 1),
-}
-
-
-def whole(kind: Any, number: Any, what: str = "") -> Any:
-    """An int as a value of ctypes, or an error when it does not fit."""
-    if isinstance(number, kind):
-        return number
-    if not isinstance(number, int):
-        raise ArgumentTypeError(f"{what}an int is needed, not {type(number).__name__}")
-    low, high = _RANGES[kind]
-    if not low <= number <= high:
-        raise ArgumentValueError(f"{what}{number} is not between {low} and {high}")
-    return kind(number)
-
-
-def _guarded(name: str, function: Any) -> Callable[..., Any]:
-    """What an argument cannot be is told as any other error is.
-
-    Integers are looked at here, and not by a from_param() that ctypes calls: when a signal's handler raises an error
-    in there (KeyboardInterrupt, say), ctypes takes it for one of the argument.
-    """
-    numbers = [
-        (index, kind, *_RANGES[kind])
-        for index, kind in enumerate(FUNCTIONS[name][1:])
-        if kind in _RANGES
-    ]
-
-    def call(*arguments: Any) -> Any:
-        for index, kind, low, high in numbers:
-            value = arguments[index]
-            if type(value) is not int or not low <= value <= high:
-                whole(kind, value, f"kfl_{name}: argument {index + 1}: ")
-        try:
-            return function(*arguments)
-        except ctypes.ArgumentError as error:
-            text = f"kfl_{name}: {error}"
-        raise ArgumentTypeError(text)
-
-    return call
-
-
-def declare_quick(name: str) -> Any:
-    """The same without declared parameters: half the time, for who passes only what is right.
-
-    bytes then go as a pointer to them, and an int as 32 bits: all that is wider must be of its
-    ctypes type, see sizes.
-    """
-    function = _library["kfl_" + name]
-    function.restype = ctypes.c_int
-    return function
 
 
 class _Encoded(I64):
@@ -238,25 +86,31 @@ NO_HEADERS = SIZE(0)
 NOW = I64(-1)
 
 
-lib: Any = _Library()
-
-
 class Handle(ctypes.c_void_p):
     """A pointer that closes itself when nobody holds it any more.
 
-    closed, when somebody has put a list there, gets the error that the close met, if any.
+    closed, when somebody has put a list there, gets the error that the close met, if any. waits: its close may have
+    to wait for others, and is not made again.
     """
 
     closer: Callable[[ctypes.c_void_p], Optional[int]]
     closed: Optional[List[KafkaError]] = None
+    waits = False
+    _ends = staticmethod(sys.is_finalizing)
 
     def finish(self) -> None:
         if self.value:
             # Taken first: a signal's handler may raise an error behind the call, and once more would be once too often.
             taken, self.value = ctypes.c_void_p(self.value), None
-            result = self.closer(taken)
-            if result is not None and result < 0 and self.closed is not None:
-                self.closed.append(last_error(result))
+            if self.waits and not self._ends():  # a thread that begins then never runs
+                aside(lambda: self._close(taken))
+            else:
+                self._close(taken)
+
+    def _close(self, taken: ctypes.c_void_p) -> None:
+        result = self.closer(taken)
+        if result is not None and result < 0 and self.closed is not None:
+            self.closed.append(last_error(result))
 
     __del__ = finish
 
@@ -274,6 +128,7 @@ def _handle(name: str, close: str) -> Type[Handle]:
 
 
 StoreHandle = _handle("StoreHandle", "store_close")
+StoreHandle.waits = True
 ProducerHandle = _handle("ProducerHandle", "producer_close")
 ConsumerHandle = _handle("ConsumerHandle", "consumer_close")
 ConfigHandle = _handle("ConfigHandle", "config_destroy")
@@ -383,6 +238,11 @@ def memory_of(owner: Any) -> memoryview:
 _pack = declare("records_pack")
 
 
+def _checked(result: int) -> None:
+    if result < 0:
+        raise last_error(result)
+
+
 def packed(records: Handle, count: int) -> Tuple[bytes, bytes]:
     """The rows of kfl_packed_row and their bytes.
 
@@ -391,10 +251,10 @@ def packed(records: Handle, count: int) -> Tuple[bytes, bytes]:
     """
     size = SIZE()
     out_size = ctypes.byref(size)
-    _check(_pack(records, None, None, 0, out_size), None, None)
+    _checked(_pack(records, None, None, 0, out_size))
     rows = bytes(40 * count)
     block = bytes(max(size.value, 16))
-    _check(_pack(records, rows, block, len(block), out_size), None, None)
+    _checked(_pack(records, rows, block, len(block), out_size))
     return rows, block if len(block) == size.value else block[: size.value]
 
 
@@ -437,18 +297,6 @@ def names_of(handle: Any) -> List[str]:
     return [lib.names_get(handle, n).decode() for n in range(lib.names_count(handle))]
 
 
-class _Plain:
-    """The same functions for who deals with the code: nothing is raised."""
-
-    def __getattr__(self, name: str) -> Any:
-        guarded = _guarded(name, declare(name))
-        setattr(self, name, guarded)
-        return guarded
-
-
-plain: Any = _Plain()
-
-
 def _in_use(handle: Handle, owner: Any) -> bool:
     """Is any thread in a call with it? The traceback of an error that somebody keeps holds it too, but uses it no more."""
     for thread_frame in sys._current_frames().values():
@@ -478,9 +326,10 @@ def close(owner: Any) -> None:
     handle, owner._handle = owner._handle, None
     if handle is not None:
         handle.closed = met
-        still = weakref.ref(handle)
-        del handle
-        handle = still()
+        if not handle.waits:  # or an error of a signal's handler would come from a __del__, and be lost
+            still = weakref.ref(handle)
+            del handle
+            handle = still()
         if handle is not None and not _in_use(handle, owner):
             handle.finish()
     if met and met[0].code != FORKED:
@@ -517,8 +366,3 @@ def member_of(consumer: Handle) -> Tuple[str, int]:
     member, generation = ctypes.c_char_p(), ctypes.c_int32()
     lib.consumer_member(consumer, ctypes.byref(member), ctypes.byref(generation))
     return (member.value or b"").decode(), generation.value
-
-
-def error_of(code: int, text: str) -> KafkaError:
-    """An error that was told by other means than a result."""
-    return make(code, lib.error_name(code).decode(), text or lib.error_text(code).decode())

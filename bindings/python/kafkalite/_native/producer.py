@@ -106,7 +106,9 @@ class Producer:
                 sent: Offset = _send_to(to, key, value)
                 if sent:
                     return sent
-                self._retry(_ffi.last_code(), None)
+                late = self._given_up(_ffi.last_code())
+                if late is not None:
+                    return Offset(*late)
             except LookupError:
                 pass
         place = self.send_at(
@@ -171,8 +173,9 @@ class Producer:
             out,
         )
         if result < 0:
-            self._retry(result, None)
-            return self._send_fully(handle, name, value, key, headers, partition, timestamp)
+            return self._given_up(result) or self._send_fully(
+                handle, name, value, key, headers, partition, timestamp
+            )
         number = offset.value
         self._spare.append(spare)
         return result, None if number == PENDING else number
@@ -195,12 +198,29 @@ class Producer:
         error, now = _ffi.last_error(result), time.monotonic()
         if until is None:
             until = now + self._patience
-        gave_up = result in (waiting.INTERRUPTED, waiting.BUSY) or (
-            result == waiting.NO_SPACE and "for max.block.ms" in str(error)
+        gave_up = result == waiting.INTERRUPTED or now < until and (
+            result == waiting.BUSY or result == waiting.NO_SPACE and "for max.block.ms" in str(error)
         )
-        if not gave_up or now >= until or self.unwanted():
+        if not gave_up or self.unwanted():
             raise error
         return until
+
+    def _given_up(self, result: int) -> Optional[Tuple[int, int]]:
+        """_retry() after the first call, unless that has appended the record and gave up waiting for its sync: then
+        this waits for it, and answers where it is."""
+        error = _ffi.last_error(result)
+        if result != waiting.INTERRUPTED or error.offset is None:
+            self._retry(result, None)
+            return None
+        assert error.topic is not None and error.partition is not None
+        self._wait_durable(error.topic.encode(), error.partition, error.offset)
+        return error.partition, error.offset
+
+    def _wait_durable(self, name: bytes, partition: int, offset: int) -> None:
+        handle, below = self._store.handle, offset + 1
+        waiting.checked(
+            lambda ms: _ffi.plain.topic_wait_durable(handle, name, partition, below, ms), -1
+        )
 
     def _send_fully(
         self,
@@ -225,6 +245,10 @@ class Producer:
             result = call(*arguments, reference)
             if result >= 0:
                 return result, None if out.value == PENDING else out.value
+            if until is None or result == waiting.INTERRUPTED:
+                place = self._given_up(result)
+                if place is not None:
+                    return place
             until = self._retry(result, until)
 
     def send_if(
@@ -269,18 +293,53 @@ class Producer:
             raise self._closed()
         rows, block = self._pack(records, partition, timestamp)
         name = self._topics.get(topic) or self._topic(topic)
-        count = len(rows) // 10
-        if count:
-            address = rows.buffer_info()[0]
-            until: Optional[float] = None
-            while True:
-                result = _send_packed(handle, name, address, count, block, len(block))
-                if result >= 0:
-                    break
-                if not _untouched(rows):
-                    raise _ffi.last_error(result)
-                until = self._retry(result, until)
+        if rows:
+            result = self._send_rows(handle, name, rows, block)
+            if result < 0:
+                raise _ffi.last_error(result)
         return Sent(rows)
+
+    def _send_rows(
+        self, handle: _ffi.Handle, name: bytes, rows: "array[int]", block: bytes
+    ) -> int:
+        """All of them, by as many calls as signals make of it. A negative answer, an error of the last call: some
+        are appended, as the rows tell."""
+        until: Optional[float] = None
+        while True:
+            result: int = _send_packed(
+                handle, name, rows.buffer_info()[0], len(rows) // 10, block, len(block)
+            )
+            if result >= 0:
+                return result
+            if not _untouched(rows):
+                return self._send_rest(handle, name, rows, block) if result == waiting.INTERRUPTED else result
+            until = self._retry(result, until)
+
+    def _send_rest(
+        self, handle: _ffi.Handle, name: bytes, rows: "array[int]", block: bytes
+    ) -> int:
+        """The call gave up when it had appended a part, which perhaps is not durable yet."""
+        wide = memoryview(rows).cast("B").cast("q")
+        offsets = wide[0::5].tolist()
+        partition = _ffi.last_error(waiting.INTERRUPTED).partition
+        appended = [
+            offset for offset, n in zip(offsets, rows[4::10]) if offset != PENDING and n == partition
+        ]
+        if partition is not None and appended:
+            self._wait_durable(name, partition, max(appended))
+        places = [place for place, offset in enumerate(offsets) if offset == PENDING]
+        rest, parts, begin = array("i"), [], 0
+        for place, offset in enumerate(offsets):
+            row = rows[place * 10 : place * 10 + 10]
+            end = begin + max(row[5], 0) + max(row[6], 0) + row[8]
+            if offset == PENDING:
+                rest += row
+                parts.append(block[begin:end])
+            begin = end
+        result = self._send_rows(handle, name, rest, b"".join(parts)) if places else len(offsets)
+        for n, place in enumerate(places):
+            rows[place * 10 : place * 10 + 10] = rest[n * 10 : n * 10 + 10]
+        return result
 
     def _pack(
         self, records: Iterable[Tuple[Any, ...]], partition: int, timestamp: int
@@ -350,16 +409,8 @@ class Producer:
             rows[place * 10 + 8] = len(packed)
             wide[place * 5 + 1] = _ffi.whole(_ffi.I64, entry.timestamp).value
             parts += (key or b"", value or b"", packed)
-        block = b"".join(parts)
-        address = rows.buffer_info()[0]
-        name = self._topic(topic)
-        until: Optional[float] = None
-        while True:
-            result = _send_packed(handle, name, address, len(entries), block, len(block))
-            untouched = _untouched(rows)
-            if result >= 0 or not untouched:
-                return list(zip(rows[4::10], wide[0::5].tolist()))
-            until = self._retry(result, until)
+        self._send_rows(handle, self._topic(topic), rows, b"".join(parts))
+        return list(zip(rows[4::10], wide[0::5].tolist()))
 
     def flush(self, timeout: Optional[float] = None) -> None:
         """Make everything sent so far as safe as acks says; append what lingers. Seconds."""

@@ -148,9 +148,15 @@ class Store:
         """Properties by Kafka's names, or as keywords: acks="all", linger_ms=5."""
         every = merged(config, properties)
         patience = _in_pieces(every)
-        handle = _ffi.new(
-            _ffi.ProducerHandle, _ffi.lib.producer_open, self.handle, config_of(every)
-        )
+        store, settings = self.handle, config_of(every)
+
+        def opened() -> _ffi.ProducerHandle:  # type: ignore[valid-type]
+            return _ffi.new(_ffi.ProducerHandle, _ffi.lib.producer_open, store, settings)
+
+        # What lingers is the helper's affair too, which may be waiting for others.
+        lingers = _lingers(every)
+        handle = _ffi.aside(opened) if lingers else opened()
+        handle.waits = lingers
         return Producer(self, handle, patience)
 
     def consumer(
@@ -186,6 +192,7 @@ class Store:
         handle = _ffi.new(
             _ffi.ConsumerHandle, _ffi.lib.consumer_open, self.handle, config_of(every)
         )
+        handle.waits = bool(every.get("group.id"))
         consumer = Consumer(self, handle, every, timeout, stop_at_end, zero_copy)
         if topics or pattern is not None:
             if every.get("group.id"):
@@ -223,7 +230,9 @@ class Store:
 
     def maintain(self, budget: float = 0.1) -> bool:
         """What the background helper would do now; True while there is more. Seconds."""
-        return bool(_ffi.lib.store_maintain(self.handle, waiting.milliseconds(budget), None))
+        handle, budget_ms = self.handle, waiting.milliseconds(budget)
+        more: int = _ffi.aside(lambda: int(_ffi.lib.store_maintain(handle, budget_ms, None)))
+        return more > 0
 
     def set_clock(self, timestamp: Optional[int]) -> None:
         """Stop the store's wall clock at a time in milliseconds, for tests; None: it runs."""
@@ -233,7 +242,7 @@ class Store:
         """Read and check everything, or one topic; quick: no records."""
         handle, name = self.handle, None if topic is None else encoded(topic)
         return _verified(
-            waiting.aside(
+            _ffi.aside(
                 lambda: _ffi.new(_ffi.FindingsHandle, _ffi.lib.store_verify, handle, name, int(quick))
             )
         )
@@ -259,12 +268,15 @@ class Store:
         ]
 
 
+def _lingers(every: Dict[str, Any]) -> bool:
+    return str(every.get("linger.ms") or "0") != "0"
+
+
 def _in_pieces(every: Dict[str, Any]) -> float:
     """The library waits for locks and room in pieces, between which Python sees its signals; answers for how many
     seconds the producer tries again. What lingers waits elsewhere, and close() then needs all of the time."""
     given = every.get("max.block.ms", MAX_BLOCK_MS)
-    lingers = str(every.get("linger.ms") or "0") != "0"
-    if lingers or not isinstance(given, int) or not waiting.PIECE_MS < given < 1 << 31:
+    if _lingers(every) or not isinstance(given, int) or not waiting.PIECE_MS < given < 1 << 31:
         return 0.0
     every["max.block.ms"] = waiting.PIECE_MS
     return given / 1000
@@ -301,7 +313,7 @@ def repair(path: PathLike, copy_path: PathLike) -> Verified:
     """
     paths = os.fsencode(path), os.fsencode(copy_path)
     return _verified(
-        waiting.aside(lambda: _ffi.new(_ffi.FindingsHandle, _ffi.lib.store_repair, *paths))
+        _ffi.aside(lambda: _ffi.new(_ffi.FindingsHandle, _ffi.lib.store_repair, *paths))
     )
 
 
@@ -322,5 +334,6 @@ def open(
         every["create"] = False
     if read_only:
         every["read.only"] = True
-    handle = _ffi.new(_ffi.StoreHandle, _ffi.lib.store_open, os.fsencode(path), config_of(every))
+    name, settings = os.fsencode(path), config_of(every)
+    handle = _ffi.aside(lambda: _ffi.new(_ffi.StoreHandle, _ffi.lib.store_open, name, settings))
     return Store(path, handle)

@@ -6,18 +6,16 @@ the end of the piece. Only the main thread runs Python's handlers, so only it wa
 """
 from __future__ import annotations
 
-import threading
 import time
-from typing import Any, Callable, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Optional
 
 from .. import _ffi
+from .._calls import in_main_thread
 from .._errors.store import ArgumentTypeError
-
-T = TypeVar("T")
 
 PIECE_MS = 40
 LONG_MS = 3_600_000
-EVENT, WOKEN, INTERRUPTED, TIMED_OUT = -1013, -1014, -1015, -1011
+EVENT, WOKEN, INTERRUPTED, TIMED_OUT = -1013, -1014, _ffi.INTERRUPTED, -1011
 BUSY, NO_SPACE = -1003, -1006
 
 
@@ -31,7 +29,7 @@ def milliseconds(timeout: Optional[float]) -> int:
 
 
 def piece() -> int:
-    return PIECE_MS if threading.current_thread() is threading.main_thread() else LONG_MS
+    return PIECE_MS if in_main_thread() else LONG_MS
 
 
 def until(call: Callable[[int], Any], timeout_ms: int, nothing: int = TIMED_OUT) -> int:
@@ -61,24 +59,3 @@ def checked(call: Callable[[int], Any], timeout_ms: int) -> int:
     if result < 0:
         raise _ffi.last_error(result)
     return result
-
-
-def aside(call: Callable[[], T]) -> T:
-    """call(), which reads for a long time and looks at no signal: in another thread, which Ctrl-C leaves to itself."""
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    answers: List[Tuple[Optional[T], Optional[BaseException]]] = []
-
-    def run() -> None:
-        try:
-            answers.append((call(), None))
-        except BaseException as error:
-            answers.append((None, error))
-
-    thread = threading.Thread(target=run, name="kafkalite-aside", daemon=True)
-    thread.start()
-    thread.join()
-    answer, error = answers.pop()
-    if error is not None:
-        raise error
-    return answer  # type: ignore[return-value]
