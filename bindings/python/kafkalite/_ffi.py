@@ -13,7 +13,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from ._abi import I32, I64 as I64, SIZE, STRUCTURES as STRUCTURES, Header, PartitionOffset
@@ -313,6 +312,8 @@ def _in_use(handle: Handle, owner: Any) -> bool:
 
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Of what one variable holds, as it is counted by who asks.
+_REFERENCES = 2
 _CLOSING = frozenset(("close", "_in_use", "close_at_exit", "__exit__", "__del__"))
 
 
@@ -326,11 +327,8 @@ def close(owner: Any) -> None:
     handle, owner._handle = owner._handle, None
     if handle is not None:
         handle.closed = met
-        if not handle.waits:  # or an error of a signal's handler would come from a __del__, and be lost
-            still = weakref.ref(handle)
-            del handle
-            handle = still()
-        if handle is not None and not _in_use(handle, owner):
+        # Not left to its __del__, from which the error of a signal's handler would be lost.
+        if sys.getrefcount(handle) <= _REFERENCES or not _in_use(handle, owner):
             handle.finish()
     if met and met[0].code != FORKED:
         raise met[0]
