@@ -24,6 +24,7 @@
 #include "engine/clean.h"
 #include "engine/committer.h"
 #include "engine/expiry.h"
+#include "engine/hands.h"
 #include "engine/janitor.h"
 #include "engine/listener.h"
 #include "engine/lookout.h"
@@ -31,7 +32,6 @@
 #include "engine/departures.h"
 #include "engine/members.h"
 #include "engine/notify.h"
-#include "engine/touch.h"
 
 #define STORE_CLOSE_WAIT_MS 10000
 
@@ -80,8 +80,8 @@ void kfl__core_release(struct kfl__core *core)
 {
     if (core == NULL || !kfl__count_release(&core->count))
         return;
+    kfl__hands_destroy(core);
     kfl__topics_close(core);
-    kfl__touch_destroy(core);
     kfl__lookout_destroy(core);
     kfl__committer_destroy(core);
     kfl__listener_destroy(core);
@@ -298,7 +298,7 @@ static int core_shut(struct kfl__core *core)
     core_wait_outside(core);
     kfl__lookout_stop(core);
     kfl__janitor_stop(core);
-    kfl__touch_stop(core);
+    kfl__hands_stop(core);
     kfl__listener_stop(core);
     if (!core->read_only) {
         r = core_leave_groups(core);

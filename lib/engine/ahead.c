@@ -2,8 +2,10 @@
 /* What an append leaves to be done once the lock is given back: pages, the next file, flush.messages. */
 #include "engine/partition.h"
 
+#include "engine/hands.h"
 #include "engine/janitor.h"
 #include "engine/sync.h"
+#include "engine/topics.h"
 #include "engine/touch.h"
 
 #define load_relaxed(word) atomic_load_explicit(word, memory_order_relaxed)
@@ -37,6 +39,57 @@ bool kfl__partition_look_ahead(struct kfl__partition *partition, const struct kf
     return true;
 }
 
+int kfl__partition_prepare_ahead(struct kfl__partition *partition)
+{
+    struct kfl__slot *slot = partition->slot;
+    uint64_t place = kfl__word_place(atomic_load(&slot->published));
+    int64_t size = atomic_load(&slot->active.size);
+    /* With a tail in doubt it would go when that is copied, and might take the room that the copy needs. */
+    if (atomic_load(&slot->suspect) != 0 ||
+        atomic_load(&slot->life) != atomic_load(&partition->core->shared->life))
+        return 0;
+    if (atomic_load(&slot->active.id) == 0 || atomic_load(&slot->next.id) != 0 ||
+        (int64_t)place * 2 <= size)
+        return 0;
+    return kfl__partition_prepare(partition, kfl__topic_shape(partition->topic)->settings, 0,
+                                  kfl__clock_deadline_ns(1000));
+}
+
+static bool ahead_prepare(struct kfl__core *core, const struct kfl__wish *wish)
+{
+    struct kfl__partition *partition = wish->subject;
+    const struct kfl__slot *slot = partition->slot;
+    /* A failure is met again, and told, by whoever appends. */
+    if (atomic_load(&core->closing) == 0 && atomic_load(&slot->ready) == KFL_SLOT_READY &&
+        kfl__slot_is(slot, partition->topic->id, (uint32_t)partition->number,
+                     partition->incarnation))
+        (void)kfl__partition_prepare_ahead(partition);
+    return true;
+}
+
+static void ahead_share(const struct kfl__wish *wish)
+{
+    const struct kfl__partition *partition = wish->subject;
+    kfl__topic_acquire(partition->topic);
+}
+
+static void ahead_forget(const struct kfl__wish *wish)
+{
+    const struct kfl__partition *partition = wish->subject;
+    kfl__topic_release(partition->topic);
+}
+
+/* By a thread of its own, since the helper may stand in a sync for longer than it takes to fill the other half. */
+static void ahead_ask(struct kfl__partition *partition)
+{
+    const struct kfl__wish wish = {ahead_prepare, ahead_share, ahead_forget, partition, 0, 0};
+    ahead_share(&wish);
+    if (kfl__hands_ask(partition->core, KFL_HAND_PREPARE, &wish))
+        return;
+    ahead_forget(&wish);
+    kfl__janitor_wake(partition->core);
+}
+
 int kfl__partition_do_after(struct kfl__partition *partition, const struct kfl__append *how,
                             const struct kfl__after *after)
 {
@@ -45,7 +98,7 @@ int kfl__partition_do_after(struct kfl__partition *partition, const struct kfl__
         kfl__segment_release(after->touch);
     }
     if (after->prepare)
-        kfl__janitor_wake(partition->core);
+        ahead_ask(partition);
     if (after->flush == 0 || how->durable)
         return 0;
     int r = kfl__core_enter(partition->core);

@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "base/wait.h"
 #include "engine/compact_inputs.h"
+#include "engine/hands.h"
 #include "engine/segments.h"
 #include "engine/swap.h"
 #include "engine/topics.h"
@@ -440,6 +441,8 @@ int kfl__compaction_step(struct kfl__compaction *compaction, int64_t deadline_ns
         if (atomic_load(&core->closing) != 0)
             return kfl__fail(KFL_E_CLOSED, "the store %s is closed", core->path);
         int r = compact_once(compaction);
+        /* Who appends meanwhile waits for pages, not the other way round, where processors are few. */
+        kfl__hands_help(core, KFL_HAND_TOUCH);
         compact_tell(compaction);
         if (r < 0)
             return r;

@@ -24,7 +24,7 @@ struct kfl__topic;
 struct kfl__caller;
 struct maintain;
 struct listeners;
-struct touch;
+struct hands;
 
 struct kfl__core {
     struct kfl__count count;
@@ -78,7 +78,7 @@ struct kfl__core {
     bool helper_runs;
     void *janitor;
     struct maintain *maintain; /* engine/maintain */
-    _Atomic(struct touch *) touch; /* engine/touch */
+    _Atomic(struct hands *) hands; /* engine/hands */
     _Atomic(struct listeners *) listeners; /* engine/listener */
 };
 

@@ -118,19 +118,6 @@ static int janitor_note(struct kfl__partition *partition)
     return r;
 }
 
-static int janitor_prepare(struct kfl__partition *partition, const struct kfl__settings *settings)
-{
-    struct kfl__slot *slot = partition->slot;
-    uint64_t place = kfl__word_place(atomic_load(&slot->published));
-    int64_t size = atomic_load(&slot->active.size);
-    /* With a tail in doubt it would go when that is copied, and might take the room that the copy needs. */
-    if (atomic_load(&slot->suspect) != 0 || atomic_load(&slot->life) != atomic_load(&partition->core->shared->life))
-        return 0;
-    if (atomic_load(&slot->active.id) == 0 || atomic_load(&slot->next.id) != 0 || (int64_t)place * 2 <= size)
-        return 0;
-    return kfl__partition_prepare(partition, settings, 0, kfl__clock_deadline_ns(1000));
-}
-
 /* Descriptors and maps that were not used for a while go back. */
 static void janitor_give_back(struct janitor_round *round, struct kfl__partition *partition)
 {
@@ -158,7 +145,7 @@ static int janitor_visit_partition(struct janitor_round *round, struct kfl__topi
         !kfl__slot_is(slot, topic->id, (uint32_t)partition->number, partition->incarnation))
         return 0;
     /* A failure here is met again, and told, by whoever appends or waits: the round goes on. */
-    (void)janitor_prepare(partition, kfl__topic_shape(topic)->settings);
+    (void)kfl__partition_prepare_ahead(partition);
     (void)janitor_flush(round, partition, janitor_flush_ms(topic));
     if (round->note) {
         kfl__segments_look_after(partition);

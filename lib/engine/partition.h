@@ -120,6 +120,8 @@ struct kfl__after {
 /* Holding the lock, after an append that found one of the marks behind it. by_file: nobody asks for pages. true. */
 bool kfl__partition_look_ahead(struct kfl__partition *partition, const struct kfl__append *how, bool by_file,
                                struct kfl__after *out_after);
+/* Half of the file is full, and nothing is prepared: the next one. */
+int kfl__partition_prepare_ahead(struct kfl__partition *partition);
 /* Not holding it. */
 int kfl__partition_do_after(struct kfl__partition *partition, const struct kfl__append *how, const struct kfl__after *after);
 

@@ -11,10 +11,6 @@
 /* How far ahead of the appends. */
 #define KFL_TOUCH_AHEAD (UINT64_C(8) << 20)
 
-/* Started at the first wish; ended by the close. */
-void kfl__touch_stop(struct kfl__core *core);
-void kfl__touch_destroy(struct kfl__core *core);
-
 /* A file was prepared for appends that come through the map: they are to find the pages of its beginning. */
 void kfl__touch_begin(struct kfl__core *core, struct kfl__segment *segment);
 

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "engine/clean.h"
+#include "engine/hands.h"
 #include "engine/janitor.h"
 #include "engine/sync.h"
 #include "format/names.h"
@@ -91,6 +92,7 @@ static void core_let_go(struct kfl__core *core)
 {
     atomic_store(&core->closing, 2);
     kfl__janitor_stop(core);
+    kfl__hands_destroy(core);
     kfl__catalog_close(core->catalog);
     if (core->presence.lock_fd >= 0)
         kfl__presence_leave(&core->presence, core->state == NULL ? NULL : kfl__state_entries(core->state));
