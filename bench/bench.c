@@ -210,6 +210,19 @@ void bench_burst_begin(int side)
     (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
 }
 
+void bench_burst_aside(int side)
+{
+    cpu_set_t set;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (processors < 2)
+        return;
+    CPU_ZERO(&set);
+    for (long cpu = 0; cpu < processors; cpu++)
+        if (cpu != side % processors)
+            CPU_SET((size_t)cpu, &set);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
 void bench_burst_end(void)
 {
     cpu_set_t set;

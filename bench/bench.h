@@ -87,6 +87,8 @@ void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), nor
  * less than a second: others wait.
  */
 void bench_burst_begin(int side);
+/* This thread, and those that it begins from here on, run elsewhere, where there is another processor; until _end, too. */
+void bench_burst_aside(int side);
 void bench_burst_end(void);
 
 /* A fallocated file of `size` bytes, mapped shared and writable; the pages present when `populate`.
