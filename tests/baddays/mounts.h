@@ -17,7 +17,7 @@
 static inline bool mounts_begin(void)
 {
     return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+           mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 /* A new file system of this kind at `folder`, of `megabytes`; `image` is a file for it. false: it cannot be had. */
