@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "engine/sync.h"
 #include "engine/topics.h"
+#include "format/names.h"
 
 /* What a repair may find missing. */
 #define OWNER_NEEDS_FILE 1
@@ -78,6 +79,18 @@ static int partition_busy(struct kfl__partition *partition)
     return kfl__fail_at(KFL_E_BUSY, partition->topic->name, partition->number, -1);
 }
 
+int kfl__lock_answer(struct kfl__core *core, int r)
+{
+    if (KFL_LIKELY(r != KFL_E_CORRUPT))
+        return r;
+    kfl__state_condemn(core->state);
+    kfl__fail(r,
+              "%s/" KFL_NAME_STATE ", which processes share, was overwritten: a lock in it is none any more. Close the store in "
+              "every process: the next open makes that file anew, and no record is lost",
+              core->path);
+    return kfl__fail_in(r, core->path);
+}
+
 /* The last owner died inside. Holding the lock; opens the file that it was writing if need be. */
 static KFL_UNCHECKED int partition_mend(struct kfl__partition *partition)
 {
@@ -102,8 +115,8 @@ KFL_UNCHECKED int kfl__partition_take(struct kfl__partition *partition, int r)
     if (r == KFL_E_INTR)
         return r;
     if (r < 0) {
-        kfl__state_condemn(partition->core->state);
-        return r;
+        r = kfl__lock_answer(partition->core, r);
+        return r == KFL_E_CORRUPT ? kfl__fail_at(r, partition->topic->name, partition->number, -1) : r;
     }
     if (r == KFL_LOCK_OWNER_DIED) {
         r = partition_mend(partition);

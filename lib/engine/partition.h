@@ -134,6 +134,8 @@ int kfl__partition_lock(struct kfl__partition *partition, int64_t deadline_ns);
 void kfl__partition_unlock(struct kfl__partition *partition);
 /* What a try for the lock answered: mend what a dead owner left, and see that the slot is still ours. */
 int kfl__partition_take(struct kfl__partition *partition, int r);
+/* What any lock of the state file answered: when it is none any more, the file is to be made anew, and the caller is told how. */
+int kfl__lock_answer(struct kfl__core *core, int r);
 /* Holding it: the prepared file becomes the active one in the slot's words; its publishing word stands already. */
 void kfl__partition_advance(struct kfl__slot *slot);
 

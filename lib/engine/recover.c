@@ -309,7 +309,7 @@ static KFL_UNCHECKED int recover_stop_others(struct kfl__partition *partition)
     if (r < 0)
         return r;
     kfl__partition_unlock(partition);
-    r = kfl__robust_lock(&slot->sync, KFL_RANK_SYNC, -1);
+    r = kfl__lock_answer(partition->core, kfl__robust_lock(&slot->sync, KFL_RANK_SYNC, -1));
     if (r < 0)
         return r;
     if (r == KFL_LOCK_OWNER_DIED)

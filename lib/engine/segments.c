@@ -75,7 +75,7 @@ KFL_UNCHECKED void kfl__segments_look_after(struct kfl__partition *partition)
 
 KFL_UNCHECKED int kfl__partition_prepare_lock(struct kfl__partition *partition, int64_t deadline_ns)
 {
-    int r = kfl__robust_lock(&partition->slot->prepare, KFL_RANK_PREPARE, deadline_ns);
+    int r = kfl__lock_answer(partition->core, kfl__robust_lock(&partition->slot->prepare, KFL_RANK_PREPARE, deadline_ns));
     if (r == KFL_LOCK_OWNER_DIED) {
         segments_catch_up(partition);
         kfl__robust_mended(&partition->slot->prepare);

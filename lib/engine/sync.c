@@ -276,7 +276,7 @@ static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
         return KFL_LOCK_BUSY; /* a hint that spares the shares */
     int r = sync_gather(partition, &means, deadline_ns);
     while (r >= 0) {
-        r = kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC);
+        r = kfl__lock_answer(partition->core, kfl__robust_trylock(&slot->sync, KFL_RANK_SYNC));
         if (r == 0 || r == KFL_LOCK_OWNER_DIED)
             r = sync_take(partition, r, &means, &doubt);
         if (r != SYNC_NEEDS_VIEW)

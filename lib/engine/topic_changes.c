@@ -278,10 +278,10 @@ static KFL_UNCHECKED int changes_mark_slot(struct kfl__core *core, struct kfl__s
                                            uint64_t topic_id, int32_t wait_ms)
 {
     int64_t deadline = kfl__clock_deadline_ns(wait_ms);
-    int prepare = kfl__robust_lock(&slot->prepare, KFL_RANK_PREPARE, deadline);
+    int prepare = kfl__lock_answer(core, kfl__robust_lock(&slot->prepare, KFL_RANK_PREPARE, deadline));
     if (prepare < 0)
         return prepare;
-    int append = kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, deadline);
+    int append = kfl__lock_answer(core, kfl__lendable_lock(&slot->append, KFL_RANK_APPEND, deadline));
     if (append >= 0) {
         /* Whoever holds it for so long is stopped: its append goes to a topic that is gone. */
         if (atomic_load(&slot->topic_id) == topic_id)

@@ -324,7 +324,7 @@ static int topics_make_partition(struct kfl__topic *topic, int32_t number, struc
     if (r == 0)
         r = kfl__state_slot(topic->core->state, look.row.slot, &slot);
     if (r == 0)
-        r = topics_claim_slot(slot, &look);
+        r = kfl__lock_answer(topic->core, topics_claim_slot(slot, &look));
     if (r < 0)
         return r;
     struct kfl__partition *partition = kfl__alloc(sizeof *partition);

@@ -160,6 +160,13 @@ static bool is_torn(const struct damage *damage)
     return damage->shape == SHAPE_TORN || (damage->shape == SHAPE_KILLED && state);
 }
 
+/* Is the memory that processes share damaged while its numbers and locks count? */
+static bool is_state_hurt(const struct damage *damage)
+{
+    return ends_with(damage->file, "state") ||
+           (damage->harm == HARM_SWAP && ends_with(damage->other, "state"));
+}
+
 /* NULL, or what is wrong with the visit. */
 static const char *judge_partition(const struct damage *damage, int p, bool hurt)
 {
@@ -193,6 +200,10 @@ static const char *judge_partition(const struct damage *damage, int p, bool hurt
             return "an offset is given twice";
         if (visit->partitions[p].read_again != 1)
             return "what was appended cannot be read";
+    } else if (is_state_hurt(damage)) {
+        /* A lock that was overwritten is refused, until the file is made anew at the next open. */
+        if (visit->partitions[p].append != KFL_E_CORRUPT)
+            return "an append ends with an error of another kind";
     } else if (!ends_with(damage->file, "catalog.mdb") &&
                !ends_with(damage->other, "catalog.mdb") && visit->partitions[p].read >= 0) {
         /* Damage costs what was damaged, and nothing that comes. */
@@ -211,7 +222,7 @@ static const char *judge(const struct damage *damage)
     int other = swapped ? partition_of(damage->other) : harmed;
     bool catalog = ends_with(damage->file, "catalog.mdb") ||
                    (swapped && ends_with(damage->other, "catalog.mdb"));
-    bool state = ends_with(damage->file, "state") || (swapped && ends_with(damage->other, "state"));
+    bool state = is_state_hurt(damage);
     if (visit->signal == SIGALRM)
         return "a hang";
     if (visit->signal != 0 || visit->exit_status != 0)
@@ -255,9 +266,12 @@ static bool run_case(const struct damage *damage, struct chance *chance, int num
         /* A second look, as after the next start, must not find less. */
         static struct day_visit first;
         first = *visit;
-        day_visit_run(store, 0, visit);
+        day_visit_run(store, is_state_hurt(damage) ? DAY_APPEND : 0, visit);
         if (visit->signal != 0 || (visit->open < 0 && visit->open != KFL_E_CORRUPT))
             what = "the second open fails";
+        for (int p = 0; p < DAY_PARTITIONS && what == NULL && is_state_hurt(damage); p++)
+            if (visit->open < 0 || visit->partitions[p].append < 0)
+                what = "an append is refused after the next open, too";
         for (int p = 0; p < DAY_PARTITIONS && what == NULL && visit->open == 0; p++)
             for (int64_t n = 0; n < day_ends[p] && what == NULL; n++)
                 if (first.partitions[p].fates[n] == DAY_RIGHT &&
