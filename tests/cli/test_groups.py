@@ -72,9 +72,11 @@ class Groups(tool.ToolTest):
         # kafka:D17
         self.run_tool("groups", "delete", "billing")
         self.assertIn("nothing changed; add --execute", self.errors)
-        self.run_tool("groups", "delete", "billing", "--topic", "orders:0", "--execute")
+        groups = self.json("groups", "delete", "billing", "--topic", "orders:0", "--execute")["groups"]
+        self.assertEqual(groups, [{"group": "billing", "deleted": "offsets"}])
         self.assertEqual(self.committed(), [5])
-        self.run_tool("groups", "delete", "billing", "--execute")
+        groups = self.json("groups", "delete", "billing", "--execute")["groups"]
+        self.assertEqual(groups, [{"group": "billing", "deleted": "yes"}])
         self.run_tool("groups", "describe", "billing", status=tool.MISSING)
         self.run_tool("groups", "delete", "billing", "--execute", status=tool.MISSING)
 

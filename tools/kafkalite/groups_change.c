@@ -363,7 +363,7 @@ static int delete_group(struct call *call, const char *group, int execute, json_
         json_array_append_new(rows,
                               need_json(json_pack("{s:o, s:s}", "group",
                                                   need_json(text_to_json(group, strlen(group))),
-                                                  "deleted", execute ? "yes" : "no")));
+                                                  "deleted", !execute ? "no" : of_topics ? "offsets" : "yes")));
     return status;
 }
 
