@@ -13,9 +13,8 @@ bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size)
     if (segment->writing == NULL || from >= to)
         return false;
     /* Whoever moves the mark does the work; a place that a second one finds untouched merely faults. */
-    if (!atomic_compare_exchange_strong(&segment->touched_to, &from, to))
-        return false;
-    (void)kfl__map_populate_write(segment->writing + from, to - from);
+    if (atomic_compare_exchange_strong(&segment->touched_to, &from, to))
+        (void)kfl__map_populate_write(segment->writing + from, to - from);
     return true;
 }
 

@@ -134,7 +134,7 @@ static inline int kfl__segment_touch(struct kfl__segment *segment, uint64_t plac
     return kfl__segment_touch_windows(segment, place, end, out_bad_from, out_bad_to);
 }
 
-/* Let the next `size` bytes of the writable map have their pages. false: there are no more, or somebody else is at it. */
+/* Let the next `size` bytes of the writable map have their pages, unless somebody else is just taking them. false: there are no more. */
 bool kfl__segment_touch_ahead(struct kfl__segment *segment, uint64_t size);
 /* The same of the signposts, up to this byte of them. */
 void kfl__segment_touch_offsets(struct kfl__segment *segment, uint64_t upto);

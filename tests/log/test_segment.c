@@ -2,6 +2,7 @@
 /* One file: made whole or not at all, opened only as what it is, found in by signposts. */
 #include "log/segment.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -205,6 +206,37 @@ START_TEST(a_page_that_the_device_refuses_is_named)
 END_TEST
 #endif
 
+static _Atomic int touchers_ready;
+
+static void *touch_all(void *opaque)
+{
+    uint64_t *out_left_at = opaque;
+    atomic_fetch_add(&touchers_ready, 1);
+    while (atomic_load(&touchers_ready) < 2)
+        ;
+    while (kfl__segment_touch_ahead(segment, 4096))
+        ;
+    *out_left_at = atomic_load(&segment->touched_to);
+    return NULL;
+}
+
+/* A producer that touches what it needs at once must not send the thread away that touches ahead of it. */
+START_TEST(who_touches_side_by_side_with_others_goes_on_to_the_end)
+{
+    for (int round = 0; round < 20; round++) {
+        uint64_t left_at[2] = {0, 0};
+        pthread_t other;
+        atomic_store(&touchers_ready, 0);
+        kfl__segment_touch_from(segment, 0);
+        ck_assert_int_eq(pthread_create(&other, NULL, touch_all, &left_at[1]), 0);
+        touch_all(&left_at[0]);
+        pthread_join(other, NULL);
+        ck_assert_uint_eq(left_at[0], segment->size);
+        ck_assert_uint_eq(left_at[1], segment->size);
+    }
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("log/segment");
@@ -224,6 +256,7 @@ Suite *kfl_suite(void)
     tcase_add_test(making, a_file_that_cannot_be_made_leaves_nothing_behind);
     suite_add_tcase(suite, making);
 #endif
+    tcase_add_test(files, who_touches_side_by_side_with_others_goes_on_to_the_end);
     suite_add_tcase(suite, files);
     return suite;
 }
