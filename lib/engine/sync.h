@@ -8,8 +8,7 @@
 #include "engine/partition.h"
 
 /*
- * Wait until everything below `offset` is durable, leading the sync when nobody does. Who leads brings down all there is, but no
- * more than the full files where these are enough.
+ * Wait until everything below `offset` is durable, leading the sync when nobody does.
  * 0, KFL_E_TIMEOUT, KFL_E_FAILED, KFL_E_CLOSED, KFL_E_INTR (base/patience).
  */
 int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns);
