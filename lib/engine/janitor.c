@@ -88,9 +88,9 @@ static int janitor_flush(struct janitor_round *round, struct kfl__partition *par
     int64_t due = janitor_flush_due(slot, round->now_ns, flush_ms);
     if (due < 0 || atomic_load(&slot->failed) != 0)
         return 0;
-    if (due > round->now_ns && !asked) {
+    if (due > round->now_ns) {
         janitor_due(round, due);
-        return 0;
+        return asked ? kfl__sync_full_files(partition, kfl__clock_deadline_ns(10000)) : 0;
     }
     if (atomic_load(&slot->durable_offset) >= end) {
         atomic_compare_exchange_strong(&slot->unsynced_since_ns, &since, 0);

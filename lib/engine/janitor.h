@@ -15,7 +15,7 @@ void kfl__janitor_stop(struct kfl__core *core); /* the thread is gone when it re
 void kfl__janitor_destroy(struct kfl__core *core);
 /* Something is to be done soon. A system call only when the helper sleeps. */
 void kfl__janitor_wake(struct kfl__core *core);
-/* All that was appended becomes durable soon, where there is a helper. Waits for nothing. */
+/* All files that are full become durable soon, where there is a helper. Waits for nothing. */
 void kfl__janitor_sync(struct kfl__partition *partition);
 /* One round by hand: 1 while there is more to do when budget_ms is over. */
 int kfl__janitor_run(struct kfl__core *core, int32_t budget_ms);

@@ -101,6 +101,8 @@ static int sync_open(struct kfl__partition *partition, int64_t segment_id, struc
 struct sync_means {
     struct kfl__segment **own; /* shares of each file this process has written and that may not be durable */
     int32_t own_count, own_room;
+    bool full_files; /* no more is wanted */
+    int64_t active_id, active_base_offset; /* where the file begins that takes appends; id 0: there is none */
     struct kfl__view *view; /* a share; NULL while one file holds all that is not durable */
 };
 
@@ -114,6 +116,8 @@ static int sync_gather(struct kfl__partition *partition, struct sync_means *mean
         int32_t count = partition->kept_count + 1;
         uint32_t from = kfl__word_ordinal(atomic_load(&partition->slot->durable_word));
         struct kfl__segment *kept = partition->kept;
+        means->active_id = atomic_load(&partition->slot->active.id);
+        means->active_base_offset = atomic_load(&partition->slot->active_base_offset);
         for (int32_t i = 0; count <= means->own_room && i < count; i++) {
             struct kfl__segment *segment = kept != NULL ? kept : partition->writing;
             kept = kept != NULL ? kept->kept_next : NULL;
@@ -174,6 +178,8 @@ static int sync_files(struct kfl__partition *partition, uint64_t word, const str
         /* The chain of appends has rising ids; what compaction made is durable from the start. */
         if ((int32_t)((uint32_t)id - from) < 0 || (int32_t)((uint32_t)id - to) > 0)
             continue;
+        if ((uint32_t)id == to && kfl__word_place(word) == KFL_SEGMENT_FIRST_PLACE)
+            continue; /* there is nothing in it yet, or nothing that this is about */
         struct kfl__segment *segment = NULL;
         for (int32_t n = 0; n < means->own_count; n++)
             if (means->own[n]->id == id)
@@ -197,15 +203,32 @@ static int sync_failed(struct kfl__partition *partition)
                         atomic_load(&partition->slot->durable_offset));
 }
 
+/*
+ * How far to go: to the tail, for all who wait now or will; but where full files are what was asked for, only up to their end. A
+ * sync of the file that takes appends interrupts its producer for each page that was written, or touched, beside.
+ */
+static bool sync_aim(struct kfl__partition *partition, const struct sync_means *means,
+                     uint64_t *out_word, int64_t *out_end)
+{
+    struct kfl__slot *slot = partition->slot;
+    if (means->full_files && means->active_id != 0) {
+        *out_word = kfl__word(means->active_id, KFL_SEGMENT_FIRST_PLACE);
+        *out_end = means->active_base_offset;
+        return false;
+    }
+    /* Appends from here on begin a new span of time; what they lay before we look at the end is only synced early. */
+    atomic_store(&slot->unsynced_since_ns, 0);
+    kfl__partition_tail(partition, out_word, out_end);
+    return true;
+}
+
 /* Holding the sync mutex. */
 static int sync_lead(struct kfl__partition *partition, const struct sync_means *means)
 {
     struct kfl__slot *slot = partition->slot;
     uint64_t word;
     int64_t end;
-    /* Appends from here on begin a new span of time; what they lay before we look at the end is only synced early. */
-    atomic_store(&slot->unsynced_since_ns, 0);
-    kfl__partition_tail(partition, &word, &end);
+    bool all = sync_aim(partition, means, &word, &end);
     if (end <= atomic_load(&slot->durable_offset))
         return 0;
     atomic_store(&slot->sync_target, end);
@@ -219,7 +242,8 @@ static int sync_lead(struct kfl__partition *partition, const struct sync_means *
     if (r != 0) {
         int64_t nothing = 0;
         atomic_store(&slot->sync_target, -1);
-        atomic_compare_exchange_strong(&slot->unsynced_since_ns, &nothing, began);
+        if (all)
+            atomic_compare_exchange_strong(&slot->unsynced_since_ns, &nothing, began);
         return r;
     }
     kfl__slot_set_durable(slot, word, end);
@@ -232,7 +256,8 @@ static int sync_lead(struct kfl__partition *partition, const struct sync_means *
 }
 
 /* Holding the mutex, which is given back. 0, SYNC_NEEDS_VIEW, or an error; *out_doubt: the last leader died in a sync. */
-static KFL_UNCHECKED int sync_take(struct kfl__partition *partition, int taken, const struct sync_means *means, bool *out_doubt)
+static KFL_UNCHECKED int sync_take(struct kfl__partition *partition, int taken, const struct sync_means *means,
+                                   bool *out_doubt)
 {
     struct kfl__slot *slot = partition->slot;
     if (taken == KFL_LOCK_OWNER_DIED)
@@ -267,10 +292,10 @@ static void sync_note_failed(struct kfl__partition *partition)
 }
 
 /* Try to lead. 0: led (or somebody's work sufficed); KFL_LOCK_BUSY: somebody else leads. */
-static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
+static int sync_try(struct kfl__partition *partition, bool full_files, int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
-    struct sync_means means = {0};
+    struct sync_means means = {.full_files = full_files};
     bool doubt = false;
     if (kfl__robust_owner(&slot->sync) != 0)
         return KFL_LOCK_BUSY; /* a hint that spares the shares */
@@ -291,7 +316,8 @@ static int sync_try(struct kfl__partition *partition, int64_t deadline_ns)
     return doubt ? kfl__partition_replace_tail(partition) : r;
 }
 
-int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns)
+static int sync_wait(struct kfl__partition *partition, int64_t offset, bool full_files,
+                     int64_t deadline_ns)
 {
     struct kfl__slot *slot = partition->slot;
     struct kfl__patience_wait wait;
@@ -311,7 +337,7 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
         else if (atomic_load(&slot->suspect) != 0 || new_life)
             r = kfl__partition_replace_tail(partition);
         else
-            r = sync_try(partition, deadline_ns);
+            r = sync_try(partition, full_files, deadline_ns);
         if (r < 0)
             return r;
         if (r != KFL_LOCK_BUSY)
@@ -332,6 +358,18 @@ int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t dea
         (void)kfl__wait_for(&slot->durable_seq, seq, rounds,
                             wait.until_ns >= 0 && wait.until_ns < look ? wait.until_ns : look);
     }
+}
+
+int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns)
+{
+    return sync_wait(partition, offset, false, deadline_ns);
+}
+
+int kfl__sync_full_files(struct kfl__partition *partition, int64_t deadline_ns)
+{
+    int64_t active, base;
+    kfl__partition_active(partition, &active, &base);
+    return active == 0 ? 0 : sync_wait(partition, base, true, deadline_ns);
 }
 
 void kfl__sync_note(struct kfl__partition *partition, struct kfl__sync_note *out_note)

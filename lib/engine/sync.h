@@ -8,10 +8,12 @@
 #include "engine/partition.h"
 
 /*
- * Wait until everything below `offset` is durable, leading the sync when nobody does.
+ * Wait until everything below `offset` is durable, leading the sync when nobody does. Who leads brings down all there is.
  * 0, KFL_E_TIMEOUT, KFL_E_FAILED, KFL_E_CLOSED, KFL_E_INTR (base/patience).
  */
 int kfl__sync_wait(struct kfl__partition *partition, int64_t offset, int64_t deadline_ns);
+/* The same of the files that take no more appends, and of nothing else: for compaction, beside which a producer goes on. */
+int kfl__sync_full_files(struct kfl__partition *partition, int64_t deadline_ns);
 /* The story of a partition whose sync failed earlier: KFL_E_FAILED. */
 int kfl__sync_fail_again(struct kfl__partition *partition);
 

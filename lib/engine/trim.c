@@ -398,14 +398,12 @@ int kfl__partition_seal(struct kfl__partition *partition)
 
 int kfl__partition_complete_rows(struct kfl__partition *partition)
 {
-    int64_t active, base;
     /* Who died in a roll has left it half done: the lock mends that. */
     int r = kfl__partition_lock(partition, -1);
     if (r < 0)
         return r;
     kfl__partition_unlock(partition);
-    kfl__partition_active(partition, &active, &base);
-    r = active == 0 ? 0 : kfl__sync_wait(partition, base, -1);
+    r = kfl__sync_full_files(partition, -1);
     while (r == 0 && (r = kfl__partition_seal(partition)) > 0)
         r = 0;
     return r;

@@ -190,6 +190,69 @@ START_TEST(a_failed_sync_is_known_after_a_reboot)
 END_TEST
 #endif
 
+/*
+ * Compaction and retention want full files: the one that takes appends, whose producer would feel it, is left alone, and the
+ * helper comes for it when it would have come anyhow.
+ */
+START_TEST(a_sync_of_full_files_leaves_the_file_alone_that_takes_appends)
+{
+    struct kfl__slot *slot = partition->slot;
+    int64_t active, base, n = 0, offset;
+    uint64_t word;
+    do {
+        ck_assert_int_eq(core_append(partition, n, 3000, false), n);
+        n++;
+        kfl__partition_active(partition, &active, &base);
+    } while (base == 0 || n < base + 3);
+    int64_t since = atomic_load(&slot->unsynced_since_ns);
+    ck_assert_int_ne(since, 0);
+    assert_ok(kfl__sync_full_files(partition, -1));
+    ck_assert_int_eq(durable(), base);
+    kfl__slot_durable(slot, &word, &offset);
+    ck_assert_int_eq(offset, base);
+    ck_assert_uint_eq(word, kfl__word(active, KFL_SEGMENT_FIRST_PLACE));
+    ck_assert_int_eq(atomic_load(&slot->unsynced_since_ns), since);
+    ck_assert_int_eq(atomic_load(&slot->sync_target), -1);
+    /* What is noted of it holds after a power cut: nothing below is missed, and what lies behind is walked. */
+    assert_ok(core_note_durable(partition));
+    core_abandon(core);
+    core_reboot(temp_dir_path());
+    core = core_open(temp_dir_path(), NULL);
+    partition = core_partition(core, NULL);
+    ck_assert_int_eq(core_read(partition, 0, NULL), n);
+    ck_assert_int_ge(core_append(partition, kfl__slot_end(partition->slot), 100, true), n);
+}
+END_TEST
+
+/* The rest follows for who waits for it, by the same file and no other. */
+START_TEST(behind_a_sync_of_full_files_the_rest_is_synced)
+{
+    int64_t active, base;
+    core_append_run(partition, 0, 60, 3000);
+    kfl__partition_active(partition, &active, &base);
+    ck_assert_int_gt(base, 0);
+    ck_assert_int_lt(base, 60);
+    assert_ok(kfl__sync_full_files(partition, -1));
+    ck_assert_int_eq(durable(), base);
+    assert_ok(kfl__sync_wait(partition, base + 1, -1));
+    ck_assert_int_eq(durable(), 60);
+    ck_assert_uint_eq(atomic_load(&partition->slot->durable_word),
+                      atomic_load(&partition->slot->published));
+}
+END_TEST
+
+/* A commit of an early offset has to make all durable that was there: who reads on from it counts on more than that. */
+START_TEST(who_waits_for_an_early_offset_has_all_synced)
+{
+    int64_t active, base;
+    core_append_run(partition, 0, 60, 3000);
+    kfl__partition_active(partition, &active, &base);
+    ck_assert_int_gt(base, 1);
+    assert_ok(kfl__sync_wait(partition, 1, -1));
+    ck_assert_int_eq(durable(), 60);
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("engine/sync");
@@ -200,6 +263,9 @@ Suite *kfl_suite(void)
     tcase_add_test(syncs, each_waits_for_the_round_that_will_serve_it);
     tcase_add_test(syncs, a_wait_ends_at_its_deadline);
     tcase_add_test(syncs, bytes_of_a_dead_process_and_of_older_files_are_synced_too);
+    tcase_add_test(syncs, a_sync_of_full_files_leaves_the_file_alone_that_takes_appends);
+    tcase_add_test(syncs, behind_a_sync_of_full_files_the_rest_is_synced);
+    tcase_add_test(syncs, who_waits_for_an_early_offset_has_all_synced);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(syncs, all_files_that_are_not_durable_are_synced);
     tcase_add_test(syncs, a_failed_sync_is_known_after_a_reboot);
