@@ -438,10 +438,9 @@ static __attribute__((noinline)) int64_t append_short_unusual(struct kfl__partit
     return r < 0 ? r : offset;
 }
 
-KFL_UNCHECKED KFL_INLINE_WHERE_SEEN int64_t kfl__partition_append_short(struct kfl__partition *partition,
-                                                  const void *bytes, uint32_t size, uint64_t hash,
-                                                  int64_t timestamp_ms,
-                                                  const struct kfl__append *how)
+KFL_UNCHECKED KFL_INLINE_WHERE_SEEN int64_t
+kfl__partition_append_short(struct kfl__partition *partition, const void *bytes, uint32_t size,
+                            uint64_t hash, int64_t timestamp_ms, const struct kfl__append *how)
 {
     struct kfl__slot *slot = partition->slot;
     const struct kfl__settings *settings = how->settings;

@@ -431,7 +431,7 @@ static int run_to_the_brim(void *context)
 {
     const struct full *full = context;
     kfl_store *store;
-    kfl_producer *producer;
+    kfl_producer *producer = NULL;
     uint8_t value[1000] = {0};
     int64_t offset, bytes = 0;
     int r = kfl_store_open(full->store_path, NULL, &store);
