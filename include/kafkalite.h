@@ -585,7 +585,9 @@ typedef struct kfl_packed_row {
 /*
  * Where records go and how large they are, for a caller to whom each parameter of a call is dear, as
  * it is to bindings: one that sends records of many sizes has one of these for each, or fills one
- * anew. Filled by the caller and only read here; producer and topic stay as long as it is in use.
+ * anew. A caller whose bytes have their size in front of them, as many languages' strings do, tells
+ * size_before and needs one for all; key_size and value_size are then 0. Filled by the caller and
+ * only read here; producer and topic stay as long as it is in use.
  */
 typedef struct kfl_destination {
     kfl_producer *producer;
@@ -594,7 +596,7 @@ typedef struct kfl_destination {
     int32_t partition;    /* or KFL_PARTITION_ANY */
     int32_t key_size;     /* of each record that is sent with it; 0 where the key is missing */
     int32_t value_size;   /* the same */
-    int32_t reserved;     /* 0 */
+    int32_t size_before;  /* 0; or so many bytes before a key or value lies its size, a size_t */
 } kfl_destination;
 
 /*

@@ -2,6 +2,8 @@
 /* One record a call, with the place put aside and the outcome in one number. */
 #include "store_fixture.h"
 
+#include <stddef.h>
+
 static kfl_producer *producer;
 
 static void send_to_set_up(void)
@@ -67,17 +69,53 @@ START_TEST(place_and_time_are_the_destination_s)
 }
 END_TEST
 
+/* What a language may have for a string: its size, something else, and its bytes. */
+struct counted {
+    size_t size;
+    char other[3];
+    char bytes[9];
+};
+
+START_TEST(sizes_may_lie_in_front_of_the_bytes)
+{
+    static const struct counted strings[] = {{0, "", ""}, {1, "", "a"}, {8, "", "abcdefgh"}};
+    kfl_destination to = {
+        producer, "t", KFL_TIMESTAMP_NOW, 0, 0, 0, offsetof(struct counted, bytes)};
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_ne(kfl_producer_send_to(&to, strings[i].bytes, strings[2 - i].bytes), 0);
+    ck_assert_int_ne(kfl_producer_send_to(&to, NULL, NULL), 0);
+    kfl_consumer *consumer = open_consumer(NULL);
+    kfl_records *records;
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)), 4);
+    for (int i = 0; i < 3; i++) {
+        const kfl_record *record = kfl_records_get(records, i);
+        ck_assert_uint_eq(record->key_size, strings[i].size);
+        ck_assert_mem_eq(record->key, strings[i].bytes, strings[i].size);
+        ck_assert_uint_eq(record->value_size, strings[2 - i].size);
+        ck_assert_mem_eq(record->value, strings[2 - i].bytes, strings[2 - i].size);
+    }
+    ck_assert_ptr_null(kfl_records_get(records, 3)->key);
+    ck_assert_ptr_null(kfl_records_get(records, 3)->value);
+    kfl_records_release(records);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
 START_TEST(failures_are_0_and_the_last_error)
 {
     kfl_destination none = to_topic(producer, "none", 0), nobody = to_topic(NULL, "t", 0),
                     nameless = to_topic(producer, NULL, 0), to = to_topic(producer, "t", 1),
-                    beyond = to, past = to, shorter = to_topic(producer, "t", -1), valueless = to;
+                    beyond = to, past = to, shorter = to_topic(producer, "t", -1), valueless = to,
+                    behind = to;
     beyond.partition = 3;
     past.timestamp_ms = -7;
     valueless.value_size = -1;
+    behind.size_before = -8;
     REFUSED(KFL_E_INVALID, kfl_producer_send_to(NULL, NULL, "v"));
     REFUSED(KFL_E_INVALID, kfl_producer_send_to(&shorter, "k", "v"));
     REFUSED(KFL_E_INVALID, kfl_producer_send_to(&valueless, "k", "v"));
+    REFUSED(KFL_E_INVALID, kfl_producer_send_to(&behind, "k", "v"));
     REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, NULL, "v"));
     REFUSED(KFL_E_INVALID, kfl_producer_send_to(&to, "k", NULL));
     REFUSED(KFL_E_INVALID, kfl_producer_send_to(&nobody, NULL, "v"));
@@ -111,6 +149,7 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(tests, send_to_set_up, send_to_tear_down);
     tcase_add_test(tests, the_number_tells_partition_and_offset);
     tcase_add_test(tests, place_and_time_are_the_destination_s);
+    tcase_add_test(tests, sizes_may_lie_in_front_of_the_bytes);
     tcase_add_test(tests, failures_are_0_and_the_last_error);
     tcase_add_test(tests, what_lingers_has_an_offset_untold);
     suite_add_tcase(suite, tests);

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import kafkalite
-from kafkalite import Offset, errors
+from kafkalite import Offset, _ffi, errors
 from kafkalite._native import producer as producers
 
 
@@ -72,28 +72,36 @@ def test_the_short_way_follows_a_topic_that_is_made_anew(log):
             assert met.value.topic == "t"
 
 
-def test_the_short_way_leaves_large_ones_to_the_long_way(log, monkeypatch):
+SIZES = [(None, b""), (b"", b"v"), (b"k", b"x" * 20), (b"k" * 256, b""), (b"k" * 70_000, b"x" * 200_000), (None, b"x" * 4096)]
+
+
+def test_the_short_way_takes_records_of_all_sizes(log, monkeypatch):
     log.create_topic("t")
     producer = log.producer()
-    monkeypatch.setattr(producers, "_VALUE_SHORT", 10)
-    large = [(None, b"x" * 10), (b"k", b"x" * 20), (b"k" * 256, b"")]
-    for key, value in large:
+    producer.send("t", b"first")
+    monkeypatch.setattr(producer, "send_at", None)  # to be called would be an error
+    for key, value in SIZES:
         producer.send("t", value, key=key)
-    monkeypatch.setattr(producers, "_send_to", None)  # to be called would be an error
-    for key, value in large:
-        producer.send("t", value, key=key)
-    assert [(record.key, record.value) for record in log.topic("t").read()] == large * 2
+    assert [(record.key, record.value) for record in log.topic("t").read(start=1)] == SIZES
 
 
-def test_the_short_way_remembers_so_many_sizes_and_no_more(log, monkeypatch):
+def test_where_bytes_are_laid_out_otherwise_there_is_no_short_way(log, monkeypatch):
     log.create_topic("t")
+    producer = log.producer()
+    monkeypatch.setattr(_ffi, "SIZE_BEFORE", 0)
+    monkeypatch.setattr(producers, "_send_to", None)  # to be called would be an error
+    for key, value in SIZES:
+        producer.send("t", value, key=key)
+    assert [(record.key, record.value) for record in log.topic("t").read()] == SIZES
+
+
+def test_the_short_way_remembers_so_many_topics_and_no_more(log, monkeypatch):
     monkeypatch.setattr(producers, "_KNOWN_MAX", 5)
     producer = log.producer()
-    records = [(b"k" * (n % 3), b"v" * n) for n in range(20)] * 2
-    for key, value in records:
-        producer.send("t", value, key=key)
-    assert [(record.key, record.value) for record in log.topic("t").read()] == records
-    assert sum(len(values) for values in producer._to["t"]) == 5
+    for number in range(10):
+        log.create_topic(f"t{number}")
+        assert [producer.send(f"t{number}", b"v", key=b"k").offset for _ in range(3)] == [0, 1, 2]
+    assert len(producer._to) == 5
 
 
 def test_what_the_short_way_knows_is_no_way_around_the_types(log):

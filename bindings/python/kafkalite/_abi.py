@@ -182,7 +182,7 @@ class Destination(ctypes.Structure):
         ("partition", I32),
         ("key_size", I32),
         ("value_size", I32),
-        ("reserved", I32),
+        ("size_before", I32),
     ]
 
 

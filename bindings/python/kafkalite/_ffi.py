@@ -52,9 +52,26 @@ def sender(kind: Any) -> Any:
     return function
 
 
-def destination(producer: "Handle", topic: bytes, key_size: int, value_size: int) -> Any:
-    """What sender()'s first argument is for records of these sizes; it keeps the producer open."""
-    to = STRUCTURES["kfl_destination"](producer.value, topic, -1, -1, key_size, value_size, 0)
+def _size_before() -> int:
+    """How far in front of its bytes an object of them has its size, as CPython lays it out: behind the object's head,
+    and before the hash. 0 when it has not: then nothing goes by destination()."""
+    if sys.implementation.name != "cpython":
+        return 0
+    before = bytes.__basicsize__ - 1 - object.__basicsize__
+    for sample in (b"", b"kafkalite", bytes(70_000)):
+        place = ctypes.cast(ctypes.c_char_p(sample), ctypes.c_void_p).value or 0
+        if place != id(sample) + bytes.__basicsize__ - 1 or SIZE.from_address(place - before).value != len(sample):
+            return 0
+    return before
+
+
+SIZE_BEFORE = _size_before()
+
+
+def destination(producer: "Handle", topic: bytes) -> Any:
+    """What sender()'s first argument is for records of a topic, whose keys and values must be bytes or None; it keeps
+    the producer open."""
+    to = STRUCTURES["kfl_destination"](producer.value, topic, -1, -1, 0, 0, SIZE_BEFORE)
     to.kept = producer
     return ctypes.byref(to)
 

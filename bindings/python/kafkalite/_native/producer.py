@@ -23,9 +23,8 @@ _size, _NO_HEADERS, _NOW = _ffi.sizes, _ffi.NO_HEADERS, _ffi.NOW
 _send_to = _ffi.sender(Offset)
 _send = _ffi.declare_quick("producer_send")
 _send_packed = _ffi.declare("producer_send_packed")
-# How many sizes of records a producer remembers (768 bytes for each), and below which sizes.
+# How many topics a producer remembers.
 _KNOWN_MAX = 10_000
-_KEY_SHORT, _VALUE_SHORT = 256, 1 << 16
 # A kfl_packed_row: offset PENDING, timestamp NOW, partition ANY, and sizes.
 _ROW = array("i", (-3, -1, -1, -1, -1, 0, 0, 0, 0, 0))
 
@@ -65,8 +64,7 @@ class Producer:
         self._patience = patience
         self._handle: Optional[_ffi.Handle] = handle
         self._topics: Dict[str, bytes] = {}
-        self._to: Dict[str, List[Dict[int, Any]]] = {}  # by the sizes of key and value
-        self._room = _KNOWN_MAX
+        self._to: Dict[str, Any] = {}
         self._spare: List[Tuple[Any, Any]] = []
         # Answers whether nobody wants the call any more that waits for room.
         self.unwanted: Callable[[], bool] = lambda: False
@@ -95,44 +93,40 @@ class Producer:
         partition: a number, or by the key. timestamp: milliseconds since 1970 UTC, or now.
         """
         # Most records come this way, and every step counts; whatever is odd about one is found out below.
-        if type(value) is bytes and headers is None and partition is None and timestamp is None:
+        if (
+            type(value) is bytes
+            and (type(key) is bytes or key is None)
+            and headers is None
+            and partition is None
+            and timestamp is None
+        ):
             try:
-                if type(key) is bytes:
-                    to = self._to[topic][len(key)][len(value)]
-                elif key is None:
-                    to = self._to[topic][0][len(value)]
-                else:
-                    raise LookupError
-                sent: Offset = _send_to(to, key, value)
-                if sent:
-                    return sent
-                late = self._given_up(_ffi.last_code())
-                if late is not None:
-                    return Offset(*late)
-            except LookupError:
-                pass
-        place = self.send_at(
-            topic,
-            value,
-            key,
-            headers,
-            ANY if partition is None else partition,
-            NOW if timestamp is None else timestamp,
+                to = self._to[topic]
+            except KeyError:
+                self._learn(topic)
+            else:
+                return _send_to(to, key, value) or self._send_anew(topic, value, key)
+        return Offset(
+            *self.send_at(
+                topic,
+                value,
+                key,
+                headers,
+                ANY if partition is None else partition,
+                NOW if timestamp is None else timestamp,
+            )
         )
-        self._learn(topic, len(key or b""), len(value or b""))
-        return Offset(*place)
 
-    def _learn(self, topic: str, key_size: int, value_size: int) -> None:
-        """From now on send() knows where records of this topic and these sizes go."""
-        handle = self._handle
-        if handle is not None and self._room > 0 and key_size < _KEY_SHORT and value_size < _VALUE_SHORT:
-            by_key = self._to.setdefault(topic, [])
-            by_key += [{} for _ in range(len(by_key), key_size + 1)]
-            if value_size not in by_key[key_size]:
-                self._room -= 1
-                by_key[key_size][value_size] = _ffi.destination(
-                    handle, self._topics[topic], key_size, value_size
-                )
+    def _send_anew(self, topic: str, value: bytes, key: Optional[bytes]) -> Offset:
+        """send() whose short way has just failed."""
+        late = self._given_up(_ffi.last_code())
+        return Offset(*(late or self.send_at(topic, value, key, None, ANY, NOW)))
+
+    def _learn(self, topic: str) -> None:
+        """From now on send() knows where records of this topic go."""
+        name, handle = self._topics.get(topic) or self._topic(topic), self._handle
+        if handle is not None and _ffi.SIZE_BEFORE and len(self._to) < _KNOWN_MAX:
+            self._to[topic] = _ffi.destination(handle, name)
         if self._handle is None:  # closed meanwhile: nothing may keep it open
             self._to.clear()
 
@@ -186,7 +180,7 @@ class Producer:
         name = topic.encode()
         if b"\0" in name:
             raise ArgumentValueError("a topic name without zero bytes is needed")
-        if len(self._topics) < 10_000:
+        if len(self._topics) < _KNOWN_MAX:
             self._topics[topic] = name
         return name
 
