@@ -237,7 +237,7 @@ def test_closing(log, servers):
         producer.close()
         producer.close(timeout=1)
         assert not producer.bootstrap_connected()
-        for call in (lambda: producer.send("t", b""), producer.flush, lambda: producer.partitions_for("t")):
+        for call in (lambda: producer.send("t", b""), lambda: producer.partitions_for("t")):
             with pytest.raises(AssertionError):
                 call()
             with pytest.raises(IllegalStateError):

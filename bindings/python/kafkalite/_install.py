@@ -60,7 +60,8 @@ def _imported() -> Iterator[Tuple[str, bool]]:
     """What is imported under these names, and whether it is ours."""
     for name, module in list(sys.modules.items()):
         if name.split(".", 1)[0] in _finder.names:
-            yield name, module.__name__.startswith(OURS)
+            # What a test has put there may be None, or a mock, which has no name.
+            yield name, str(getattr(module, "__name__", "")).startswith(OURS)
 
 
 def install(*names: str) -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A name that programs import; there are no connections."""
+"""Names that programs import; there are no connections."""
 from __future__ import annotations
 
 from typing import Any
 
+from ._facade.cluster import ConnectionStates as ConnectionStates
 from .errors import UnsupportedVersionError
 
 

@@ -2,7 +2,7 @@
 """Plain values: partitions, offsets, members of groups. Names and fields are kafka-python's."""
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 
 class TopicPartition(NamedTuple):
@@ -35,15 +35,25 @@ class OffsetAndTimestamp(Tuple[Any, ...]):
 
     @property
     def offset(self) -> int:
-        return int(self[0])
+        return self[0]  # type: ignore[no-any-return]
 
     @property
     def timestamp(self) -> int:
-        return int(self[1])
+        return self[1]  # type: ignore[no-any-return]
 
     @property
     def leader_epoch(self) -> int:
-        return int(self[2])
+        return self[2]  # type: ignore[no-any-return]
+
+    @classmethod
+    def _make(cls, fields: Iterable[Any]) -> "OffsetAndTimestamp":
+        return cls(*fields)
+
+    def _asdict(self) -> Dict[str, Any]:
+        return dict(zip(self._fields, self))
+
+    def _replace(self, **fields: Any) -> "OffsetAndTimestamp":
+        return type(self)(**{**self._asdict(), **fields})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, tuple) and len(other) in (2, 3) and self[:2] == other[:2]

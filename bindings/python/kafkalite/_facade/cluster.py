@@ -2,7 +2,7 @@
 """What assignors, partitioners and curious programs ask of a cluster: one broker, which is this process."""
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from .._native.topic import Topic
 from ..errors import UnknownTopicOrPartitionError
@@ -92,11 +92,45 @@ class Cluster:
         pass
 
 
+class ConnectionStates:
+    """kafka-python's words for what a connection does; those here are connected or disconnected."""
+
+    DISCONNECTING = "<disconnecting>"
+    DISCONNECTED = "<disconnected>"
+    CONNECTING = "<connecting>"
+    HANDSHAKE = "<handshake>"
+    CONNECTED = "<connected>"
+    AUTHENTICATING = "<authenticating>"
+
+
+class Connection(NamedTuple):
+    """What programs look at to see whether they reach the broker."""
+
+    node_id: int
+    host: str
+    port: int
+    state: str
+
+    def connected(self) -> bool:
+        return self.state is ConnectionStates.CONNECTED
+
+
 class Client:
     """Where kafka-python keeps its connections: programs look through it at the cluster."""
 
     def __init__(self, store: Any) -> None:
         self.cluster = Cluster(store)
+
+    @property
+    def _conns(self) -> Dict[int, Connection]:
+        """One, for as long as the store is open."""
+        is_open = self.bootstrap_connected()
+        state = ConnectionStates.CONNECTED if is_open else ConnectionStates.DISCONNECTED
+        return {BROKER.nodeId: Connection(BROKER.nodeId, BROKER.host, BROKER.port, state)}
+
+    @property
+    def _topics(self) -> Set[str]:
+        return self.cluster._topics
 
     def least_loaded_node(self) -> int:
         return BROKER.nodeId

@@ -2,7 +2,7 @@
 """Answers that serve both ages of kafka-python: attributes of 2.x, keys of 3.x."""
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..errors import BrokerResponseError
 
@@ -10,10 +10,15 @@ Outcome = Tuple[str, Optional[BaseException]]
 
 
 class Row(Dict[str, Any]):
-    """row["error_code"], row.error_code, and row[1]: 2.x has tuples."""
+    """row["error_code"], row.error_code, row[1] and `name, code, text = row`: 2.x has tuples."""
 
     def __getitem__(self, key: Any) -> Any:
-        return list(self.values())[key] if isinstance(key, int) else super().__getitem__(key)
+        if isinstance(key, (int, slice)):
+            return tuple(self.values())[key]
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -23,13 +28,22 @@ class Row(Dict[str, Any]):
 
 
 class Answer(Dict[str, Any]):
-    """answer["topics"] and answer.topics."""
+    """answer["topics"], answer.topics, and answer.to_object(): all of it as plain dicts and lists."""
+
+    def to_object(self) -> Dict[str, Any]:
+        return {name: _plain(value) for name, value in self.items()}
 
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Row):
+        return {name: _plain(what) for name, what in value.items()}
+    return [_plain(what) for what in value] if isinstance(value, list) else value
 
 
 def number_of(error: Optional[BaseException]) -> int:

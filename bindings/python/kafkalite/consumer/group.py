@@ -131,6 +131,8 @@ class KafkaConsumer(Commits, Partitions):
                 f"Request timeout ({request}) must be larger than session timeout"
                 f" ({config['session_timeout_ms']})"
             )
+        if config["group_id"] is not None and not config["partition_assignment_strategy"]:
+            raise KafkaConfigurationError("Coordinator requires assignors")
         options.check_security(config)
         config["api_version"] = options.api_version(config["api_version"])
 

@@ -219,7 +219,7 @@ class KafkaProducer:
                     "the total memory buffer you have configured with the buffer_memory"
                     " configuration.",
                 )
-            number = self._partition(topic, partition, key)
+            number = self._number(topic, partition, key)
             sizes = (key_size, value_size, headers_size)
             if self._sender is not None:
                 future = FutureRecordMetadata()
@@ -259,7 +259,7 @@ class KafkaProducer:
         _ensure_topic(self._store, topic)
         return self._native.send_at(topic, value, key, headers, partition, timestamp)
 
-    def _partition(self, topic: str, partition: Optional[int], key: Any) -> int:
+    def _number(self, topic: str, partition: Optional[int], key: Any) -> int:
         """A number; ANY leaves it to the library, which hashes as the default partitioner does."""
         if partition is None and self._partitioner is None:
             return ANY
@@ -280,6 +280,33 @@ class KafkaProducer:
             self._partitioner.partition(topic, key, key, None, None, Cluster(self._store))
         )
 
+    # What tracers and other programs that wrap send() ask of kafka-python's producer ------------
+
+    @property
+    def _metadata(self) -> Cluster:
+        return Cluster(self._store)
+
+    @staticmethod
+    def _serialize(f: Any, topic: str, data: Any) -> Any:
+        convert = serialize.serializer(f)
+        return data if convert is None else convert(topic, data)
+
+    def _partition(
+        self,
+        topic: str,
+        partition: Optional[int],
+        key: Any,
+        value: Any,
+        serialized_key: Optional[bytes],
+        serialized_value: Optional[bytes],
+    ) -> int:
+        """Where send() would put the record, if it has a key; without one it is anybody's guess."""
+        number = self._number(topic, partition, serialized_key)
+        if number != ANY:
+            return number
+        numbers = sorted(self.partitions_for(topic))
+        return DefaultPartitioner()(serialized_key, numbers, numbers)
+
     def partitions_for(self, topic: str) -> Set[int]:
         """The numbers of a topic's partitions; the topic is made if need be."""
         if self._closed:
@@ -289,9 +316,12 @@ class KafkaProducer:
         return set(range(Topic(self._store, topic).partitions))
 
     def flush(self, timeout: Optional[float] = None) -> None:
-        """Until all that was sent is stored, or has failed. KafkaTimeoutError. Seconds."""
+        """Until all that was sent is stored, or has failed. KafkaTimeoutError. Seconds.
+
+        After close() there is nothing left to wait for.
+        """
         if self._closed:
-            raise ClosedError("KafkaProducer is closed")
+            return
         if self._sender is not None:
             self._sender.flush(timeout)
         else:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Where kafka-python keeps its copy of six."""

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""What programs written for kafka-python import, unpack and look at, beyond the calls themselves."""
+import copy
+import importlib
+import json
+import pickle
+import sys
+from unittest.mock import MagicMock
+
+import pytest
+
+import kafkalite
+from kafkalite import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafkalite import _install
+from kafkalite.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafkalite.errors import KafkaConfigurationError
+from kafkalite.structs import OffsetAndTimestamp
+
+
+@pytest.fixture
+def admin(servers):
+    with KafkaAdminClient(bootstrap_servers=servers) as client:
+        client.create_topics([NewTopic("t", 4, 1)])
+        yield client
+
+
+IMPORTED = {
+    "codec": ["has_gzip", "has_snappy", "has_lz4", "has_zstd"],
+    "conn": ["BrokerConnection", "ConnectionStates"],
+    "metrics": ["AbstractMetricsReporter"],
+    "metrics.metrics_reporter": ["AbstractMetricsReporter"],
+    "oauth": ["AbstractTokenProvider"],
+    "oauth.abstract": ["AbstractTokenProvider"],
+    "sasl.oauth": ["AbstractTokenProvider"],
+    "vendor.six": ["PY2", "string_types", "iteritems", "itervalues", "add_metaclass", "raise_from"],
+    "vendor.six.moves": ["range", "xrange", "queue"],
+}
+
+
+@pytest.mark.parametrize("module", IMPORTED)
+def test_what_programs_import_is_there(module):
+    found = importlib.import_module("kafkalite." + module)
+    assert [name for name in IMPORTED[module] if not hasattr(found, name)] == []
+
+
+def test_a_token_provider_can_be_defined_where_none_is_used(servers):
+    from kafkalite.oauth import AbstractTokenProvider
+    from kafkalite.sasl.oauth import AbstractTokenProvider as later
+
+    class Tokens(AbstractTokenProvider):
+        def token(self):
+            return "t"
+
+    assert later is AbstractTokenProvider
+    assert Tokens().token() == "t" and Tokens().extensions() == {}
+    with pytest.raises(KafkaConfigurationError):
+        KafkaProducer(bootstrap_servers=servers, sasl_oauth_token_provider=Tokens())
+
+
+def test_rows_of_answers_are_tuples_and_dicts(admin):
+    (answer,) = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, "t", ["retention.ms"])])
+    code, message, kind, name, entries = answer.resources[0]
+    assert (code, message, kind, name) == (0, None, ConfigResourceType.TOPIC, "t")
+    assert {key: value for key, value, *_ in entries} == {"retention.ms": "-1"}
+    row = answer.resources[0]
+    assert row["resource_name"] == row.resource_name == row[3] == "t" and row[:2] == (0, None)
+    assert "error_code" in row and list(row.keys())[0] == "error_code"
+    for same in (dict(row), {**row}, copy.copy(row), copy.deepcopy(row), pickle.loads(pickle.dumps(row))):
+        assert same["resource_name"] == "t" and same.keys() == row.keys()
+    whole = answer.to_object()
+    assert whole == json.loads(json.dumps(answer))
+    assert whole["resources"][0]["configs"][0]["name"] == "retention.ms"
+    assert type(whole["resources"][0]) is dict
+
+
+def test_rows_of_topics_unpack(admin):
+    made = admin.create_topics([NewTopic("u", 1, 1)])
+    assert [tuple(row) for row in made.topics] == made.topic_errors == [("u", 0, None)]
+
+
+def test_offsets_with_times_are_named_tuples():
+    value = OffsetAndTimestamp(1, None)
+    assert value.timestamp is None
+    assert value._asdict() == {"offset": 1, "timestamp": None, "leader_epoch": -1}
+    assert value._replace(timestamp=5) == OffsetAndTimestamp._make([1, 5]) == (1, 5)
+    assert type(value._replace(offset=2)) is OffsetAndTimestamp
+
+
+def test_the_connection_is_seen(servers, admin):
+    from kafkalite.conn import ConnectionStates
+
+    consumer = KafkaConsumer("t", bootstrap_servers=servers)
+    (connection,) = consumer._client._conns.values()
+    assert connection.state is ConnectionStates.CONNECTED and connection.connected()
+    assert consumer._client._topics == {"t"}
+    consumer.close()
+    client = consumer._client
+    assert client._conns[0].state is ConnectionStates.DISCONNECTED
+
+
+def test_tracers_ask_a_producer_where_a_record_would_go(servers, admin):
+    """As opentelemetry's and others do, before send()."""
+    with KafkaProducer(bootstrap_servers=servers, key_serializer=str.encode) as producer:
+        assert producer._metadata.partitions_for_topic("t") == {0, 1, 2, 3}
+        key = producer._serialize(producer.config["key_serializer"], "t", "some key")
+        value = producer._serialize(producer.config["value_serializer"], "t", b"v")
+        assert (key, value) == (b"some key", b"v")
+        told = producer._partition("t", None, "some key", b"v", key, value)
+        assert producer.send("t", b"v", key="some key").get().partition == told
+        assert producer._partition("t", 2, "some key", b"v", key, value) == 2
+        assert producer._partition("t", None, None, b"v", None, value) in range(4)
+        with pytest.raises(ValueError):
+            producer._partition("t", 4, "some key", b"v", key, value)
+
+
+def test_a_flush_after_the_close_finds_nothing_to_do(servers):
+    for kind in ({}, {"linger_ms": 5}, {"acks": "all"}):
+        producer = KafkaProducer(bootstrap_servers=servers, **kind)
+        producer.send("t", b"x")
+        producer.close()
+        assert producer.flush() is None and producer.flush(timeout=1) is None
+
+
+def test_a_group_needs_an_assignor(servers):
+    with pytest.raises(KafkaConfigurationError, match="Coordinator requires assignors"):
+        KafkaConsumer(bootstrap_servers=servers, group_id="g", partition_assignment_strategy=[])
+    KafkaConsumer(bootstrap_servers=servers, partition_assignment_strategy=[]).close()
+
+
+@pytest.mark.parametrize("there", [MagicMock(), None])
+def test_what_tests_put_in_place_of_kafka_is_no_hindrance(monkeypatch, there):
+    before = {name for name in sys.modules if name.split(".")[0] == "kafka"}
+    monkeypatch.setitem(sys.modules, "kafka.vendor.six.moves", there)
+    kafkalite.install_as_kafka()
+    try:
+        kafka = importlib.import_module("kafka")
+        assert kafka is kafkalite
+        assert importlib.import_module("kafka.vendor.six.moves").range is range
+    finally:
+        _install.uninstall()
+    assert {name for name in sys.modules if name.split(".")[0] == "kafka"} <= before
