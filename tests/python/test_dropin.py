@@ -139,3 +139,64 @@ def test_what_tests_put_in_place_of_kafka_is_no_hindrance(monkeypatch, there):
     finally:
         _install.uninstall()
     assert {name for name in sys.modules if name.split(".")[0] == "kafka"} <= before
+
+
+def offsets(consumer, **how):
+    return [(r.topic, r.partition, r.offset) for rows in consumer.poll(20, **how).values() for r in rows]
+
+
+def test_positions_stay_when_they_are_not_to_be_updated(servers):
+    with KafkaProducer(bootstrap_servers=servers) as producer:
+        for n in range(4):
+            producer.send("t", b"%d" % n)
+    consumer = KafkaConsumer("t", bootstrap_servers=servers, auto_offset_reset="earliest", group_id="g")
+    polls = iter(lambda: offsets(consumer, max_records=2), None)
+    assert next(found for found in polls if found) == [("t", 0, 0), ("t", 0, 1)]
+    for _ in range(3):
+        assert offsets(consumer, max_records=1, update_offsets=False) == [("t", 0, 2)]
+    assert consumer.position(TopicPartition("t", 0)) == 2
+    consumer.close()
+    with KafkaConsumer("t", bootstrap_servers=servers, group_id="g") as consumer:
+        assert next(consumer).offset == 2, "what was only looked at is not committed"
+
+
+@pytest.mark.parametrize("how", ["names", "pattern", "partitions"])
+def test_a_deleted_topic_is_no_error_of_the_others(servers, admin, how):
+    """kafka-python's poll() tells none: it waits for the topic, and reads on what there is."""
+    producer = KafkaProducer(bootstrap_servers=servers)
+    consumer = KafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
+    admin.create_topics([NewTopic("u", 1, 1)])
+    gone, kept = TopicPartition("t", 0), TopicPartition("u", 0)
+
+    def until(wanted):
+        seen = []
+        while len(seen) < len(wanted):
+            seen += offsets(consumer)
+        assert sorted(seen) == wanted
+
+    producer.send("t", b"1", partition=0)
+    if how == "names":
+        consumer.subscribe(["t", "u"])
+    elif how == "pattern":
+        consumer.subscribe(pattern="[tu]$")
+    else:
+        consumer.assign([gone, kept])
+    until([("t", 0, 0)])
+    admin.delete_topics(["t"])
+    assert offsets(consumer) == []
+    producer.send("u", b"1")
+    until([("u", 0, 0)])
+    if how == "partitions":
+        assert consumer.assignment() == {gone, kept}
+    # Made anew at once: no look at the names could tell that it is another one.
+    admin.create_topics([NewTopic("t", 1, 1)])
+    producer.send("t", b"2", partition=0)
+    until([("t", 0, 0)])
+    admin.delete_topics(["t"])
+    admin.create_topics([NewTopic("t", 1, 1)])
+    producer.send("t", b"3", partition=0)
+    until([("t", 0, 0)])
+    assert consumer.assignment() == {gone, kept}
+    consumer.unsubscribe()
+    assert consumer.assignment() == set()
+    consumer.close()

@@ -227,37 +227,56 @@ class Clumsy(ConsumerRebalanceListener):
         self._hear("assigned", assigned)
 
 
-def test_an_error_of_a_listener_is_the_callers_and_changes_no_assignment(log, member):  # kafka:E16
-    fill(log, partitions=2)
-    first, clumsy, met = member(), Clumsy(), []
-    first.subscribe(["t"], listener=clumsy)
+def share_with_a_clumsy_one(first, second, clumsy, poll):
+    """Its listener fails once for each kind of news: each record comes once all the same."""
+    seen = []
+    while len(seen) < 20:
+        seen += poll(first)
+    assert clumsy.failed == ["assigned"] and set(first.assignment()) == {("t", 0), ("t", 1)}
+    second.subscribe(["t"])
+    for _ in range(500):
+        seen += poll(first) + poll(second)
+        if second.assignment():
+            break
+    assert clumsy.failed == ["assigned", "revoked"]
+    assert len(first.assignment()) == len(second.assignment()) == 1
+    assert sorted(seen) == [(p, n) for p in range(2) for n in range(10)], "each once"
+    second.close()
+    for _ in range(500):
+        poll(first)
+        if len(first.assignment()) == 2:
+            break
+    assert clumsy.told[-1][0] == "assigned" and len(first.assignment()) == 2
 
-    def polls(consumer):
+
+def test_an_error_of_a_listener_is_the_callers_and_changes_no_assignment(log):  # kafka:E16
+    fill(log, partitions=2)
+    first, second = [log.consumer(group="g", enable_auto_commit=True) for _ in range(2)]
+    clumsy, met = Clumsy(), []
+    first.subscribe(
+        ["t"], on_assigned=clumsy.on_partitions_assigned, on_revoked=clumsy.on_partitions_revoked)
+
+    def poll(consumer):
         try:
-            return [(r.partition, r.offset) for rows in consumer.poll(10).values() for r in rows]
+            return [(r.partition, r.offset) for r in consumer.poll(0.01) or ()]
         except ZeroDivisionError as error:
             met.append(str(error))
             return []
 
-    seen = []
-    while not met:
-        seen += polls(first)
-    assert met == ["assigned"] and first.assignment() == {("t", 0), ("t", 1)}
-    while len(seen) < 20:
-        seen += polls(first)
-    second = member("t")
-    for _ in range(500):
-        seen += polls(first) + polls(second)
-        if second.assignment():
-            break
-    assert met == ["assigned", "revoked"] and len(first.assignment()) == len(second.assignment()) == 1
-    assert sorted(seen) == [(p, n) for p in range(2) for n in range(10)], "each once"
-    second.close()
-    for _ in range(500):
-        polls(first)
-        if len(first.assignment()) == 2:
-            break
-    assert clumsy.told[-1][0] == "assigned" and len(first.assignment()) == 2 and len(met) == 2
+    share_with_a_clumsy_one(first, second, clumsy, poll)
+    assert met == ["assigned", "revoked"]
+    first.close()
+
+
+def test_an_error_of_a_listener_of_kafka_python_is_logged(log, member, caplog):
+    fill(log, partitions=2)
+    first, second, clumsy = member(), member(), Clumsy()
+    first.subscribe(["t"], listener=clumsy)
+    share_with_a_clumsy_one(
+        first, second, clumsy,
+        lambda consumer: [(r.partition, r.offset) for rows in consumer.poll(10).values() for r in rows])
+    met = [r.exc_info[1].args[0] for r in caplog.records if r.exc_info]
+    assert met == ["assigned", "revoked"]
 
 
 def test_pausing_ends_with_the_assignment(log, member):

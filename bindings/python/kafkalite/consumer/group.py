@@ -20,6 +20,7 @@ from ..errors import (
     KafkaConfigurationError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
 )
 from ..structs import TopicPartition
 from ..version import __version__
@@ -215,7 +216,10 @@ class KafkaConsumer(Commits, Partitions):
     def poll(
         self, timeout_ms: float = 0, max_records: Optional[int] = None, update_offsets: bool = True
     ) -> Polled:
-        """{partition: records}, as soon as there is anything; {} when the time is up."""
+        """{partition: records}, as soon as there is anything; {} when the time is up.
+
+        Without update_offsets the positions stay: the next poll hands out the same records.
+        """
         if timeout_ms < 0:
             raise ArgumentValueError("Timeout must not be negative")
         if max_records is None:
@@ -236,6 +240,9 @@ class KafkaConsumer(Commits, Partitions):
             self._native.ahead, self._native.place = records, 0
             self._native.rewind()
             raise
+        if not update_offsets and records:
+            self._native.ahead, self._native.place = records, 0
+            self._native.rewind()
         return found
 
     def _fetch(self, timeout_ms: float, max_records: int) -> List[ConsumerRecord]:
@@ -260,6 +267,11 @@ class KafkaConsumer(Commits, Partitions):
     def _poll(self, timeout_ms: int, max_records: int) -> Any:
         try:
             return self._native.poll_ms(timeout_ms, max_records)
+        except UnknownTopicOrPartitionError as error:
+            if error.topic is None:
+                raise
+            self._subscription.gone(error.topic)
+            return None
         except OffsetOutOfRangeError as error:
             place = TopicPartition(error.topic or "", error.partition or 0)
             if place in self._fetched or self.config["group_id"] is None:
@@ -337,7 +349,7 @@ class KafkaConsumer(Commits, Partitions):
         return set() if self.last_poll == 0.0 and self._subscription.follows else self._assigned()
 
     def _assigned(self) -> Set[TopicPartition]:
-        return set() if self._closed else set(self._native.assignment())
+        return set() if self._closed else {*self._native.assignment(), *self._subscription.deleted}
 
     def metrics(self, raw: bool = False) -> Dict[str, Any]:
         """{group: {name: number}}: what came, how fast, and how far behind the end it is."""

@@ -42,6 +42,7 @@ class Subscription:
         self._assigned = False
         self._followed: Dict[str, int] = {}
         self._looked = 0.0
+        self._deleted: Set[TopicPartition] = set()
         self._listener: Any = None
         self.unset: Set[TopicPartition] = set()
         # Runs before partitions go, so that what was read of them can be committed.
@@ -111,7 +112,7 @@ class Subscription:
     def follow(self) -> float:
         """Look for what is new, now and then; answers how many ms a poll may wait from now on."""
         if not self.follows:
-            return FOREVER_MS
+            return self._await_deleted()
         if self._in_group and self._pattern is None:
             if not self._followed:
                 self._join(self._topics or [])
@@ -120,6 +121,38 @@ class Subscription:
         if now - self._looked >= LOOK_S:
             self._looked = now
             self._look()
+        return LOOK_S * 1000
+
+    def gone(self, topic: str) -> None:
+        """Its deletion is no error of the others, which are read on; so is a new topic of its name,
+        from where auto_offset_reset says."""
+        log.warning("topic %s was deleted", topic)
+        places = set(self._native.assignment())
+        lost = {place for place in places if place.topic == topic}
+        self._native.rewind()
+        self._native.assign(places - lost)
+        self._followed.pop(topic, None)
+        self._looked = 0.0
+        if not self.follows:
+            self._deleted |= lost
+
+    @property
+    def deleted(self) -> Set[TopicPartition]:
+        """Partitions that the program has assigned, of topics that are not there any more."""
+        return self._deleted
+
+    def _await_deleted(self) -> float:
+        if not self._deleted:
+            return FOREVER_MS
+        now = time.monotonic()
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            cluster = Cluster(self._store)
+            again = {p for p in self._deleted if cluster.leader_for_partition(p) is not None}
+            if again:
+                self._deleted -= again
+                self._native.rewind()
+                self._native.assign(self._begin([*self._native.assignment(), *again]))
         return LOOK_S * 1000
 
     def _look(self) -> None:
@@ -143,8 +176,8 @@ class Subscription:
         )
         self._followed = counts
         new = set(self._native.assignment()) - before
-        if self._listener is not None and new:
-            self._listener.on_partitions_assigned(new)
+        if new:
+            self._tell("on_partitions_assigned", new)
 
     def _join(self, names: List[str]) -> None:
         if not names:
@@ -155,19 +188,27 @@ class Subscription:
             names, on_assigned=self._on_assigned, on_revoked=self._on_revoked, on_lost=self._on_lost
         )
 
+    def _tell(self, what: str, places: Iterable[TopicPartition]) -> None:
+        """An error of the program's listener is logged, as kafka-python does: the poll goes on."""
+        listener = self._listener
+        if listener is None:
+            return
+        if not hasattr(listener, what):  # on_partitions_lost of an older listener
+            what = "on_partitions_revoked"
+        try:
+            getattr(listener, what)(set(places))
+        except Exception:
+            log.exception("the rebalance listener %r failed in %s", listener, what)
+
     def _on_assigned(self, places: List[TopicPartition]) -> None:
-        if self._listener is not None:
-            self._listener.on_partitions_assigned(set(places))
+        self._tell("on_partitions_assigned", places)
 
     def _on_revoked(self, places: List[TopicPartition]) -> None:
         self.on_revoked(places)
-        if self._listener is not None:
-            self._listener.on_partitions_revoked(set(places))
+        self._tell("on_partitions_revoked", places)
 
     def _on_lost(self, places: List[TopicPartition]) -> None:
-        if self._listener is not None:
-            lost = getattr(self._listener, "on_partitions_lost", None)
-            (lost or self._listener.on_partitions_revoked)(set(places))
+        self._tell("on_partitions_lost", places)
 
     def _share_out(self, group: Any) -> Dict[str, List[Any]]:
         """Ask the program's assignor, as kafka-python's leader does."""
@@ -197,6 +238,7 @@ class Subscription:
                 except UnknownTopicOrPartitionError:
                     self._store.create_topic(place.topic, exist_ok=True)
         self._native.assign(self._begin(places))
+        self._deleted = set()
         self._assigned = bool(places)
 
     def _begin(self, places: List[TopicPartition]) -> Any:
@@ -223,7 +265,7 @@ class Subscription:
             self._native.assign([])
         self._topics = self._pattern = self._listener = None
         self._assigned = False
-        self._followed = {}
+        self._followed, self._deleted = {}, set()
 
 
 def _check_name(name: Any) -> None:
