@@ -186,6 +186,25 @@ class Destination(ctypes.Structure):
     ]
 
 
+class Progress(ctypes.Structure):
+    _fields_ = [
+        ("deleted_segments", I64),
+        ("deleted_bytes", I64),
+        ("compacted_segments", I64),
+        ("written_bytes", I64),
+        ("freed_bytes", I64),
+        ("kept_records", I64),
+        ("removed_records", I64),
+        ("kept_tombstones", I64),
+        ("removed_tombstones", I64),
+        ("read_bytes", I64),
+        ("total_bytes", I64),
+        ("partition", I32),
+        ("partitions_left", I32),
+        ("reserved", I64 * 4),
+    ]
+
+
 class PackedRow(ctypes.Structure):
     _fields_ = [
         ("offset", I64),
@@ -290,6 +309,7 @@ class HistoryEntry(ctypes.Structure):
 STRUCTURES = {
     "kfl_header": Header,
     "kfl_destination": Destination,
+    "kfl_progress": Progress,
     "kfl_packed_row": PackedRow,
     "kfl_record": Record,
     "kfl_partition_offset": PartitionOffset,

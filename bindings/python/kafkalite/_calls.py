@@ -23,6 +23,7 @@ T = TypeVar("T")
 INTERRUPTED = -1015
 # A call may come to two waits, one behind the other.
 PATIENCE_MS = 20
+PIECE_S = 0.04
 
 
 def in_main_thread() -> bool:
@@ -202,7 +203,9 @@ def aside(call: Callable[[], T]) -> T:
         _thread.start_new_thread(run, ())
     except RuntimeError:  # the interpreter ends, or there can be no more threads
         return call()
-    done.acquire()
+    # In pieces: a signal that comes just before the thread sleeps wakes nobody.
+    while not done.acquire(timeout=PIECE_S):
+        pass
     answer, error = answers.pop()
     if error is not None:
         raise error

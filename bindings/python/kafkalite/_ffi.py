@@ -175,6 +175,13 @@ def number(function: Any, *arguments: Any) -> int:
     return out.value
 
 
+def progress(function: Any, *arguments: Any) -> Tuple[int, Tuple[Any, ...]]:
+    """The result, and what a function has done, which it tells through its last parameter, a pointer to a kfl_progress."""
+    out = STRUCTURES["kfl_progress"]()
+    result: int = function(*arguments, ctypes.byref(out))
+    return result, fields(type(out), ctypes.addressof(out))[:-1]
+
+
 def two_numbers(function: Any, *arguments: Any) -> Optional[Tuple[int, int]]:
     """The same for two, from a function that answers 0 when there is nothing."""
     first, second = I64(), I64()

@@ -2,6 +2,7 @@
 """A topic by name: its partitions, properties, offsets and records."""
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .. import _ffi
@@ -26,6 +27,38 @@ class Segment(NamedTuple):
     path: str
 
 
+class Progress(NamedTuple):
+    """What compact() or retain() did, added up over all calls of a round over the topic.
+
+    more: is there more to be done? deleted_…: by retention; compacted_segments: were replaced by fewer or smaller ones.
+    partition, read_bytes, total_bytes: where it stands, None and 0 when it is done.
+    """
+
+    more: bool
+    deleted_segments: int
+    deleted_bytes: int
+    compacted_segments: int
+    written_bytes: int
+    freed_bytes: int
+    kept_records: int
+    removed_records: int
+    kept_tombstones: int
+    removed_tombstones: int
+    read_bytes: int
+    total_bytes: int
+    partition: Optional[int]
+    partitions_left: int
+
+
+def _progress(more: int, row: Tuple[Any, ...]) -> Progress:
+    done = Progress._make((more > 0, *row))
+    return done._replace(partition=None) if row[-2] < 0 else done
+
+
+# Compaction is done in pieces; whoever is no longer waited for ends with the one that it is in.
+_PIECE = 0.1
+# Of kfl_topic_compact().
+_FORCE, _ROLL, _DRY_RUN = 1, 2, 4
 _STATES = {0: "sealed", 1: "active", 2: "prepared"}
 
 
@@ -146,6 +179,54 @@ class Topic:
         """Delete what lies below an offset; None: all that is there. Answers the new start."""
         below = times.END if before is None else before
         return self._offset(_ffi.lib.topic_delete_records, partition, below)
+
+    def compact(
+        self,
+        force: bool = False,
+        roll: bool = False,
+        dry_run: bool = False,
+        budget: Optional[float] = None,
+    ) -> Progress:
+        """Compact now, as the background would if it is due: for each key the newest record stays, with its offset.
+
+        force: whatever min.cleanable.dirty.ratio says. roll: the file that takes appends takes part, too, and another one
+        takes them. dry_run: count, change nothing. budget: stop after about so many seconds; None: when it is done.
+        Another call with the same arguments goes on where one has stopped, also where Ctrl-C has stopped it.
+        """
+        handle, name = self._store.handle, self._name
+        flags = _FORCE * bool(force) | _ROLL * bool(roll) | _DRY_RUN * bool(dry_run)
+        until = None if budget is None else time.monotonic() + waiting.milliseconds(budget) / 1000
+        left: List[bool] = []
+
+        def run() -> Progress:
+            while True:
+                piece = _PIECE if until is None else max(0.0, min(_PIECE, until - time.monotonic()))
+                done = _progress(*_ffi.progress(_ffi.lib.topic_compact, handle, name, flags, waiting.milliseconds(piece)))
+                if not done.more or left or (until is not None and time.monotonic() >= until):
+                    return done
+
+        try:
+            return _ffi.aside(run)
+        except BaseException:
+            left.append(True)
+            raise
+
+    def retain(self) -> Progress:
+        """Delete now what retention lets go. Ctrl-C leaves it to itself."""
+        handle, name = self._store.handle, self._name
+        return _progress(*_ffi.aside(lambda: _ffi.progress(_ffi.lib.topic_retain, handle, name)))
+
+    def forget(self, key: bytes) -> int:
+        """Take every record of a key out of a compacted topic, whatever its age; answers how many there were.
+
+        A tombstone is appended for those who keep a table, and goes as well. When this has returned no file of the store has
+        a record of the key that was there before. Ctrl-C leaves it to itself: it is done then, only later.
+        """
+        data = as_bytes(key, "key")
+        if data is None:
+            raise ArgumentTypeError("a key is bytes, not None")
+        handle, name, size = self._store.handle, self._name, len(data)
+        return _ffi.aside(lambda: _ffi.number(_ffi.lib.topic_forget, handle, name, data, size))
 
     def segments(self, partition: int = 0) -> List[Segment]:
         """Its files, oldest first."""
