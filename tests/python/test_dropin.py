@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What programs written for kafka-python import, unpack and look at, beyond the calls themselves."""
 import copy
+import gc
 import importlib
 import json
 import pickle
 import sys
+import weakref
 from unittest.mock import MagicMock
 
 import pytest
@@ -200,3 +202,87 @@ def test_a_deleted_topic_is_no_error_of_the_others(servers, admin, how):
     consumer.unsubscribe()
     assert consumer.assignment() == set()
     consumer.close()
+
+
+@pytest.mark.parametrize("kind", [{"linger_ms": 20}, {"acks": "all", "linger_ms": 20}])
+@pytest.mark.parametrize("raises", [SystemExit, KeyboardInterrupt])
+def test_a_callback_that_wants_to_exit_is_no_outcome_of_the_other_records(servers, kind, raises, caplog):
+    """All of them are in one batch, and in the log."""
+    def leave(_):
+        raise raises("enough")
+
+    producer = KafkaProducer(bootstrap_servers=servers, **kind)
+    futures = [producer.send("t", b"%d" % n).add_callback(leave) for n in range(3)]
+    refused = [producer.send("no name", b"x").add_errback(leave) for _ in range(2)]
+    producer.flush()
+    assert [future.value.offset for future in futures] == [0, 1, 2]
+    assert [type(future.exception).__name__ for future in refused] == ["InvalidTopicError"] * 2
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [raises] * 5
+    assert producer.send("t", b"3").get(timeout=10).offset == 3
+    producer.close()
+
+
+@pytest.mark.parametrize("how", ["names", "pattern", "partitions", "no group"])
+def test_a_consumer_that_is_let_go_leaves_its_group(servers, how):
+    """Without a garbage collection: the next one would wait for one that does not poll."""
+    with KafkaProducer(bootstrap_servers=servers) as producer:
+        producer.send("t", b"x")
+    gc.collect()
+    gc.disable()
+    try:
+        group = None if how == "no group" else "g"
+        consumer = KafkaConsumer(bootstrap_servers=servers, group_id=group, auto_offset_reset="earliest")
+        if how == "pattern":
+            consumer.subscribe(pattern="t", listener=Listener())
+        elif how == "partitions":
+            consumer.assign([TopicPartition("t", 0)])
+        else:
+            consumer.subscribe(["t"], listener=Listener())
+        assert next(consumer).value == b"x"
+        consumer.metrics()
+        if group is not None:
+            consumer.commit()
+            consumer.commit_async()
+            consumer.poll(0)
+        there = weakref.ref(consumer)
+        del consumer
+        assert there() is None
+    finally:
+        gc.enable()
+
+
+class Listener(kafkalite.ConsumerRebalanceListener):
+    def on_partitions_revoked(self, revoked):
+        pass
+
+    def on_partitions_assigned(self, assigned):
+        pass
+
+
+DAEMON = """
+import sys, threading, kafkalite
+producer = kafkalite.KafkaProducer(bootstrap_servers="file:data", **eval(sys.argv[2]))
+producer.send("t", b"x").get(10)
+consumer = kafkalite.KafkaConsumer("t", bootstrap_servers="file:data", group_id="g", auto_offset_reset="earliest")
+begun = threading.Event()
+def poll():
+    while True:
+        if consumer.poll(100):
+            begun.set()
+def iterate():
+    for record in consumer:
+        begun.set()
+    print("the end was told")
+def send():
+    while True:
+        producer.send("t", b"x")
+        begun.set()
+threading.Thread(target=globals()[sys.argv[1]], daemon=True).start()
+begun.wait(30)
+"""
+
+
+@pytest.mark.parametrize("loop, kind", [("poll", {}), ("iterate", {}), ("send", {}), ("send", {"acks": "all"})])
+def test_a_daemon_thread_does_not_see_the_end_of_the_interpreter(run_python, loop, kind):
+    done = run_python(DAEMON, loop, repr(kind))
+    assert done.stdout == done.stderr == ""

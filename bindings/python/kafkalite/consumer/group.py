@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
+import weakref
 from typing import Any, ClassVar, Dict, Iterator, List, Optional, Set
 
 from .._facade import metrics, options, serialize
@@ -101,7 +102,9 @@ class KafkaConsumer(Commits, Partitions):
         self._store = options.open_store(self.config)
         self._native = self._store.consumer(config=self._properties())
         self._subscription = Subscription(self._store, self._native, self.config)
-        self._subscription.on_revoked = self._commit_before_losing
+        # Without a circle: what the program lets go of leaves its group at once.
+        commit = weakref.WeakMethod(self._commit_before_losing)
+        self._subscription.on_revoked = lambda places: (commit() or _nothing)(places)
         self._begin_commits()
         self._failure: Optional[BaseException] = None
         self._metrics = metrics.Consumed()
@@ -188,6 +191,7 @@ class KafkaConsumer(Commits, Partitions):
 
     def _check_open(self) -> None:
         if self._closed:
+            handles.wait_for_the_end()
             raise ClosedError("KafkaConsumer is closed")
 
     def bootstrap_connected(self) -> bool:
@@ -231,7 +235,11 @@ class KafkaConsumer(Commits, Partitions):
         self._check_open()
         self._native.rewind()
         found: Polled = {}
-        records = self._fetch(timeout_ms, min(max_records, 65536))
+        try:
+            records = self._fetch(timeout_ms, min(max_records, 65536))
+        except ClosedError:
+            handles.wait_for_the_end()
+            raise
         try:
             for record in records:
                 place = TopicPartition(record.topic, record.partition)
@@ -316,6 +324,7 @@ class KafkaConsumer(Commits, Partitions):
         try:
             return self._fetch(self.config["consumer_timeout_ms"], most)
         except ClosedError:
+            handles.wait_for_the_end()
             return []  # another thread has closed it: iteration ends
 
     # What to read ------------------------------------------------------------------------------
@@ -355,6 +364,10 @@ class KafkaConsumer(Commits, Partitions):
         """{group: {name: number}}: what came, how fast, and how far behind the end it is."""
         lags = {} if self._closed else self._lags()
         return self._metrics.told(lags)
+
+
+def _nothing(_: Any) -> None:
+    pass
 
 
 threading_max = waiting.LONG_MS * 24 * 365 / 1000

@@ -194,6 +194,7 @@ class KafkaProducer:
         Arguments that cannot be raise at once; what the store says comes in the future.
         """
         if self._closed:
+            handles.wait_for_the_end()
             raise ClosedError("KafkaProducer is closed")
         if value is None and key is None:
             raise ArgumentTypeError("Need at least one: key or value")
@@ -233,6 +234,9 @@ class KafkaProducer:
         except BrokerResponseError as error:
             self._metrics.errors += 1
             return failed(error)
+        except ClosedError:
+            handles.wait_for_the_end()
+            raise
         self._metrics.count(size)
         return done(
             make_metadata(

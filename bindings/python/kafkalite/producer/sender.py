@@ -138,7 +138,8 @@ class Sender:
         elif timeout != 0:
             self._thread.join(timeout)
         for entry in [entry for entries in self._take().values() for entry in entries]:
-            entry.future.failure(KafkaTimeoutError("the producer was closed before it was sent"))
+            late = KafkaTimeoutError("the producer was closed before it was sent")
+            self._settle(entry.future.failure, late)
 
     def abandon(self, close: Callable[[], None]) -> None:
         """Send the rest, then close, with nobody waiting: the producer was collected.
@@ -192,7 +193,7 @@ class Sender:
                 log.exception("a batch could not be sent")
                 for entry in entries:
                     if not entry.future.is_done:
-                        entry.future.failure(error)
+                        self._settle(entry.future.failure, error)
             with self._changed:
                 self._bytes -= sum(map(entry_size, entries))
                 self._finished += len(entries)
@@ -221,12 +222,21 @@ class Sender:
                 return
             except KafkaError as found:
                 error = found
-        entry.future.failure(error)
+        self._settle(entry.future.failure, error)
+
+    @staticmethod
+    def _settle(complete: Callable[[Any], Any], outcome: Any) -> None:
+        """What a callback raises, if only SystemExit, is no outcome of the records that come after."""
+        try:
+            complete(outcome)
+        except BaseException:
+            log.exception("a callback of a future ended with an error")
 
     def _tell(self, topic: str, entry: Entry, partition: int, offset: int) -> None:
         place = TopicPartition(topic, partition)
-        entry.future.success(
+        self._settle(
+            entry.future.success,
             make_metadata(
                 (topic, partition, place, offset, entry.timestamp, -1, None, *entry.sizes)
-            )
+            ),
         )
