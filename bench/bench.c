@@ -27,7 +27,7 @@ static struct {
     const char *name;
     const char *only;
     char *directory;
-    bool quick;
+    bool quick, takes_long;
     bool json;
     bool no_peers;
     int tables; /* printed so far */
@@ -398,9 +398,14 @@ static void bench_print_table(const char *title, const struct bench_row *rows, s
     fflush(stdout);
 }
 
+void bench_take_long(void)
+{
+    bench.takes_long = true;
+}
+
 void bench_table(const char *title, struct bench_row *rows, size_t row_count)
 {
-    int rounds = bench.quick ? 5 : 11;
+    int rounds = bench.quick ? 5 : bench.takes_long ? 3 : 11;
     if (!bench_going_on() || (bench.only != NULL && strstr(title, bench.only) == NULL))
         return;
     for (size_t i = 0; i < row_count; i++) {

@@ -54,6 +54,8 @@ struct bench_row {
 void bench_start(int argc, char **argv, const char *name);
 /* Runs one table and prints it, unless --only names another. */
 void bench_table(const char *title, struct bench_row *rows, size_t row_count);
+/* A round of the tables that follow takes a minute or more: three of them are enough. */
+void bench_take_long(void);
 /* Removes what was written; returns the exit status. */
 int bench_finish(void);
 

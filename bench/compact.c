@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Load and compaction of records over a tenth as many keys, LevelDB and RocksDB beside it: the same keys in the
- * same order, 500 records a commit, then all of it compacted. Blocks of 500 neighbouring keys come in a
- * shuffled order. What is left must be one record a key. The note has the most memory that the process took during
+ * same order, 500 records a commit, then all of it compacted. Each commit's keys are scattered over all keys, as those of
+ * updates are. What is left must be one record a key. The note has the most memory that the process took during
  * compaction beyond what it had before, pages of files left out.
  */
 #include <pthread.h>
@@ -21,7 +21,7 @@
 static uint64_t record_count, key_count;
 static struct bench_source source;
 
-/* The first key of the n-th block of the load. */
+/* The number of the first key of the n-th block of the load. */
 static uint64_t block_key(uint64_t n)
 {
     uint64_t blocks = key_count / BLOCK;
@@ -174,12 +174,15 @@ int main(int argc, char **argv)
     bench_start(argc, argv, "compact");
     record_count = bench_quick() ? 1000000 : 10000000;
     key_count = record_count / 10;
+    bench_peer_scatter = key_count;
+    bench_take_long();
     source = bench_source_create(100 - BENCH_KEY_SIZE);
     for (const struct bench_peer *const *peer = bench_peers; *peer != NULL; peer++)
         if ((*peer)->compact != NULL && count < 2) {
             rows[count] = (struct bench_row){.name = (*peer)->name,
                                              .role = count == 0 ? BENCH_LIMIT : BENCH_PEER,
                                              .bytes = 100,
+                                             .bar = {BENCH_RATE, 0, 0},
                                              .run = peer_run,
                                              .context = (void *)(uintptr_t)*peer};
             count++;
@@ -187,19 +190,19 @@ int main(int argc, char **argv)
     rows[count++] = (struct bench_row){.name = "500 a call",
                                        .role = BENCH_OURS,
                                        .bytes = 100,
-                                       .bar = {BENCH_TIME, 0, 0},
+                                       .bar = {BENCH_RATE, 5, 9},
                                        .run = ours_run,
                                        .context = &packed};
     rows[count++] = (struct bench_row){.name = "one a call",
                                        .role = BENCH_OURS,
                                        .bytes = 100,
-                                       .bar = {BENCH_TIME, 0, 0},
+                                       .bar = {BENCH_RATE, 0, 0},
                                        .run = ours_run,
                                        .context = &single};
     rows[count++] = (struct bench_row){.name = "500 a call, synced",
                                        .role = BENCH_OURS,
                                        .bytes = 100,
-                                       .bar = {BENCH_TIME, 0, 0},
+                                       .bar = {BENCH_RATE, 0, 0},
                                        .run = ours_run,
                                        .context = &synced};
     bench_table("load and compact, a record", rows, count);

@@ -17,3 +17,5 @@ const struct bench_peer *const bench_peers[] = {
 #endif
     NULL,
 };
+
+uint64_t bench_peer_scatter;

@@ -36,9 +36,14 @@ extern const struct bench_peer bench_peer_sqlite;
 extern const struct bench_peer bench_peer_rocksdb;
 extern const struct bench_peer bench_peer_leveldb;
 
+/* Not 0: the numbers below it have keys that are scattered over all of them, one each. */
+extern uint64_t bench_peer_scatter;
+
 /* The key of a number: big-endian, so that stores which sort bytes keep the order. */
 static inline uint64_t bench_peer_key(uint64_t number)
 {
+    if (bench_peer_scatter != 0) /* the factor is prime */
+        number = number * UINT64_C(2654435761) % bench_peer_scatter;
     return __builtin_bswap64(number);
 }
 
