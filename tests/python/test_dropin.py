@@ -70,14 +70,21 @@ def test_rows_of_answers_are_tuples_and_dicts(admin):
     for same in (dict(row), {**row}, copy.copy(row), copy.deepcopy(row), pickle.loads(pickle.dumps(row))):
         assert same["resource_name"] == "t" and same.keys() == row.keys()
     whole = answer.to_object()
-    assert whole == json.loads(json.dumps(answer))
-    assert whole["resources"][0]["configs"][0]["name"] == "retention.ms"
-    assert type(whole["resources"][0]) is dict
+    assert whole == json.loads(json.dumps(whole)) and json.loads(json.dumps(answer)).keys() == whole.keys()
+    (resource,) = whole["resources"]
+    assert resource["configs"] == resource["config_entries"] and type(resource) is dict
+    (entry,) = resource["config_entries"]
+    assert (entry["config_names"], entry["config_value"], entry["config_synonyms"]) == ("retention.ms", "-1", [])
+    assert (entry["name"], entry["value"]) == ("retention.ms", "-1")
 
 
 def test_rows_of_topics_unpack(admin):
     made = admin.create_topics([NewTopic("u", 1, 1)])
     assert [tuple(row) for row in made.topics] == made.topic_errors == [("u", 0, None)]
+    (error,) = made.to_object()["topic_errors"]
+    assert (error["topic"], error["error_code"], error["error_message"]) == ("u", 0, None)
+    gone = admin.delete_topics(["u"])
+    assert gone.to_object()["topic_error_codes"][0]["error_code"] == 0
 
 
 def test_offsets_with_times_are_named_tuples():
@@ -286,3 +293,39 @@ begun.wait(30)
 def test_a_daemon_thread_does_not_see_the_end_of_the_interpreter(run_python, loop, kind):
     done = run_python(DAEMON, loop, repr(kind))
     assert done.stdout == done.stderr == ""
+
+
+LOGS = """
+import logging, sys, kafkalite
+kafkalite.install_as_kafka()
+if sys.argv[1] != "nothing":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+if sys.argv[1] == "quiet":
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+from kafka import KafkaProducer
+with KafkaProducer(bootstrap_servers="file:data") as producer:
+    producer.send("t", b"x").add_callback(lambda _: 1 / 0)
+"""
+
+
+@pytest.mark.parametrize("setup, levels", [("nothing", set()), ("quiet", {"ERROR"}), ("all", {"ERROR", "INFO"})])
+def test_logging_is_set_up_as_for_kafka_python(run_python, setup, levels):
+    told = run_python(LOGS, setup).stderr
+    assert {word for word in ("INFO", "WARNING", "ERROR") if word in told} == levels
+    assert ("ZeroDivisionError" in told) == ("ERROR" in levels)
+
+
+def test_a_coordinator_is_asked(servers, admin):
+    producer = KafkaProducer(bootstrap_servers=servers)
+    assert str(producer._metadata) == "ClusterMetadata(brokers: 1, topics: 1)"
+    producer.send("t", b"x", partition=0)
+    place, other = TopicPartition("t", 0), TopicPartition("t", 1)
+    consumer = KafkaConsumer("t", bootstrap_servers=servers, group_id="g", auto_offset_reset="earliest")
+    assert next(consumer).value == b"x"
+    consumer.commit({place: 1})
+    coordinator = consumer._coordinator
+    assert coordinator.member_id == consumer.group_metadata().member_id != ""
+    assert coordinator.coordinator_id == 0 and not coordinator.coordinator_unknown()
+    assert {p: o.offset for p, o in coordinator.fetch_committed_offsets([place, other]).items()} == {place: 1}
+    assert coordinator.fetch_committed_offsets([]) == {}
+    consumer.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -72,6 +73,9 @@ def install(*names: str) -> None:
             del sys.modules[name]
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+    if THEIRS in _finder.names:
+        # What a program says about the logger "kafka" holds for ours.
+        logging.getLogger(OURS).parent = logging.getLogger(THEIRS)
 
 
 def uninstall() -> None:
@@ -82,3 +86,4 @@ def uninstall() -> None:
         if is_ours:
             del sys.modules[name]
     _finder.names.clear()
+    logging.getLogger(OURS).parent = logging.getLogger()

@@ -23,6 +23,9 @@ class Cluster:
         self._brokers: Dict[int, BrokerMetadata] = {BROKER.nodeId: BROKER}
         self.unauthorized_topics: Set[str] = set()
 
+    def __str__(self) -> str:
+        return f"ClusterMetadata(brokers: {len(self._brokers)}, topics: {len(self._topics)})"
+
     @property
     def cluster_id(self) -> str:
         return str(self._store.path)

@@ -11,6 +11,8 @@ from .._native.store import Store, open
 from ..errors import KafkaConfigurationError
 
 log = logging.getLogger("kafkalite")
+# Silent in a program that has not set logging up, as kafka-python is.
+log.addHandler(logging.NullHandler())
 
 # There is no network: accepted by name, and without effect.
 NETWORK: Dict[str, Any] = {

@@ -28,10 +28,15 @@ class Row(Dict[str, Any]):
 
 
 class Answer(Dict[str, Any]):
-    """answer["topics"], answer.topics, and answer.to_object(): all of it as plain dicts and lists."""
+    """answer["topics"], answer.topics, and answer.to_object()."""
 
     def to_object(self) -> Dict[str, Any]:
-        return {name: _plain(value) for name, value in self.items()}
+        """All of it as plain dicts and lists, by the names of 2.x beside those of 3.x."""
+        whole = {name: _plain(value) for name, value in self.items()}
+        for name in ("topic_errors", "topic_error_codes"):
+            if name in whole:
+                whole[name] = whole["topics"]
+        return whole
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -40,9 +45,17 @@ class Answer(Dict[str, Any]):
             raise AttributeError(name) from None
 
 
+# What 2.x calls the fields of a property, and of a topic or a resource.
+_OF_PROPERTY = {"name": "config_names", "value": "config_value", "synonyms": "config_synonyms"}
+_OF_OTHERS = {"name": "topic", "configs": "config_entries"}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Row):
-        return {name: _plain(what) for name, what in value.items()}
+        plain = {name: _plain(what) for name, what in value.items()}
+        older = _OF_PROPERTY if "value" in plain else _OF_OTHERS
+        plain.update({old: plain[name] for name, old in older.items() if name in plain})
+        return plain
     return [_plain(what) for what in value] if isinstance(value, list) else value
 
 

@@ -58,6 +58,20 @@ class Coordinator:
         return Generation(generation, member, None)
 
     @property
+    def member_id(self) -> str:
+        return self._generation.member_id
+
+    coordinator_id = 0
+
+    def coordinator_unknown(self) -> bool:
+        return False
+
+    def fetch_committed_offsets(self, partitions: Any) -> Any:
+        """{partition: OffsetAndMetadata} of those that have one."""
+        places = list(partitions)
+        return self._native.committed(*places) if places else {}
+
+    @property
     def state(self) -> str:
         if self._generation.generation_id < 0:
             return MemberState.UNJOINED
