@@ -765,7 +765,8 @@ KFL_API int kfl_consumer_resume(kfl_consumer *consumer, const char *topic, int32
  * auto.commit.interval.ms, an asynchronous commit of what earlier polls have handed out. A consumer
  * that is subscribed joins its group here, and follows it.
  *
- *   timeout_ms   longest wait; 0 looks once, -1 waits for ever
+ *   timeout_ms   longest wait, for other processes that keep a group's member from joining, too; 0 looks once,
+ *                and waits for those; -1 waits for ever
  *   max_records  1 .. 65536, or 0: max.poll.records
  *   out_records  counted: kfl_records_release(). NULL when 0 is returned
  *

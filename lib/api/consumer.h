@@ -194,18 +194,19 @@ void kfl__async_destroy(kfl_consumer *consumer);
 /*
  * At the beginning of a poll, by whoever has the turn, holding the lock, which is given up
  * meanwhile: join, give up what was told as revoked, take over what the group has become, commit
- * what is due. KFL_E_EVENT: something is to be told.
+ * what is due. KFL_E_EVENT: something is to be told. KFL_E_INTR: also when others were waited for until
+ * the deadline (-1 and 0: there is none).
  */
-int kfl__consumer_follow_group(kfl_consumer *consumer);
-static inline int kfl__consumer_follow(kfl_consumer *consumer)
+int kfl__consumer_follow_group(kfl_consumer *consumer, int64_t deadline_ns);
+static inline int kfl__consumer_follow(kfl_consumer *consumer, int64_t deadline_ns)
 {
-    return KFL_LIKELY(!consumer->follows) ? 0 : kfl__consumer_follow_group(consumer);
+    return KFL_LIKELY(!consumer->follows) ? 0 : kfl__consumer_follow_group(consumer, deadline_ns);
 }
 /*
  * A poll has found nothing: it waits until what it has given up is given up. 1: that took a while, look again; 0;
- * KFL_E_INTR. Holding the lock, which is given up meanwhile.
+ * KFL_E_INTR, as above. Holding the lock, which is given up meanwhile.
  */
-int kfl__consumer_finish_release(kfl_consumer *consumer);
+int kfl__consumer_finish_release(kfl_consumer *consumer, int64_t deadline_ns);
 /* Before a poll sleeps: would following find something? */
 bool kfl__consumer_must_follow(kfl_consumer *consumer);
 /* Reading met a topic that is gone: of a subscription, which loses it. Holding the lock. */

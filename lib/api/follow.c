@@ -15,6 +15,7 @@
 #include "api/groups.h"
 #include "api/handover.h"
 #include "base/memory.h"
+#include "base/patience.h"
 #include "engine/departures.h"
 #include "engine/lookout.h"
 #include "engine/members.h"
@@ -321,7 +322,7 @@ static bool follow_must(const kfl_consumer *consumer)
             follow_seat_changed(consumer) || follow_topics_changed(consumer));
 }
 
-KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
+KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer, int64_t deadline_ns)
 {
     int64_t now_ns = kfl__clock_coarse_ns();
     int r = follow_auto_commit(consumer, now_ns);
@@ -338,12 +339,14 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     }
     /* The helper had the time since the last poll; a caller that always finds something keeps nobody waiting. */
     if (consumer->async.release == KFL_RELEASE_WAITS) {
-        r = kfl__consumer_finish_release(consumer);
+        r = kfl__consumer_finish_release(consumer, deadline_ns);
         if (r < 0)
             return r;
     }
     while (consumer->events == NULL && follow_must(consumer)) {
+        int32_t patience = kfl__patience_narrow(deadline_ns);
         r = follow_membership(consumer);
+        kfl__patience_set(patience);
         if (r < 0)
             return r;
         r = kfl__core_check(consumer->core);
@@ -354,11 +357,13 @@ KFL_UNCHECKED int kfl__consumer_follow_group(kfl_consumer *consumer)
     return consumer->events == NULL ? 0 : KFL_E_EVENT;
 }
 
-KFL_UNCHECKED int kfl__consumer_finish_release(kfl_consumer *consumer)
+KFL_UNCHECKED int kfl__consumer_finish_release(kfl_consumer *consumer, int64_t deadline_ns)
 {
     if (!kfl__async_releases(consumer))
         return 0;
+    int32_t patience = kfl__patience_narrow(deadline_ns);
     int r = KFL__UNLOCKED(consumer, kfl__async_finish(consumer));
+    kfl__patience_set(patience);
     return r < 0 ? r : 1;
 }
 

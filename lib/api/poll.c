@@ -261,6 +261,12 @@ static KFL_UNCHECKED int poll_wait(kfl_consumer *consumer, int64_t deadline_ns)
     return r == KFL_WAIT_TIMEOUT ? 0 : r;
 }
 
+/* Not signals, and not want of patience: the poll's own time ran out while it waited for others. */
+static bool poll_is_late(int r, int64_t deadline_ns)
+{
+    return r == KFL_E_INTR && deadline_ns > 0 && kfl__clock_steady_ns() >= deadline_ns;
+}
+
 /* It is this caller's turn. */
 static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *records)
 {
@@ -270,7 +276,9 @@ static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *re
             return r;
         if (consumer->events != NULL)
             return kfl__event_fail();
-        r = kfl__consumer_follow(consumer);
+        r = kfl__consumer_follow(consumer, deadline_ns);
+        if (KFL_UNLIKELY(poll_is_late(r, deadline_ns)))
+            return 0;
         if (r == 0)
             r = poll_look(consumer, records);
         if (r < 0 && kfl__consumer_forgets(consumer, r))
@@ -278,9 +286,9 @@ static int poll_run(kfl_consumer *consumer, int64_t deadline_ns, kfl_records *re
         if (r != 0)
             return r == KFL_E_EVENT ? kfl__event_fail() : r;
         if (KFL_UNLIKELY(consumer->follows)) {
-            r = kfl__consumer_finish_release(consumer);
+            r = kfl__consumer_finish_release(consumer, deadline_ns);
             if (r < 0)
-                return r;
+                return poll_is_late(r, deadline_ns) ? 0 : r;
             if (r > 0)
                 continue;
         }

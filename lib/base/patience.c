@@ -30,6 +30,17 @@ int32_t kfl__patience_set(int32_t patience_ms)
     return before;
 }
 
+int32_t kfl__patience_narrow(int64_t deadline_ns)
+{
+    int32_t before = kfl__patience();
+    if (deadline_ns <= 0)
+        return before;
+    int64_t left = (deadline_ns - kfl__clock_steady_ns()) / 1000000 + 1;
+    if (left < 1)
+        left = 1;
+    return before >= 0 && before <= left ? before : kfl__patience_set(left < INT32_MAX ? (int32_t)left : INT32_MAX - 1);
+}
+
 void kfl__patience_begin(struct kfl__patience_wait *wait, const void *what, int64_t deadline_ns)
 {
     *wait = (struct kfl__patience_wait){.until_ns = deadline_ns};

@@ -15,6 +15,8 @@
 /* The calling thread's, in milliseconds; -1: as long as it takes. Answers what it was. */
 int32_t kfl__patience_set(int32_t patience_ms);
 int32_t kfl__patience(void);
+/* No more of it than there is until then, on the steady clock, and a millisecond; -1 and 0: no limit. Answers what it was. */
+int32_t kfl__patience_narrow(int64_t deadline_ns);
 
 /* One wait of the calling thread. */
 struct kfl__patience_wait {

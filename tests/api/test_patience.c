@@ -185,6 +185,24 @@ START_TEST(a_member_joins_commits_and_leaves_when_it_can)
 }
 END_TEST
 
+/* Though its thread has all the patience there is. */
+START_TEST(a_poll_ends_at_its_time_out_while_it_waits_to_join)
+{
+    kfl_records *records = NULL;
+    kfl_consumer *consumer = open_member("t", "a");
+    OK(kfl_thread_patience(-1));
+    step_holder();
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 5, 0, &records)), 0);
+        ck_assert_ptr_null(records);
+    }
+    ck_assert_int_eq(kfl__patience(), -1);
+    step_holder();
+    ck_assert_str_eq(settle(consumer), "A[t/0 t/1]");
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
 /* A commit that nobody waits for is made by the helper; who comes behind it waits, and may lose patience. */
 START_TEST(a_commit_comes_behind_those_that_are_on_their_way)
 {
@@ -278,6 +296,8 @@ Suite *kfl_suite(void)
     tcase_add_test(alone, a_member_joins_commits_and_leaves_when_it_can);
     tcase_add_loop_test(alone, who_has_patience_is_not_disturbed_by_who_has_not, 0, 2);
     tcase_add_loop_test(alone, a_send_that_needs_a_file_is_sent_once, 0, 2);
+    tcase_add_test(alone, a_poll_ends_at_its_time_out_while_it_waits_to_join);
+    tcase_add_test(helped, a_poll_ends_at_its_time_out_while_it_waits_to_join);
     tcase_add_test(helped, a_commit_comes_behind_those_that_are_on_their_way);
     tcase_add_test(helped, a_member_joins_commits_and_leaves_when_it_can);
     suite_add_tcase(suite, alone);

@@ -52,6 +52,25 @@ START_TEST(a_wait_with_less_time_of_its_own_is_not_given_up)
 }
 END_TEST
 
+START_TEST(patience_is_narrowed_to_what_time_is_left_and_never_widened)
+{
+    ck_assert_int_eq(kfl__patience_narrow(-1), -1);
+    ck_assert_int_eq(kfl__patience_narrow(0), -1);
+    ck_assert_int_eq(kfl__patience(), -1);
+    ck_assert_int_eq(kfl__patience_narrow(kfl__clock_deadline_ns(INT32_MAX)), -1);
+    ck_assert_int_ge(kfl__patience(), INT32_MAX / 2);
+    ck_assert_int_ge(kfl__patience_narrow(kfl__clock_deadline_ns(60000)), INT32_MAX / 2);
+    ck_assert_int_ge(kfl__patience(), 1);
+    ck_assert_int_le(kfl__patience(), 60001);
+    kfl__patience_set(5);
+    ck_assert_int_eq(kfl__patience_narrow(kfl__clock_deadline_ns(60000)), 5);
+    ck_assert_int_eq(kfl__patience(), 5);
+    /* Over already: a lock that is free is taken all the same. */
+    ck_assert_int_eq(kfl__patience_narrow(1), 5);
+    ck_assert_int_eq(kfl__patience(), 1);
+}
+END_TEST
+
 START_TEST(a_wait_that_is_gone_on_with_ends_in_its_own_time)
 {
     struct kfl__patience_wait wait, other;
@@ -146,6 +165,7 @@ Suite *kfl_suite(void)
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, threads_begin_with_all_the_patience_there_is);
     tcase_add_test(tests, a_wait_with_less_time_of_its_own_is_not_given_up);
+    tcase_add_test(tests, patience_is_narrowed_to_what_time_is_left_and_never_widened);
     tcase_add_test(tests, a_wait_that_is_gone_on_with_ends_in_its_own_time);
     tcase_add_test(tests, a_lock_that_another_process_holds_is_given_up);
     tcase_add_test(tests, a_mutex_is_given_up_by_who_has_no_patience_and_by_nobody_else);

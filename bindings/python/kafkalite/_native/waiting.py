@@ -49,7 +49,7 @@ def until(call: Callable[[int], Any], timeout_ms: int, nothing: int = TIMED_OUT)
             step = min(step, max(0, int((deadline - time.monotonic()) * 1000 + 0.999)))
         result = call(step)
         if result == INTERRUPTED:
-            continue
+            result = nothing  # others were waited for
         if result != nothing or (deadline is not None and time.monotonic() >= deadline):
             return result
 
