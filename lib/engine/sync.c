@@ -21,6 +21,7 @@
 #include "catalog/topics.h"
 #include "engine/notify.h"
 #include "engine/topics.h"
+#include "state/presence.h"
 
 #define SYNC_LOOK_NS INT64_C(20000000)
 
@@ -316,6 +317,20 @@ static int sync_try(struct kfl__partition *partition, bool full_files, int64_t d
     return doubt ? kfl__partition_replace_tail(partition) : r;
 }
 
+/* Who leads is named: it may be stopped, or the disk slow. */
+static int sync_late(struct kfl__partition *partition, int64_t offset)
+{
+    char leader[64] = "nobody";
+    struct kfl__slot *slot = partition->slot;
+    int32_t owner = kfl__robust_owner(&slot->sync);
+    if (owner != 0)
+        kfl__presence_describe(owner, leader, sizeof leader);
+    kfl__fail(KFL_E_TIMEOUT, "partition %s/%d is durable below offset %lld only, not below %lld, and is being synced by %s",
+              partition->topic->name, partition->number, (long long)atomic_load(&slot->durable_offset),
+              (long long)offset, leader);
+    return kfl__fail_at(KFL_E_TIMEOUT, partition->topic->name, partition->number, offset);
+}
+
 static int sync_wait(struct kfl__partition *partition, int64_t offset, bool full_files,
                      int64_t deadline_ns)
 {
@@ -347,12 +362,7 @@ static int sync_wait(struct kfl__partition *partition, int64_t offset, bool full
         int64_t now = kfl__clock_steady_ns();
         if (wait.until_ns >= 0 && now >= wait.until_ns) {
             r = kfl__patience_end(&wait, true);
-            if (r < 0)
-                return r;
-            kfl__fail(KFL_E_TIMEOUT, "partition %s/%d is durable below offset %lld only, not below %lld",
-                      partition->topic->name, partition->number, (long long)atomic_load(&slot->durable_offset),
-                      (long long)offset);
-            return kfl__fail_at(KFL_E_TIMEOUT, partition->topic->name, partition->number, offset);
+            return r < 0 ? r : sync_late(partition, offset);
         }
         int64_t look = now + SYNC_LOOK_NS;
         (void)kfl__wait_for(&slot->durable_seq, seq, rounds,

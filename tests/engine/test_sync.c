@@ -2,6 +2,7 @@
 /* Group sync: one leads, all who wait are served, whoever wrote the bytes. */
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -41,11 +42,16 @@ static void *wait_for_all(void *context)
     return kfl__sync_wait(partition, 8, -1) == 0 ? partition : NULL;
 }
 
+/* Is told who leads. */
 static void *wait_in_vain(void *context)
 {
+    char leader[64];
     (void)context;
-    return kfl__sync_wait(partition, 8, kfl__clock_deadline_ns(10)) == KFL_E_TIMEOUT ? partition
-                                                                                     : NULL;
+    snprintf(leader, sizeof leader, "is being synced by pid %d (", (int)getpid());
+    return kfl__sync_wait(partition, 8, kfl__clock_deadline_ns(10)) == KFL_E_TIMEOUT &&
+                   strstr(kfl_last_error(), leader) != NULL
+               ? partition
+               : NULL;
 }
 
 /* rule:R6 */
