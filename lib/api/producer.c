@@ -151,25 +151,25 @@ static int producer_find(kfl_producer *producer, const char *name, struct kfl__p
     return r;
 }
 
-/* Does the entry belong to this name, and is it as the catalog has it? */
-static inline bool producer_topic_stands(const kfl_producer *producer, const struct kfl__producer_topic *entry, const char *name)
+/* Does the topic bear this name, and is it as the catalog has it? */
+static inline bool producer_topic_stands(const kfl_producer *producer, const struct kfl__topic *topic, const char *name)
 {
     /* With the NUL at its end. Most names are short, and a call costs more than they do. */
-    const char *own = entry->topic->name;
-    size_t size = entry->topic->name_size + 1, at = 0;
+    const char *own = topic->name;
+    size_t size = topic->name_size + 1, at = 0;
     if (KFL_LIKELY(size <= PRODUCER_NAME_SHORT))
         while (at < size && own[at] == name[at])
             at++;
     else if (strcmp(own, name) == 0)
         at = size;
     return at == size && atomic_load_explicit(&producer->core->shared->topics_version, memory_order_acquire) ==
-                       atomic_load_explicit(&entry->topic->seen_version, memory_order_relaxed);
+                       atomic_load_explicit(&topic->seen_version, memory_order_relaxed);
 }
 
 int kfl__producer_topic(kfl_producer *producer, const char *name, struct kfl__producer_topic **out_entry)
 {
     struct kfl__producer_topic *entry = atomic_load_explicit(&producer->last, memory_order_acquire);
-    if (KFL_LIKELY(entry != NULL && producer_topic_stands(producer, entry, name))) {
+    if (KFL_LIKELY(entry != NULL && producer_topic_stands(producer, entry->topic, name))) {
         *out_entry = entry;
         return 0;
     }
@@ -333,19 +333,39 @@ static inline int producer_check(kfl_producer *producer, const char *topic, stru
 
 /* ---- short records ---- */
 
-/* NULL: the long way tells why. */
-static inline struct kfl__producer_topic *producer_plain_topic(kfl_producer *producer, const char *name)
+/* Encoded and hashed in memory before the lock is taken, and appended as it stands. */
+static __attribute__((noinline)) int64_t producer_append_laid(kfl_producer *producer, struct kfl__partition *partition,
+                                                              const struct kfl__settings *settings, const void *key, size_t key_size,
+                                                              const void *value, size_t value_size, int64_t timestamp_ms)
 {
-    struct kfl__producer_topic *entry = atomic_load_explicit(&producer->last, memory_order_acquire);
-    if (KFL_UNLIKELY(entry == NULL || !kfl__core_check_quickly(producer->core) || !producer_topic_stands(producer, entry, name) ||
-                     kfl__topic_shape(entry->topic) != atomic_load_explicit(&entry->plain, memory_order_relaxed)))
-        return NULL;
-    return entry;
+    uint64_t laid[PRODUCER_SHORT_ROOM / sizeof(uint64_t)];
+    uint8_t *behind = kfl__record_encode_plain((uint8_t *)laid, key, key_size, value, value_size);
+    uint32_t size = (uint32_t)(behind - (uint8_t *)laid);
+    kfl__store64(behind, 0);
+    return kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size), timestamp_ms,
+                                       producer->settings->max_block_ms, settings);
 }
 
 /*
- * A record that needs no look at a property: encoded and hashed before the lock is taken, and appended as it stands.
- * PRODUCER_NOT_SHORT: it is none, or something is wrong with it, and nothing was done; else as kfl_producer_send().
+ * Most short records are not laid out at all: a load of bytes that were stored by several stores, or across the edges of one, waits
+ * until these have left the processor, behind all those of the append before, and so each hash would wait for the last append.
+ */
+static inline __attribute__((always_inline)) int64_t producer_append_split(struct kfl__partition *partition,
+                                                                           const struct kfl__settings *settings, const void *key,
+                                                                           size_t key_size, const void *value, size_t value_size,
+                                                                           int64_t timestamp_ms)
+{
+    if (key_size > KFL_RECORD_SPLIT_KEY || value_size < KFL_RECORD_SPLIT_LEAST ||
+        key_size + value_size > KFL_HASH_SPLIT_MOST - sizeof(struct kfl__record_head))
+        return KFL_APPEND_UNUSUAL;
+    struct kfl__record_split split = kfl__record_split(key, key_size, value, value_size);
+    uint64_t hash = kfl__hash64_split(split.words, split.rest, sizeof split.words + split.rest_size);
+    return kfl__partition_append_split(partition, &split, hash, timestamp_ms, settings);
+}
+
+/*
+ * A record that needs no look at a property. PRODUCER_NOT_SHORT: it is none, or something is wrong with it, and nothing was
+ * done; else as kfl_producer_send().
  */
 static inline __attribute__((always_inline)) int producer_send_short(kfl_producer *producer, const char *topic, int32_t number, const void *key,
                                       size_t key_size, const void *value, size_t value_size, int64_t timestamp_ms,
@@ -354,27 +374,27 @@ static inline __attribute__((always_inline)) int producer_send_short(kfl_produce
     if (KFL_UNLIKELY(producer == NULL || topic == NULL || key_size > PRODUCER_SHORT || value_size > PRODUCER_SHORT - key_size ||
                      (key == NULL && key_size > 0) || (value == NULL && value_size > 0) || timestamp_ms < KFL_TIMESTAMP_NOW))
         return PRODUCER_NOT_SHORT;
-    /* First of all, so that the stores are in the cache when the hash loads them across their edges, which stalls before. */
-    uint64_t laid[PRODUCER_SHORT_ROOM / sizeof(uint64_t)];
-    uint8_t *behind = kfl__record_encode_plain((uint8_t *)laid, key, key_size, value, value_size);
-    uint32_t size = (uint32_t)(behind - (uint8_t *)laid);
-    kfl__store64(behind, 0);
-
-    struct kfl__producer_topic *entry = producer_plain_topic(producer, topic);
-    if (KFL_UNLIKELY(entry == NULL))
+    /* Where anything is not as it is nearly always, the long way tells why. */
+    struct kfl__producer_topic *entry = atomic_load_explicit(&producer->last, memory_order_acquire);
+    if (KFL_UNLIKELY(entry == NULL || !kfl__core_check_quickly(producer->core)))
         return PRODUCER_NOT_SHORT;
-    const struct kfl__topic_shape *shape = kfl__topic_shape(entry->topic);
+    const struct kfl__topic *known = entry->topic;
+    const struct kfl__topic_shape *shape = kfl__topic_shape(known);
+    if (KFL_UNLIKELY(!producer_topic_stands(producer, known, topic) ||
+                     shape != atomic_load_explicit(&entry->plain, memory_order_relaxed)))
+        return PRODUCER_NOT_SHORT;
     if (number == KFL_PARTITION_ANY && key != NULL && !entry->partitioner.ignore_keys)
         number = kfl__partitioner_pick_by_key(entry->partitioner.hash, key, key_size, shape->partition_count);
-    struct kfl__partition *partition;
-    if (KFL_UNLIKELY(number < 0 || kfl__topic_partition(entry->topic, number, &partition) < 0))
+    struct kfl__partition *partition = kfl__topic_shape_partition(shape, number);
+    if (KFL_UNLIKELY(partition == NULL))
         return PRODUCER_NOT_SHORT;
 
-    kfl__partition_fetch_tail(partition, size);
+    kfl__partition_fetch_tail(partition, (uint32_t)(sizeof(struct kfl__record_head) + key_size + value_size));
     if (KFL_LIKELY(timestamp_ms == KFL_TIMESTAMP_NOW))
         timestamp_ms = kfl__clock_wall_ms(&producer->core->clock);
-    struct kfl__append how = {-1, false, producer->settings->max_block_ms, shape->settings};
-    int64_t offset = kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size), timestamp_ms, &how);
+    int64_t offset = producer_append_split(partition, shape->settings, key, key_size, value, value_size, timestamp_ms);
+    if (KFL_UNLIKELY(offset == KFL_APPEND_UNUSUAL))
+        offset = producer_append_laid(producer, partition, shape->settings, key, key_size, value, value_size, timestamp_ms);
     if (KFL_UNLIKELY(offset < 0))
         return (int)offset;
     if (out_offset != NULL)
@@ -406,26 +426,23 @@ static int producer_append_one(kfl_producer *producer, const struct kfl__outgoin
     return r < 0 ? r : outgoing->partition;
 }
 
-static __attribute__((noinline)) int producer_send_any(kfl_producer *producer, const char *topic, int32_t partition,
-                                                       const void *key, size_t key_size, const void *value,
-                                                       size_t value_size, const kfl_header *headers, size_t header_count,
-                                                       int64_t timestamp_ms, int64_t *out_offset)
+/* Whatever the record is; taken already. */
+static __attribute__((noinline)) int producer_send_any(kfl_producer *producer, const char *topic, struct kfl__outgoing *outgoing,
+                                                       size_t header_count, int64_t *out_offset)
 {
-    struct kfl__outgoing outgoing;
-    producer_take(&outgoing, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms);
     if (KFL_UNLIKELY(header_count > UINT32_MAX))
         return kfl__fail(KFL_E_INVALID, "kfl_producer_send: %zu headers", header_count);
-    int r = producer_check(producer, topic, &outgoing);
+    int r = producer_check(producer, topic, outgoing);
     if (KFL_UNLIKELY(r < 0))
         return r;
     if (KFL_LIKELY(producer->settings->linger_ms == 0))
-        return producer_append_one(producer, &outgoing, -1, out_offset);
-    r = kfl__linger_add(producer, &outgoing);
+        return producer_append_one(producer, outgoing, -1, out_offset);
+    r = kfl__linger_add(producer, outgoing);
     if (r < 0)
         return r;
     if (out_offset != NULL)
         *out_offset = KFL_OFFSET_PENDING;
-    return outgoing.partition;
+    return outgoing->partition;
 }
 
 int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,
@@ -437,8 +454,13 @@ int kfl_producer_send(kfl_producer *producer, const char *topic, int32_t partiti
         if (KFL_LIKELY(r != PRODUCER_NOT_SHORT))
             return r;
     }
-    return producer_send_any(producer, topic, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms,
-                             out_offset);
+    /*
+     * By a record in memory and not by all these parameters: for a call with the same ones the compiler would prepare, in each
+     * send, by copying what lies on the stack.
+     */
+    struct kfl__outgoing outgoing;
+    producer_take(&outgoing, partition, key, key_size, value, value_size, headers, header_count, timestamp_ms);
+    return producer_send_any(producer, topic, &outgoing, header_count, out_offset);
 }
 
 int kfl_producer_send_if(kfl_producer *producer, const char *topic, int32_t partition, const void *key, size_t key_size,

@@ -32,7 +32,7 @@ void kfl__clock_set(struct kfl__clock *clock, int64_t wall_ms)
     atomic_store_explicit(&clock->set_ms, wall_ms, memory_order_relaxed);
 }
 
-int64_t kfl__clock_wall_ms(const struct kfl__clock *clock)
+KFL_INLINE_WHERE_SEEN int64_t kfl__clock_wall_ms(const struct kfl__clock *clock)
 {
     int64_t set_ms = atomic_load_explicit(&clock->set_ms, memory_order_relaxed);
     if (KFL_UNLIKELY(set_ms >= 0))

@@ -94,33 +94,59 @@ static inline void *loan_entry(struct kfl__loan *loan)
     return (char *)loan + offsetof(struct __pthread_mutex_s, __list.__next);
 }
 
-static inline void loan_leave(struct robust_list_head *list, struct kfl__loan *loan, uint32_t place)
+/* A loan that was entered; `list` is NULL where none was. By value, so that it need not be in memory. */
+struct kfl__lent {
+    struct robust_list_head *list;
+    _Atomic uint32_t *inside;
+};
+
+static inline __attribute__((always_inline)) void loan_leave(struct kfl__loan *loan, struct kfl__lent lent)
 {
-    uint32_t thread = (uint32_t)kfl__robust_list_thread(list);
-    atomic_store_explicit(&loan->places[place].inside, 0, memory_order_release);
+    uint32_t thread = (uint32_t)kfl__robust_list_thread(lent.list);
+    atomic_store_explicit(lent.inside, 0, memory_order_release);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (KFL_UNLIKELY(atomic_load_explicit(&loan->word, memory_order_relaxed) != thread))
         kfl__loan_left(loan, thread);
-    robust_list_set_pending(list, NULL);
+    robust_list_set_pending(lent.list, NULL);
 }
 
-static inline bool loan_enter(struct robust_list_head *list, struct kfl__loan *loan)
+static inline __attribute__((always_inline)) struct kfl__lent loan_enter(struct kfl__loan *loan)
 {
-    uint32_t thread = (uint32_t)kfl__robust_list_thread(list);
+    struct kfl__lent lent = {kfl__robust_list_of_thread(), NULL}, none = {NULL, NULL};
+    if (KFL_UNLIKELY(lent.list == NULL))
+        return none;
+    uint32_t thread = (uint32_t)kfl__robust_list_thread(lent.list);
     uint32_t place = atomic_load_explicit(&loan->place, memory_order_relaxed) % KFL_LOAN_PLACES;
     /* The place first of all: what is not ours may be another's by now, and is not stored to. */
     if (KFL_UNLIKELY(atomic_load_explicit(&loan->places[place].thread, memory_order_relaxed) !=
                          thread ||
                      atomic_load_explicit(&loan->word, memory_order_relaxed) != thread ||
                      !kfl__barrier_joined()))
-        return false;
-    robust_list_set_pending(list, loan_entry(loan));
-    atomic_store_explicit(&loan->places[place].inside, 1, memory_order_relaxed);
+        return none;
+    lent.inside = &loan->places[place].inside;
+    robust_list_set_pending(lent.list, loan_entry(loan));
+    atomic_store_explicit(lent.inside, 1, memory_order_relaxed);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (KFL_LIKELY(atomic_load_explicit(&loan->word, memory_order_acquire) == thread))
-        return true;
-    loan_leave(list, loan, place);
-    return false;
+        return lent;
+    loan_leave(loan, lent);
+    return none;
+}
+
+/* The shortest way in, for who has the lock lent nearly always; a list of NULL says nothing. */
+static inline __attribute__((always_inline)) struct kfl__lent kfl__lendable_enter(struct kfl__lendable *lock, enum kfl__rank rank)
+{
+    struct kfl__lent lent = loan_enter(&lock->loan);
+    if (KFL_LIKELY(lent.list != NULL))
+        kfl__lock_note_taken((int)rank);
+    return lent;
+}
+
+static inline __attribute__((always_inline)) void kfl__lendable_leave(struct kfl__lendable *lock, enum kfl__rank rank,
+                                                                      struct kfl__lent lent)
+{
+    kfl__lock_note_given_back((int)rank);
+    loan_leave(&lock->loan, lent);
 }
 
 /*
@@ -130,13 +156,9 @@ static inline bool loan_enter(struct robust_list_head *list, struct kfl__loan *l
 static inline enum kfl__taken kfl__lendable_take_free(struct kfl__lendable *lock,
                                                       enum kfl__rank rank)
 {
-    struct robust_list_head *list = kfl__robust_list_of_thread();
-    if (KFL_UNLIKELY(list == NULL))
-        return KFL_TAKEN_NOT;
-    if (KFL_UNLIKELY(!loan_enter(list, &lock->loan)))
-        return kfl__lendable_take_mutex(lock, rank);
-    kfl__lock_note_taken((int)rank);
-    return KFL_TAKEN_LENT;
+    if (kfl__lendable_enter(lock, rank).list != NULL)
+        return KFL_TAKEN_LENT;
+    return kfl__robust_list_of_thread() == NULL ? KFL_TAKEN_NOT : kfl__lendable_take_mutex(lock, rank);
 }
 
 /* What kfl__lendable_take_free() took. */
@@ -147,9 +169,8 @@ static inline void kfl__lendable_give_back(struct kfl__lendable *lock, enum kfl_
         kfl__lendable_give_mutex(lock, rank);
         return;
     }
-    kfl__lock_note_given_back((int)rank);
-    loan_leave(kfl__robust_list, &lock->loan,
-               atomic_load_explicit(&lock->loan.place, memory_order_relaxed) % KFL_LOAN_PLACES);
+    uint32_t place = atomic_load_explicit(&lock->loan.place, memory_order_relaxed) % KFL_LOAN_PLACES;
+    kfl__lendable_leave(lock, rank, (struct kfl__lent){kfl__robust_list, &lock->loan.places[place].inside});
 }
 
 #endif

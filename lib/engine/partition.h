@@ -15,6 +15,7 @@
 
 #include "base/lock.h"
 #include "engine/core.h"
+#include "format/record.h"
 #include "log/segment.h"
 #include "log/view.h"
 #include "state/slot.h"
@@ -101,10 +102,18 @@ int kfl__partition_append(struct kfl__partition *partition, const struct kfl__pa
 /*
  * The same for one record without more ado: laid out already, `size` bytes with zeros behind them up to a multiple of
  * KFL_BATCH_ALIGNMENT, and hashed; through the map (the store is not `by_file`), not durable, no offset expected, and
- * without flush.messages. Its offset, or the error.
+ * without flush.messages. block_ms and settings as in struct kfl__append. Its offset, or the error.
  */
 int64_t kfl__partition_append_short(struct kfl__partition *partition, const void *bytes, uint32_t size, uint64_t hash,
-                                    int64_t timestamp_ms, const struct kfl__append *how);
+                                    int64_t timestamp_ms, int64_t block_ms, const struct kfl__settings *settings);
+
+/*
+ * The same of a record that is not laid out, by the shortest way: KFL_APPEND_UNUSUAL where it is none, and nothing was done.
+ * `hash` is that of its bytes.
+ */
+#define KFL_APPEND_UNUSUAL INT64_MIN
+int64_t kfl__partition_append_split(struct kfl__partition *partition, const struct kfl__record_split *record, uint64_t hash,
+                                    int64_t timestamp_ms, const struct kfl__settings *settings);
 
 /* ---- engine/ahead ---- */
 

@@ -60,18 +60,23 @@ static inline const struct kfl__topic_shape *kfl__topic_shape(const struct kfl__
 
 /* borrowed, as long as the topic. Made and attached at the first use. A bad number: KFL_E_UNKNOWN_TOPIC_OR_PARTITION. */
 int kfl__topic_partition_make(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition);
+/* The same where it is made already, of a topic of this shape; NULL: it is not, or there is none. */
+static inline __attribute__((always_inline)) struct kfl__partition *kfl__topic_shape_partition(const struct kfl__topic_shape *shape,
+                                                                                               int32_t number)
+{
+    if (KFL_UNLIKELY(number < 0 || number >= shape->partition_count))
+        return NULL;
+    struct kfl__partition *partition =
+        atomic_load_explicit(&((struct kfl__topic_shape *)(uintptr_t)shape)->partitions[number], memory_order_acquire);
+    return KFL_LIKELY(partition != NULL && atomic_load_explicit(&partition->slot->ready, memory_order_acquire) != 0) ? partition : NULL;
+}
 static inline __attribute__((always_inline)) int kfl__topic_partition(struct kfl__topic *topic, int32_t number, struct kfl__partition **out_partition)
 {
-    const struct kfl__topic_shape *shape = kfl__topic_shape(topic);
-    if (KFL_LIKELY(number >= 0 && number < shape->partition_count)) {
-        struct kfl__partition *partition =
-            atomic_load_explicit(&((struct kfl__topic_shape *)(uintptr_t)shape)->partitions[number], memory_order_acquire);
-        if (KFL_LIKELY(partition != NULL && atomic_load_explicit(&partition->slot->ready, memory_order_acquire) != 0)) {
-            *out_partition = partition;
-            return 0;
-        }
-    }
-    return kfl__topic_partition_make(topic, number, out_partition);
+    struct kfl__partition *partition = kfl__topic_shape_partition(kfl__topic_shape(topic), number);
+    if (KFL_UNLIKELY(partition == NULL))
+        return kfl__topic_partition_make(topic, number, out_partition);
+    *out_partition = partition;
+    return 0;
 }
 
 int kfl__topics_make(struct kfl__core *core, const char *name, int32_t partition_count, const kfl_config *config);

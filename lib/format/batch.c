@@ -72,12 +72,8 @@ static int batch_shape(const struct kfl__batch_header *header)
 /* Not said, too, when the distance does not fit: a shorter one would claim too much. */
 static inline uint32_t batch_durable_distance(int64_t base_offset, int64_t durable_offset)
 {
-    if (durable_offset < 0)
-        return KFL_DURABLE_NOT_SAID;
-    if (durable_offset >= base_offset)
-        return 0;
-    int64_t distance = base_offset - durable_offset;
-    return distance < KFL_DURABLE_NOT_SAID ? (uint32_t)distance : KFL_DURABLE_NOT_SAID;
+    int64_t distance = base_offset > durable_offset ? base_offset - durable_offset : 0;
+    return KFL_LIKELY(durable_offset >= 0 && distance < KFL_DURABLE_NOT_SAID) ? (uint32_t)distance : KFL_DURABLE_NOT_SAID;
 }
 
 static KFL_INLINE_WHERE_SEEN void batch_seal(void *to, const struct kfl__batch_facts *facts, uint32_t distance, uint16_t extension,
@@ -104,7 +100,7 @@ static KFL_INLINE_WHERE_SEEN void batch_seal(void *to, const struct kfl__batch_f
         facts->payload_hash,
     }};
     assert(batch_shape(&sealed.hashed.header) == 0);
-    uint64_t hash = kfl__hash64_of_56(sealed.words, seed);
+    uint64_t hash = kfl__hash64_of_words(sealed.words, seed);
     kfl__store64(to, hash);
     for (size_t i = 1; i < 6; i++) {
         uint64_t word = sealed.words[i];

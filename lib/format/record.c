@@ -152,6 +152,35 @@ KFL_INLINE_WHERE_SEEN uint8_t *kfl__record_encode_plain(uint8_t *to, const void 
     return record_put_few(to, value, value_size);
 }
 
+/* A key of up to eight bytes, as a word. */
+static inline __attribute__((always_inline)) uint64_t record_key_word(const uint8_t *key, size_t size)
+{
+    uint64_t word = 0;
+    if (KFL_LIKELY(size == sizeof word))
+        return kfl__load64(key);
+    for (size_t i = 0; i < size; i++)
+        word |= (uint64_t)key[i] << 8 * i;
+    return word;
+}
+
+KFL_INLINE_WHERE_SEEN struct kfl__record_split kfl__record_split(const void *key, size_t key_size, const void *value, size_t value_size)
+{
+    assert(key_size <= KFL_RECORD_SPLIT_KEY && value_size >= KFL_RECORD_SPLIT_LEAST);
+    uint64_t stored_key_size = record_stored_size(key, key_size);
+    uint64_t key_word = record_key_word(key, key_size), behind = kfl__load64(value), low = key_word, high = behind;
+    /* The twelve bytes behind the record's head: the key's, and the value's first. */
+    if (KFL_UNLIKELY(key_size < sizeof low)) {
+        low = key_word | behind << 8 * key_size;
+        high = kfl__load64((const uint8_t *)value + sizeof low - key_size);
+    }
+    size_t taken = 4 * sizeof(uint64_t) - sizeof(struct kfl__record_head) - key_size;
+    return (struct kfl__record_split){
+        .words = {stored_key_size | (uint64_t)value_size << 32, 0, low << 32, low >> 32 | high << 32},
+        .rest = (const uint8_t *)value + taken,
+        .rest_size = value_size - taken,
+    };
+}
+
 /* -1 is a missing part; any other negative size is, unsigned, more than is ever left. */
 static inline bool record_part_fits(int32_t size, size_t left)
 {

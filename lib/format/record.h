@@ -44,6 +44,19 @@ uint8_t *kfl__record_encode_plain(uint8_t *to, const void *key, size_t key_size,
                                   size_t value_size);
 
 /*
+ * The same again, not written: four words, and where in the value the rest lies, `rest_size` bytes. For a key of at most
+ * KFL_RECORD_SPLIT_KEY bytes and a value of KFL_RECORD_SPLIT_LEAST or more, so that the 48 bytes before the end lie in the value.
+ */
+#define KFL_RECORD_SPLIT_KEY 8u
+#define KFL_RECORD_SPLIT_LEAST 48u
+struct kfl__record_split {
+    uint64_t words[4];
+    const uint8_t *rest;
+    size_t rest_size;
+};
+struct kfl__record_split kfl__record_split(const void *key, size_t key_size, const void *value, size_t value_size);
+
+/*
  * Read one; nothing is copied. Fills offset, timestamp, key, value and headers of out_record (not
  * topic, partition, type). Every size, also of each header, is checked against `end` first. Returns
  * what lies behind it, or NULL for bytes that are no record.

@@ -393,32 +393,42 @@ START_TEST(the_other_partitioner_is_even_and_repeatable)
 }
 END_TEST
 
-/* Short records are laid out on the stack first: each size about its limit, split each way, and each byte read back. */
+static uint8_t every_size_bytes[1200];
+
+static void send_and_see(kfl_consumer *consumer, size_t key_size, size_t size, int64_t timestamp_ms)
+{
+    kfl_records *records = NULL;
+    const uint8_t *bytes = every_size_bytes, *key = key_size == 0 && size % 3 == 0 ? NULL : bytes;
+    OK(kfl_producer_send(producer, "t", 0, key, key_size, bytes + key_size, size - key_size, NULL, 0, timestamp_ms, NULL));
+    const kfl_record *record = poll_one(consumer, &records);
+    ck_assert_int_eq(record->key == NULL, key == NULL);
+    ck_assert_uint_eq(record->key_size, key_size);
+    ck_assert_uint_eq(record->value_size, size - key_size);
+    if (key_size > 0)
+        ck_assert_mem_eq(record->key, bytes, key_size);
+    ck_assert_mem_eq(record->value, bytes + key_size, size - key_size);
+    if (timestamp_ms != KFL_TIMESTAMP_NOW)
+        ck_assert_int_eq(record->timestamp_ms, timestamp_ms);
+    kfl_records_release(records);
+}
+
+/* The short ways have limits of sizes: each size about them, split each way, by a lock that is lent or not, and each byte read back. */
 START_TEST(records_of_every_size_come_back_whole)
 {
-    static uint8_t bytes[1200];
     const size_t keys[] = {0, 1, 7, 8, 9, 16, 17, 240, 480};
-    kfl_records *records = NULL;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(i * 37 + 11);
+    for (size_t i = 0; i < sizeof every_size_bytes; i++)
+        every_size_bytes[i] = (uint8_t)(i * 37 + 11);
     make_topic("t", 1, NULL);
     const kfl_partition_offset from = {.topic = "t"};
     kfl_consumer *consumer = open_consumer(NULL);
     OK(kfl_consumer_assign(consumer, &from, 1));
     for (size_t size = 0; size < 600; size++) {
         size_t key_size = keys[size % (sizeof keys / sizeof keys[0])];
-        key_size = key_size < size ? key_size : size;
-        OK(kfl_producer_send(producer, "t", 0, bytes, key_size, bytes + key_size, size - key_size, NULL, 0,
-                             size % 2 == 0 ? KFL_TIMESTAMP_NOW : (int64_t)size, NULL));
-        const kfl_record *record = poll_one(consumer, &records);
-        ck_assert_uint_eq(record->key_size, key_size);
-        ck_assert_uint_eq(record->value_size, size - key_size);
-        ck_assert_mem_eq(record->key, bytes, key_size);
-        ck_assert_mem_eq(record->value, bytes + key_size, size - key_size);
-        if (size % 2 != 0)
-            ck_assert_int_eq(record->timestamp_ms, (int64_t)size);
-        kfl_records_release(records);
+        send_and_see(consumer, key_size < size ? key_size : size, size, size % 2 == 0 ? KFL_TIMESTAMP_NOW : (int64_t)size);
     }
+    for (size_t size = 40; size < 120; size++)
+        for (size_t key_size = 0; key_size < 10; key_size++)
+            send_and_see(consumer, key_size, size, KFL_TIMESTAMP_NOW);
     OK(kfl_consumer_close(consumer));
 }
 END_TEST

@@ -88,6 +88,41 @@ START_TEST(the_place_in_memory_does_not_matter)
 }
 END_TEST
 
+/* What is written out for one size is what any size is hashed by. */
+START_TEST(fifty_six_bytes_are_hashed_as_any_others)
+{
+    unsigned char bytes[56 + 64];
+    uint64_t seed = 0;
+    fill_pattern(bytes, sizeof bytes);
+    for (size_t place = 0; place < 64; place++) {
+        for (int i = 0; i < 16; i++) {
+            uint64_t words[7];
+            memcpy(words, bytes + place, sizeof words);
+            ck_assert_uint_eq(kfl__hash64_of_56(bytes + place, seed), kfl__hash64_seeded(bytes + place, 56, seed));
+            ck_assert_uint_eq(kfl__hash64_of_words(words, seed), kfl__hash64_seeded(bytes + place, 56, seed));
+            seed = seed * 0x9e3779b97f4a7c15 + place + 1;
+        }
+    }
+    ck_assert_uint_eq(kfl__hash64_of_56(bytes, UINT64_MAX), kfl__hash64_seeded(bytes, 56, UINT64_MAX));
+}
+END_TEST
+
+START_TEST(bytes_in_two_pieces_are_hashed_as_those_in_one)
+{
+    unsigned char bytes[KFL_HASH_SPLIT_MOST], apart[KFL_HASH_SPLIT_MOST];
+    uint64_t words[4];
+    for (size_t size = KFL_HASH_SPLIT_LEAST; size <= KFL_HASH_SPLIT_MOST; size++) {
+        fill_pattern(bytes, size);
+        bytes[size / 2] = (unsigned char)size;
+        memcpy(words, bytes, sizeof words);
+        memset(apart, 0, sizeof apart);
+        memcpy(apart + size - 48, bytes + size - 48, 48);
+        memcpy(apart + sizeof words, bytes + sizeof words, size - sizeof words);
+        ck_assert_uint_eq(kfl__hash64_split(words, apart + sizeof words, size), kfl__hash64(bytes, size));
+    }
+}
+END_TEST
+
 Suite *kfl_suite(void)
 {
     Suite *suite = suite_create("hash");
@@ -95,6 +130,8 @@ Suite *kfl_suite(void)
     tcase_add_test(numbers, the_numbers_are_those_of_xxh3_on_every_machine);
     tcase_add_test(numbers, each_bit_and_each_seed_changes_the_number);
     tcase_add_test(numbers, the_place_in_memory_does_not_matter);
+    tcase_add_test(numbers, fifty_six_bytes_are_hashed_as_any_others);
+    tcase_add_test(numbers, bytes_in_two_pieces_are_hashed_as_those_in_one);
     suite_add_tcase(suite, numbers);
     return suite;
 }

@@ -63,6 +63,33 @@ START_TEST(what_is_encoded_is_decoded)
 }
 END_TEST
 
+/* The bytes lie at the very ends of what was allocated: nothing beyond them is looked at. */
+START_TEST(a_split_record_has_the_bytes_of_one_that_is_written)
+{
+    uint8_t written[256];
+    for (size_t key_size = 0; key_size <= KFL_RECORD_SPLIT_KEY; key_size++) {
+        for (size_t value_size = KFL_RECORD_SPLIT_LEAST; value_size <= 108; value_size++) {
+            uint8_t *key = malloc(key_size > 0 ? key_size : 1), *value = malloc(value_size);
+            for (size_t i = 0; i < key_size; i++)
+                key[i] = (uint8_t)(0xff - i);
+            for (size_t i = 0; i < value_size; i++)
+                value[i] = (uint8_t)(i * 29 + value_size);
+            for (int missing = 0; missing <= (key_size == 0 ? 1 : 0); missing++) {
+                const void *given = missing ? NULL : key;
+                struct kfl__record_split split = kfl__record_split(given, key_size, value, value_size);
+                size_t size = (size_t)(kfl__record_encode_plain(written, given, key_size, value, value_size) - written);
+                ck_assert_uint_eq(sizeof split.words + split.rest_size, size);
+                ck_assert_mem_eq(split.words, written, sizeof split.words);
+                ck_assert_ptr_eq(split.rest + split.rest_size, value + value_size);
+                ck_assert_mem_eq(split.rest, written + sizeof split.words, split.rest_size);
+            }
+            free(value);
+            free(key);
+        }
+    }
+}
+END_TEST
+
 /* kafka:B7 */
 START_TEST(an_empty_key_or_value_is_not_a_missing_one)
 {
@@ -371,6 +398,7 @@ Suite *kfl_suite(void)
     Suite *suite = suite_create("record");
     TCase *good = tcase_create("there and back");
     tcase_add_test(good, what_is_encoded_is_decoded);
+    tcase_add_test(good, a_split_record_has_the_bytes_of_one_that_is_written);
     tcase_add_test(good, an_empty_key_or_value_is_not_a_missing_one);
     tcase_add_test(good, the_size_of_what_is_missing_is_not_looked_at);
     tcase_add_test(good, a_time_is_any_that_is_not_above_the_latest);

@@ -240,13 +240,13 @@ int64_t core_append_within(struct kfl__partition *partition, int64_t number, uin
 int64_t core_append_alone(struct kfl__partition *partition, int64_t number)
 {
     uint64_t laid[8] = {0};
-    struct kfl__append how = {-1, false, 20000, kfl__topic_shape(partition->topic)->settings};
     struct kfl__record_head head = {.key_size = -1, .value_size = 16};
     uint32_t size = (uint32_t)sizeof head + 16;
     _Static_assert(sizeof head + 16 <= sizeof laid, "it has room");
     memcpy(laid, &head, sizeof head);
     core_fill_value((uint8_t *)laid + sizeof head, 16, number);
-    return kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size), 1000000 + number, &how);
+    return kfl__partition_append_short(partition, laid, size, kfl__hash64(laid, size), 1000000 + number, 20000,
+                                       kfl__topic_shape(partition->topic)->settings);
 }
 
 void core_append_run(struct kfl__partition *partition, int64_t from, int64_t to, uint32_t size)
