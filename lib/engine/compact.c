@@ -93,10 +93,12 @@ static int compact_begin_pass(struct kfl__compaction *compaction)
     struct kfl__partition *partition = compaction->partition;
     const struct kfl__compact_plan *plan = &compaction->plan;
     struct kfl__sieve *sieve = &compaction->sieve;
+    bool alike = KFL_FAULT("compact.digest") != 0;
     int64_t end = compaction->rows.rows[plan->count - 1].end_offset;
     *sieve = (struct kfl__sieve){
         .partition = partition,
-        .seed = KFL_FAULT("compact.digest") != 0 ? 0 : kfl__random64(),
+        .seed = alike ? 0 : kfl__random64() | 1,
+        .key_size = alike ? KFL_SIEVE_SIZES : KFL_SIEVE_NO_SIZE,
         .now_ms = kfl__clock_wall_ms(&partition->core->clock),
         .delete_retention_ms = kfl__topic_shape(partition->topic)->settings->delete_retention_ms,
         .forget = compaction->wish.forget,

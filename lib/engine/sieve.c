@@ -3,8 +3,8 @@
  * The sieve of compaction.
  *
  * First the newest record of each key is learned, with a locator that leads to its bytes. A record's digest leads to
- * the one that was the newest so far, and the two keys are compared, byte for byte. Where they differ, two keys share a
- * digest, and the run begins anew with another seed: nothing was lost by it. Then the records are sifted in
+ * the one that was the newest so far, and the two keys are compared, byte for byte, unless all have one size that is so
+ * small that a digest is as good as the key. Where they differ, two keys share a digest, and the run begins anew with another seed: nothing was lost by it. Then the records are sifted in
  * order. Where all of an input was learned, what stays of it are the map's own locators: it is made a list, and only they
  * are looked at. Records that lie before the map ask it for their key. Records go through in blocks, so that
  * what is asked of the map and of other files is on its way while others are decoded.
@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "engine/sieve_keys.h"
 #include "engine/sieve_walk.h"
@@ -57,12 +56,18 @@ static inline int sieve_take(struct kfl__sieve_walk *walk, struct sieve_entry *o
                              (uint64_t)(out->its.record - walk->input->segment->bytes);
     if (out->its.key == NULL)
         return 1;
-    out->digest = kfl__hash64_seeded(out->its.key, out->its.key_size, sieve->seed);
+    out->digest = kfl__sieve_digest(sieve, out->its.key, out->its.key_size);
     kfl__offset_map_prefetch(&sieve->map, out->digest);
     return 1;
 }
 
 /* ---- learning ---- */
+
+static inline void sieve_learn_size(struct kfl__sieve *sieve, int64_t size)
+{
+    if (KFL_UNLIKELY(size != sieve->key_size))
+        sieve->key_size = sieve->key_size == KFL_SIEVE_NO_SIZE ? size : KFL_SIEVE_SIZES;
+}
 
 static inline int sieve_learn_plain(struct kfl__sieve *sieve, const struct sieve_entry *entry)
 {
@@ -84,9 +89,11 @@ static inline int sieve_learn_entry(struct kfl__sieve *sieve, const struct sieve
     int r = 0;
     if (entry->its.offset < sieve->map_end)
         return 0; /* clean, in an input that is so in part */
-    if (entry->its.key != NULL)
+    if (entry->its.key != NULL) {
+        sieve_learn_size(sieve, (int64_t)entry->its.key_size);
         r = entry->locator == 0 ? kfl__sieve_keep_key(sieve, &entry->its, entry->digest)
                                 : sieve_learn_plain(sieve, entry);
+    }
     if (r == 0)
         sieve->map_end = entry->its.offset + 1;
     return r;
@@ -99,7 +106,8 @@ static inline int sieve_learn_queued(struct kfl__sieve *sieve, struct sieve_queu
     while (queue->taken - queue->asked > ahead) {
         const struct sieve_entry *entry = &queue->entries[queue->asked++ % SIEVE_QUEUE];
         if (entry->its.key != NULL)
-            kfl__sieve_prefetch_key(sieve, kfl__offset_map_get(&sieve->map, entry->digest));
+            kfl__sieve_prefetch_key(sieve, &entry->its,
+                                    kfl__offset_map_get(&sieve->map, entry->digest));
     }
     while (queue->asked - queue->learned > ahead) {
         int r = sieve_learn_entry(sieve, &queue->entries[queue->learned++ % SIEVE_QUEUE]);
@@ -267,7 +275,7 @@ static int sieve_sift_block(struct kfl__sieve *sieve, struct sieve_entry *block,
         /* What the map has under the key of a record behind it may be in a file that is closed already. */
         bool known = block[i].its.key != NULL && block[i].its.offset < sieve->map_end;
         found[i] = known ? kfl__offset_map_get(&sieve->map, block[i].digest) : 0;
-        kfl__sieve_prefetch_key(sieve, found[i]);
+        kfl__sieve_prefetch_key(sieve, &block[i].its, found[i]);
     }
     for (int32_t i = 0; i < count; i++) {
         enum sieve_verdict verdict = sieve_judge(sieve, &block[i], found[i]);

@@ -24,6 +24,9 @@ struct kfl__sieve_forget {
     int64_t end_offset; /* below it */
 };
 
+#define KFL_SIEVE_NO_SIZE (-1) /* none was learned */
+#define KFL_SIEVE_SIZES (-2)   /* they differ */
+
 struct kfl__sieve {
     struct kfl__partition *partition;
     struct kfl__sieve_input *inputs;
@@ -33,6 +36,7 @@ struct kfl__sieve {
     bool cut;                         /* the map has no room for all of the dirty part */
     bool packed;                      /* compressed batches were among what was learned */
     uint64_t seed;                    /* of the digests */
+    int64_t key_size;                 /* of all keys that were learned; or KFL_SIEVE_NO_SIZE, KFL_SIEVE_SIZES */
     int64_t map_from, map_end;        /* the records that the map knows the newest of */
     int64_t now_ms, delete_retention_ms;
     struct kfl__sieve_forget forget;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "engine/sieve.h"
 #include "format/batch.h"
 
@@ -55,18 +56,58 @@ static inline bool kfl__sieve_bytes_equal(const uint8_t *a, const uint8_t *b, si
     return memcmp(a, b, size) == 0;
 }
 
+/* Up to this size a digest tells the whole key, among keys of its size. */
+#define KFL_SIEVE_WHOLE_KEY 8
+
+/* Another word for each. */
+static inline uint64_t kfl__sieve_mix(uint64_t word)
+{
+    word = (word ^ word >> 32) * UINT64_C(0xff51afd7ed558ccd);
+    word = (word ^ word >> 32) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return word ^ word >> 29;
+}
+
+static inline uint64_t kfl__sieve_digest(const struct kfl__sieve *sieve, const uint8_t *key,
+                                         size_t size)
+{
+    uint64_t word = 0;
+#ifdef KFL_FAULT_POINTS
+    if (sieve->seed == 0) /* "compact.digest": all keys have one */
+        return 0;
+#endif
+    if (size > KFL_SIEVE_WHOLE_KEY)
+        return kfl__hash64_seeded(key, size, sieve->seed);
+    if (size == sizeof word)
+        word = kfl__load64(key);
+    else
+        memcpy(&word, key, size);
+    /* Keys of two sizes that are padded to one word have nothing in common. */
+    return kfl__sieve_mix(word ^ kfl__sieve_mix(sieve->seed + size));
+}
+
+/* Are all keys that were learned, and this one, of one size, and so small that a digest is as good as the key? */
+static inline bool kfl__sieve_digest_tells(const struct kfl__sieve *sieve,
+                                           const struct kfl__batch_key *its)
+{
+    return (int64_t)its->key_size == sieve->key_size && its->key_size <= KFL_SIEVE_WHOLE_KEY;
+}
+
+/* Is it one key that has one digest, here and at the locator? */
 static inline bool kfl__sieve_same_key(const struct kfl__sieve *sieve,
                                        const struct kfl__batch_key *its, uint64_t locator)
 {
     size_t size;
+    if (kfl__sieve_digest_tells(sieve, its))
+        return true;
     const uint8_t *key = kfl__sieve_key_at(sieve, locator, &size);
     return size == its->key_size && kfl__sieve_bytes_equal(key, its->key, size);
 }
 
-/* The bytes of another record's key will be asked for soon. locator 0: there is none. */
-static inline void kfl__sieve_prefetch_key(const struct kfl__sieve *sieve, uint64_t locator)
+/* The key at the locator will soon be compared with this one. locator 0: there is none. */
+static inline void kfl__sieve_prefetch_key(const struct kfl__sieve *sieve,
+                                           const struct kfl__batch_key *its, uint64_t locator)
 {
-    if (locator == 0 || (locator & KFL_SIEVE_KEPT_KEY) != 0)
+    if (locator == 0 || kfl__sieve_digest_tells(sieve, its) || (locator & KFL_SIEVE_KEPT_KEY) != 0)
         return;
     const uint8_t *record = sieve->inputs[(locator >> 32) - 1].segment->bytes + (uint32_t)locator;
     __builtin_prefetch(record);

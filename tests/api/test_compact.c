@@ -663,6 +663,29 @@ START_TEST(damage_stops_it_there)
 }
 END_TEST
 
+/* Zeros behind a key are part of it, whatever words it is looked at by. */
+START_TEST(keys_that_differ_by_their_size_are_told_apart)
+{
+    static const char key[16] = "ab";
+    make_topic("t", 1, WITH(SMALL));
+    for (int turn = 0; turn < 3; turn++)
+        for (size_t size = 0; size <= sizeof key; size++)
+            OK(kfl_producer_send(producer, "t", 0, key, size, turn == 2 ? "new" : "old", 3, NULL, 0,
+                                 NOW_MS, NULL));
+    compact(ALL);
+    kfl_consumer *consumer = open_consumer(NULL);
+    kfl_records *records = NULL;
+    assign_at(consumer, "t", 0, 0);
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 0, 0, &records)), sizeof key + 1);
+    for (int32_t i = 0; i <= (int32_t)sizeof key; i++) {
+        ck_assert_uint_eq(kfl_records_get(records, i)->key_size, (size_t)i);
+        ck_assert_mem_eq(kfl_records_get(records, i)->value, "new", 3);
+    }
+    kfl_records_release(records);
+    OK(kfl_consumer_close(consumer));
+}
+END_TEST
+
 #ifdef KFL_FAULT_POINTS
 /* Two keys with one digest are two keys. */
 START_TEST(keys_with_one_digest_are_told_apart)
@@ -754,6 +777,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, little_memory_takes_several_passes);
     tcase_add_loop_test(tests, a_pass_begins_within_a_file, 0, 10);
     tcase_add_test(tests, damage_stops_it_there);
+    tcase_add_test(tests, keys_that_differ_by_their_size_are_told_apart);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(tests, keys_with_one_digest_are_told_apart);
     tcase_add_loop_test(tests, killed_at_any_step_nothing_is_mixed, 0,

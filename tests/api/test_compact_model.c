@@ -42,6 +42,25 @@ static size_t fill_value(uint8_t *to, int64_t offset, int32_t size)
     return (size_t)size;
 }
 
+enum key_shape { KEYS_OF_TEXT, KEYS_OF_4, KEYS_OF_8, KEYS_OF_24, KEYS_ALIKE, KEY_SHAPES };
+static enum key_shape key_shape;
+
+/* At most 24 bytes. */
+static int32_t fill_key(uint8_t *to, int32_t key)
+{
+    static const int32_t sizes[] = {0, 4, 8, 24};
+    if (key_shape == KEYS_OF_TEXT)
+        return sprintf((char *)to, "key %d", key);
+    memset(to, 0, 24);
+    if (key_shape == KEYS_ALIKE) { /* with more or fewer zeros behind */
+        to[0] = (uint8_t)(key / 9);
+        to[1] = (uint8_t)(key / 9 >> 8);
+        return 2 + key % 9;
+    }
+    memcpy(to + sizes[key_shape] - 4, &key, 4);
+    return sizes[key_shape];
+}
+
 static void append(kfl_producer *producer, uint32_t keys, int64_t now_ms)
 {
     static uint8_t bytes[200000];
@@ -58,7 +77,7 @@ static void append(kfl_producer *producer, uint32_t keys, int64_t now_ms)
                                 .time_ms = now_ms - pick(5000),
                                 .batch = end};
         rows[i] = (kfl_packed_row){.timestamp_ms = entry->time_ms, .value_size = entry->value_size};
-        rows[i].key_size = (int32_t)sprintf((char *)bytes + size, "key %d", entry->key);
+        rows[i].key_size = fill_key(bytes + size, entry->key);
         size += (size_t)rows[i].key_size;
         if (entry->value_size >= 0)
             size += fill_value(bytes + size, end + i, entry->value_size);
@@ -78,8 +97,7 @@ static int64_t read_all(bool *there)
     assign_at(consumer, "t", 0, 0);
     for (;;) {
         kfl_records *records = NULL;
-        uint8_t value[4096];
-        char key[24];
+        uint8_t value[4096], key[24];
         n = kfl_consumer_poll(consumer, 0, 0, &records);
         CHECK(n >= 0);
         if (n == 0)
@@ -89,8 +107,7 @@ static int64_t read_all(bool *there)
             CHECK(record->offset > before && record->offset < end);
             const struct entry *entry = &log_of[record->offset];
             CHECK(record->timestamp_ms == entry->time_ms);
-            size_t key_size = (size_t)sprintf(key, "key %d", entry->key);
-            CHECK(record->key_size == key_size);
+            CHECK(record->key_size == (size_t)fill_key(key, entry->key));
             CHECK(memcmp(record->key, key, record->key_size) == 0);
             CHECK((record->value == NULL) == (entry->value_size < 0));
             if (record->value != NULL) {
@@ -226,11 +243,12 @@ static void run_one(void)
     uint32_t keys = many ? MOST_KEYS - pick(1000) : 1 + pick(64);
     int64_t now_ms = NOW_MS;
     end = 0;
+    key_shape = pick(KEY_SHAPES);
     temp_dir_make();
     open_model(memory);
     OK(kfl_store_set_clock(store, now_ms));
-    snprintf(properties, sizeof properties, "codec %s delete.retention.ms %s memory %s keys %u",
-             codec, retention, memory, keys);
+    snprintf(properties, sizeof properties, "codec %s delete.retention.ms %s memory %s keys %u of shape %d",
+             codec, retention, memory, keys, (int)key_shape);
     kfl_config *config =
         config_of(WITH("cleanup.policy", "compact", "segment.bytes", "65536", "delete.retention.ms",
                        retention, "min.cleanable.dirty.ratio", pick(2) ? "0.5" : "0"));
