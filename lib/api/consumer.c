@@ -339,7 +339,7 @@ static int consumer_seek(kfl_consumer *consumer, const char *topic, int32_t part
 {
     struct kfl__assigned *assigned = NULL;
     int r = kfl__consumer_find(consumer, topic, partition, &assigned);
-    if (r == 0)
+    if (r == 0 && KFL_UNLIKELY(offset < 0))
         r = kfl__consumer_resolve(consumer, assigned->partition, offset, &offset);
     if (r < 0)
         return r;

@@ -15,7 +15,8 @@
 
 void kfl__event_fd_raise(kfl_consumer *consumer)
 {
-    if (atomic_exchange(&consumer->event_armed, 0) != 0)
+    /* Mostly there is no descriptor. What was changed before this is seen by who arms it, or he is seen to have. */
+    if (atomic_load(&consumer->event_armed) != 0 && atomic_exchange(&consumer->event_armed, 0) != 0)
         kfl__event_raise(consumer->event_fd);
 }
 

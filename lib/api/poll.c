@@ -325,7 +325,7 @@ KFL_UNCHECKED int kfl_consumer_poll(kfl_consumer *consumer, int32_t timeout_ms, 
         if (r == 0 && consumer->event_fd >= 0)
             kfl__event_fd_arm(consumer);
         consumer->polling = false;
-        kfl__condition_broadcast(&consumer->turn);
+        kfl__condition_tell(&consumer->turn);
         if (r > 0) {
             kfl__records_set_epoch(records, consumer->epoch);
             *out_records = records;

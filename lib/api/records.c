@@ -179,10 +179,12 @@ static int records_keep_segment(kfl_records *records, struct kfl__segment *segme
     int32_t at = records->segment_count;
     if (segment == NULL || (at > 0 && records->segments[at - 1] == segment))
         return 0;
-    while (at < records->segment_kept && records->segments[at] != segment)
-        at++;
-    if (at < records->segment_kept) {
-        records->segments[at] = records->segments[records->segment_count];
+    /* All are looked at, since who reads at random cannot have it foretold which one it is. */
+    int32_t kept = records->segment_kept, found = kept;
+    for (int32_t i = at; i < kept; i++)
+        found = records->segments[i] == segment ? i : found;
+    if (KFL_LIKELY(found < kept)) {
+        records->segments[found] = records->segments[records->segment_count];
         records->segments[records->segment_count++] = segment;
         return 0;
     }

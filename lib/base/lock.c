@@ -120,6 +120,7 @@ KFL_UNCHECKED void kfl__mutex_unlock(struct kfl__mutex *mutex)
 
 int kfl__condition_init(struct kfl__condition *condition)
 {
+    condition->waiters = 0;
     pthread_condattr_t attributes;
     int errnum = pthread_condattr_init(&attributes);
     if (errnum == 0) {
@@ -141,6 +142,7 @@ int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mut
 {
     assert(deadline_ns >= -1);
     kfl__lock_note_given_back(mutex->rank);
+    condition->waiters++;
     int errnum;
     if (deadline_ns < 0) {
         errnum = pthread_cond_wait(&condition->condition, &mutex->mutex);
@@ -148,6 +150,7 @@ int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mut
         struct timespec deadline = deadline_timespec(deadline_ns);
         errnum = pthread_cond_timedwait(&condition->condition, &mutex->mutex, &deadline);
     }
+    condition->waiters--;
     kfl__lock_note_taken(mutex->rank);
     assert(errnum == 0 || errnum == ETIMEDOUT);
     return errnum == ETIMEDOUT ? KFL_WAIT_TIMEOUT : 0;

@@ -47,6 +47,7 @@ int kfl__mutex_lock_patiently(struct kfl__mutex *mutex);
 /* A condition of one process; waits give up the rank together with the mutex. Steady clock. */
 struct kfl__condition {
     pthread_cond_t condition;
+    int32_t waiters; /* guarded by the mutex that they gave up */
 };
 int kfl__condition_init(struct kfl__condition *condition);
 void kfl__condition_destroy(struct kfl__condition *condition);
@@ -55,6 +56,12 @@ int kfl__condition_wait(struct kfl__condition *condition, struct kfl__mutex *mut
                         int64_t deadline_ns) KFL_REQUIRES(mutex);
 void kfl__condition_signal(struct kfl__condition *condition);
 void kfl__condition_broadcast(struct kfl__condition *condition);
+/* The same by who holds the mutex: costs nothing where nobody waits. */
+static inline void kfl__condition_tell(struct kfl__condition *condition)
+{
+    if (KFL_UNLIKELY(condition->waiters > 0))
+        kfl__condition_broadcast(condition);
+}
 
 /* 64 bytes in shared memory, whatever the C library's own size is. */
 struct KFL_CAPABILITY("robust") kfl__robust {

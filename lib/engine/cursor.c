@@ -17,40 +17,40 @@ void kfl__cursor_init(struct kfl__cursor *cursor, struct kfl__partition *partiti
 
 void kfl__cursor_drop(struct kfl__cursor *cursor)
 {
-    kfl__segment_release(cursor->segment);
-    cursor->segment = NULL;
+    if (cursor->segment != NULL) {
+        kfl__segment_release(cursor->segment);
+        cursor->files[cursor->entry % KFL_CURSOR_FILES] = NULL;
+        cursor->segment = NULL;
+    }
     cursor->verified = false;
     cursor->touched = cursor->limit = cursor->place = 0;
     cursor->follow_word = 0;
 }
 
-void kfl__cursor_drop_recent(struct kfl__cursor *cursor)
+void kfl__cursor_drop_files(struct kfl__cursor *cursor)
 {
-    for (int i = 0; i < KFL_CURSOR_RECENT; i++) {
-        kfl__segment_release(cursor->recent[i]);
-        cursor->recent[i] = NULL;
+    kfl__cursor_drop(cursor);
+    for (int i = 0; i < KFL_CURSOR_FILES; i++) {
+        kfl__segment_release(cursor->files[i]);
+        cursor->files[i] = NULL;
     }
 }
 
 void kfl__cursor_close(struct kfl__cursor *cursor)
 {
-    kfl__cursor_drop(cursor);
-    kfl__cursor_drop_recent(cursor);
+    kfl__cursor_drop_files(cursor);
     kfl__view_release(cursor->view);
     cursor->view = NULL;
 }
 
-/* The file that the cursor stands in is left, but kept at hand; where maps are short, it is not. */
-static void cursor_leave_file(struct kfl__cursor *cursor)
+void kfl__cursor_stand(struct kfl__cursor *cursor, int32_t entry, struct kfl__segment *segment)
 {
-    if (cursor->segment != NULL && !kfl__segment_crowded(2)) {
-        int32_t at = cursor->entry % KFL_CURSOR_RECENT;
-        kfl__segment_release(cursor->recent[at]);
-        cursor->recent[at] = cursor->segment;
-        cursor->recent_entries[at] = cursor->entry;
-        cursor->segment = NULL;
-    }
-    kfl__cursor_drop(cursor);
+    int32_t at = entry % KFL_CURSOR_FILES;
+    kfl__segment_release(cursor->files[at]);
+    cursor->files[at] = segment;
+    cursor->file_entries[at] = entry;
+    cursor->segment = segment;
+    cursor->entry = entry;
 }
 
 /* Where batches hold many records, signposts are few and near, and which one it is follows from more than the offset. */
@@ -60,23 +60,35 @@ static inline void cursor_fetch_ahead(const struct kfl__cursor *cursor, const st
         kfl__lookup_fetch(segment, (uint64_t)(cursor->offset - cursor->view->entries[entry].base_offset), cursor->stride);
 }
 
-/* Stand in the file of this entry, if the view is still true and the file open; else nowhere. */
-static void cursor_change_file(struct kfl__cursor *cursor, int32_t entry)
+/* Stand in the file of this entry, if it is open and the view still true; else nowhere. */
+static void cursor_open_file(struct kfl__cursor *cursor, int32_t entry)
 {
     struct kfl__segment *segment = NULL;
-    if (entry >= 0 && kfl__cursor_version(cursor) == cursor->view->manifest_version) {
-        int32_t at = entry % KFL_CURSOR_RECENT;
-        if (cursor->recent[at] != NULL && cursor->recent_entries[at] == entry) {
-            segment = cursor->recent[at];
-            cursor->recent[at] = NULL;
-        } else {
-            segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
-        }
-    }
+    if (entry >= 0 && kfl__cursor_version(cursor) == cursor->view->manifest_version)
+        segment = kfl__partition_opened(cursor->partition, cursor->view, entry);
     cursor_fetch_ahead(cursor, segment, entry); /* before anything that can wait */
-    cursor_leave_file(cursor);
-    cursor->segment = segment;
+    cursor->segment = NULL;
+    if (segment != NULL)
+        kfl__cursor_stand(cursor, entry, segment);
+}
+
+/*
+ * The file that the cursor stood in stays at hand; where maps are short, it does not. Whether it is another one is not asked
+ * where that is not needed: who reads at random cannot have it foretold.
+ */
+static void cursor_change_file(struct kfl__cursor *cursor, int32_t entry)
+{
+    uint32_t at = (uint32_t)entry % KFL_CURSOR_FILES;
+    if (KFL_UNLIKELY(kfl__segment_crowded(2)) && entry != cursor->entry)
+        kfl__cursor_drop(cursor);
+    if (KFL_UNLIKELY(cursor->files[at] == NULL || cursor->file_entries[at] != entry ||
+                     kfl__cursor_version(cursor) != cursor->view->manifest_version)) {
+        cursor_open_file(cursor, entry);
+        return;
+    }
+    cursor->segment = cursor->files[at];
     cursor->entry = entry;
+    cursor_fetch_ahead(cursor, cursor->segment, entry);
 }
 
 void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
@@ -88,13 +100,8 @@ void kfl__cursor_seek(struct kfl__cursor *cursor, int64_t offset)
     cursor->follow_word = 0;
     if (cursor->verified && cursor->header.base_offset <= offset && offset < kfl__batch_end_offset(&cursor->header))
         return;
-    if (cursor->view != NULL) {
-        int32_t entry = kfl__view_find(cursor->view, offset);
-        if (cursor->segment == NULL || entry != cursor->entry)
-            cursor_change_file(cursor, entry);
-        else
-            cursor_fetch_ahead(cursor, cursor->segment, entry);
-    }
+    if (cursor->view != NULL)
+        cursor_change_file(cursor, kfl__view_find(cursor->view, offset));
     cursor->verified = false;
-    cursor->touched = cursor->place = 0; /* looked up in the file when it is read */
+    cursor->touched = cursor->limit = cursor->place = 0; /* looked up in the file when it is read */
 }

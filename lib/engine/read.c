@@ -139,13 +139,14 @@ static int cursor_without_files(struct kfl__cursor *cursor)
 static int cursor_locate(struct kfl__cursor *cursor)
 {
     struct kfl__view *view = NULL;
+    struct kfl__segment *segment = NULL;
     uint64_t word;
     int64_t end;
     int r = kfl__partition_view(cursor->partition, &view);
     if (r < 0)
         return r;
     if (view != cursor->view)
-        kfl__cursor_drop_recent(cursor);
+        kfl__cursor_drop_files(cursor);
     kfl__view_release(cursor->view);
     cursor->view = view;
     kfl__cursor_drop(cursor);
@@ -160,13 +161,12 @@ static int cursor_locate(struct kfl__cursor *cursor)
         return cursor_without_files(cursor);
     }
     kfl__room_make(cursor->partition->core);
-    r = kfl__partition_segment(cursor->partition, view, cursor->entry, &cursor->segment);
+    r = kfl__partition_segment(cursor->partition, view, cursor->entry, &segment);
     if (r < 0 && kfl__room_is_short(r) && kfl__room_force(cursor->partition->core))
-        r = kfl__partition_segment(cursor->partition, view, cursor->entry, &cursor->segment);
-    if (r != 0) {
-        cursor->segment = NULL;
+        r = kfl__partition_segment(cursor->partition, view, cursor->entry, &segment);
+    if (r != 0)
         return cursor_lost_file(cursor, r, end);
-    }
+    kfl__cursor_stand(cursor, cursor->entry, segment);
     cursor_tail(cursor, &word, &end);
     cursor->limit = cursor_limit(cursor, word);
     /* A list without the files below a new start is newer than that start: look at it before taking them for a gap. */

@@ -9,7 +9,7 @@
 #include "engine/partition.h"
 #include "format/batch.h"
 
-#define KFL_CURSOR_RECENT 8
+#define KFL_CURSOR_FILES 8
 
 /* One reader's place. Used by one thread at a time. */
 struct kfl__cursor {
@@ -22,11 +22,14 @@ struct kfl__cursor {
     uint64_t follow_word, follow_version; /* what `limit` is from, where the file that takes appends is followed; 0: it is not */
     bool durable;                     /* read.durable: stop at durable_offset */
     struct kfl__view *view;           /* a share */
-    struct kfl__segment *segment;     /* a share; NULL: to be looked up by offset */
+    struct kfl__segment *segment;     /* one of `files`; NULL: to be looked up by offset */
     int32_t entry;
-    /* Files of the view that seeks have left, to be stood in again without a lock: shares, at their entries' numbers modulo the size. */
-    struct kfl__segment *recent[KFL_CURSOR_RECENT];
-    int32_t recent_entries[KFL_CURSOR_RECENT];
+    /*
+     * Shares of files of the view, at their entries' numbers modulo the size: the one that is stood in, and those that seeks
+     * have left, to be stood in again without a lock.
+     */
+    struct kfl__segment *files[KFL_CURSOR_FILES];
+    int32_t file_entries[KFL_CURSOR_FILES];
     uint64_t place, limit, touched;
     /* the batch that stands at `place` was verified: no need to hash it again */
     bool verified;
@@ -44,8 +47,10 @@ void kfl__cursor_close(struct kfl__cursor *cursor);
 
 /* Leaves the file: the offset is looked up anew. */
 void kfl__cursor_drop(struct kfl__cursor *cursor);
-/* Files that seeks have left are not kept any more: the list of files is about to be another one. */
-void kfl__cursor_drop_recent(struct kfl__cursor *cursor);
+/* The same, and those that seeks have left are not kept any more: the list of files is about to be another one. */
+void kfl__cursor_drop_files(struct kfl__cursor *cursor);
+/* Stands in the file of this entry of the view; the share goes over. */
+void kfl__cursor_stand(struct kfl__cursor *cursor, int32_t entry, struct kfl__segment *segment);
 
 static inline uint64_t kfl__cursor_version(const struct kfl__cursor *cursor)
 {

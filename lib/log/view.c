@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#define VIEW_FEW 4 /* entries that are looked at one after the other */
+
 int kfl__view_create(int32_t entry_count, struct kfl__view **out_view)
 {
     assert(entry_count >= 0);
@@ -41,14 +43,17 @@ void kfl__view_release(struct kfl__view *view)
 
 int32_t kfl__view_find(const struct kfl__view *view, int64_t offset)
 {
-    int32_t low = 0, left = view->entry_count;
+    int32_t low = 0, left = view->entry_count, below = 0;
     /* Without a branch on what is found: who reads at random cannot have it foretold. */
-    while (left > 1) {
+    while (left > VIEW_FEW) {
         int32_t half = left / 2;
         low += view->entries[low + half].base_offset <= offset ? half : 0;
         left -= half;
     }
-    return left > 0 ? low : -1;
+    /* None of these looks waits for another one. */
+    for (int32_t i = 1; i < left; i++)
+        below += view->entries[low + i].base_offset <= offset;
+    return left > 0 ? low + below : -1;
 }
 
 int32_t kfl__view_find_segment(const struct kfl__view *view, int64_t segment_id)

@@ -68,7 +68,9 @@ static void *raise_turns(void *context)
     struct counter *counter = context;
     kfl__mutex_lock(&counter->mutex);
     counter->turns = 1;
-    kfl__condition_broadcast(&counter->condition);
+    kfl__condition_tell(&counter->condition);
+    /* Who waits is counted until it has the mutex again. */
+    ck_assert_int_eq(counter->condition.waiters, 1);
     kfl__mutex_unlock(&counter->mutex);
     return NULL;
 }
@@ -79,10 +81,12 @@ START_TEST(a_condition_lets_others_in_while_it_waits)
     ck_assert_int_eq(kfl__mutex_init(&counter.mutex, KFL_RANK_HANDLE), 0);
     ck_assert_int_eq(kfl__condition_init(&counter.condition), 0);
     kfl__mutex_lock(&counter.mutex);
+    kfl__condition_tell(&counter.condition); /* nobody */
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, raise_turns, &counter), 0);
     while (counter.turns == 0)
         ck_assert_int_eq(kfl__condition_wait(&counter.condition, &counter.mutex, -1), 0);
+    ck_assert_int_eq(counter.condition.waiters, 0);
     kfl__mutex_unlock(&counter.mutex);
     pthread_join(thread, NULL);
     kfl__condition_destroy(&counter.condition);

@@ -353,6 +353,32 @@ static int32_t shares_of(const struct kfl__view *view, int32_t entry)
     return segment == NULL ? 0 : atomic_load(&segment->count.shares) - 1;
 }
 
+/* Two files whose entries have one place in the cursor: the one that is left makes room for the other. */
+START_TEST(of_files_with_one_place_the_newest_is_at_hand)
+{
+    struct kfl__cursor cursor;
+    struct kfl__view *view = NULL;
+    core_append_run(partition, 0, 200, 10000);
+    assert_ok(kfl__partition_view(partition, &view));
+    ck_assert_int_gt(view->entry_count, 2 + 2 * KFL_CURSOR_FILES);
+    kfl__cursor_init(&cursor, partition, 0, false);
+    for (int32_t round = 0; round < 12; round++) {
+        int32_t entry = 1 + round % 3 * KFL_CURSOR_FILES;
+        int64_t offset = view->entries[entry].base_offset + round / 3 % 2;
+        kfl__cursor_seek(&cursor, offset);
+        ck_assert_int_eq(kfl__cursor_batch(&cursor), KFL_CURSOR_BATCH);
+        ck_assert_int_eq(cursor.header.base_offset, offset);
+        ck_assert_int_eq(cursor.entry, entry);
+        for (int32_t other = 1; other < 2 + 2 * KFL_CURSOR_FILES; other += KFL_CURSOR_FILES)
+            ck_assert_int_eq(shares_of(view, other), other == entry ? 1 : 0);
+    }
+    kfl__cursor_close(&cursor);
+    for (int32_t entry = 0; entry < view->entry_count; entry++)
+        ck_assert_int_eq(shares_of(view, entry), 0);
+    kfl__view_release(view);
+}
+END_TEST
+
 /* A seek that returns to a file finds it at hand; none outlives the list that it is of. */
 START_TEST(files_that_seeks_left_are_at_hand_until_the_list_changes)
 {
@@ -415,6 +441,7 @@ Suite *kfl_suite(void)
     tcase_set_timeout(files, 60);
     tcase_add_test(files, files_that_nobody_reads_are_given_back);
     tcase_add_test(files, files_that_seeks_left_are_at_hand_until_the_list_changes);
+    tcase_add_test(files, of_files_with_one_place_the_newest_is_at_hand);
     tcase_add_test(files, a_list_that_is_replaced_hands_over_what_is_open);
     suite_add_tcase(suite, files);
     return suite;

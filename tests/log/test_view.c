@@ -47,6 +47,21 @@ START_TEST(an_offset_lies_in_the_last_entry_that_begins_at_or_below_it)
 }
 END_TEST
 
+START_TEST(an_offset_is_found_in_a_list_of_any_length)
+{
+    for (int32_t count = 1; count <= 40; count++) {
+        struct kfl__view *list = NULL;
+        assert_ok(kfl__view_create(count, &list));
+        for (int32_t i = 0; i < count; i++)
+            list->entries[i].base_offset = 3 * i;
+        for (int32_t offset = 0; offset < 3 * count + 5; offset++)
+            ck_assert_int_eq(kfl__view_find(list, offset), offset / 3 < count ? offset / 3 : count - 1);
+        ck_assert_int_eq(kfl__view_find(list, -1), 0);
+        kfl__view_release(list);
+    }
+}
+END_TEST
+
 START_TEST(the_first_who_opened_a_file_is_kept)
 {
     ck_assert_ptr_eq(kfl__view_keep(view, 0, share()), segment);
@@ -101,6 +116,7 @@ Suite *kfl_suite(void)
     TCase *views = tcase_create("views");
     tcase_add_checked_fixture(views, set_up, tear_down);
     tcase_add_test(views, an_offset_lies_in_the_last_entry_that_begins_at_or_below_it);
+    tcase_add_test(views, an_offset_is_found_in_a_list_of_any_length);
     tcase_add_test(views, the_first_who_opened_a_file_is_kept);
     tcase_add_test(views, a_new_list_takes_over_what_the_old_one_has_open);
     tcase_add_test(views, what_is_in_use_is_not_given_back);
