@@ -359,8 +359,7 @@ static inline __attribute__((always_inline)) int64_t producer_append_split(struc
         key_size + value_size > KFL_HASH_SPLIT_MOST - sizeof(struct kfl__record_head))
         return KFL_APPEND_UNUSUAL;
     struct kfl__record_split split = kfl__record_split(key, key_size, value, value_size);
-    uint64_t hash = kfl__hash64_split(split.words, split.rest, sizeof split.words + split.rest_size);
-    return kfl__partition_append_split(partition, &split, hash, timestamp_ms, settings);
+    return kfl__partition_append_split(partition, &split, timestamp_ms, settings);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "engine/append_steps.h"
 #include "engine/notify.h"
 #include "engine/partition.h"
@@ -32,7 +33,7 @@ static __attribute__((noinline)) int64_t append_short_unusual(struct kfl__partit
     return r < 0 ? r : offset;
 }
 
-/* A short record's bytes: as they are to be, with zeros up to a multiple of KFL_BATCH_ALIGNMENT, or split. */
+/* A short record's bytes: as they are to be, with zeros up to a multiple of KFL_BATCH_ALIGNMENT, and hashed; or split. */
 struct append_short {
     const void *laid;
     const struct kfl__record_split *split;
@@ -64,7 +65,7 @@ static APPEND_INLINE int64_t append_short_holding(struct kfl__partition *partiti
                                                   int64_t timestamp_ms, const struct kfl__settings *settings)
 {
     struct kfl__slot *slot = partition->slot;
-    const struct append_batch batch = {kfl__batch_room(record.size), record.hash, timestamp_ms, record.size, record.size, 1, 0};
+    struct append_batch batch = {kfl__batch_room(record.size), record.hash, timestamp_ms, record.size, record.size, 1, 0};
     uint64_t word = load_relaxed(&slot->published), place = kfl__word_place(word);
     int64_t end = load_relaxed(&slot->end_offset);
     if (KFL_UNLIKELY(!partition_is_ours(partition) ||
@@ -77,9 +78,10 @@ static APPEND_INLINE int64_t append_short_holding(struct kfl__partition *partiti
     assert(to != NULL && settings->flush_messages == INT64_MAX);
     append_fetch_ahead(to, batch.room);
     append_reserve(slot, place, batch.room);
-    if (record.split != NULL)
+    if (record.split != NULL) {
         append_put_split(payload, record.split, room);
-    else
+        batch.hash = kfl__hash64_split(record.split->words, payload + sizeof record.split->words, record.size);
+    } else
         kfl__copy_few(payload, record.laid, room);
     /* Once more: a reader may have pulled it away meanwhile. */
     kfl__fetch_to_write(&slot->published);
@@ -104,7 +106,7 @@ static KFL_UNCHECKED __attribute__((noinline)) int64_t append_short_locked(struc
 }
 
 KFL_UNCHECKED KFL_INLINE_WHERE_SEEN int64_t
-kfl__partition_append_split(struct kfl__partition *partition, const struct kfl__record_split *record, uint64_t hash,
+kfl__partition_append_split(struct kfl__partition *partition, const struct kfl__record_split *record,
                             int64_t timestamp_ms, const struct kfl__settings *settings)
 {
     struct kfl__slot *slot = partition->slot;
@@ -112,11 +114,11 @@ kfl__partition_append_split(struct kfl__partition *partition, const struct kfl__
     struct kfl__lent lent = kfl__lendable_enter(&slot->append, KFL_RANK_APPEND);
     int64_t offset;
     if (KFL_LIKELY(lent.list != NULL)) {
-        offset = append_short_holding(partition, (struct append_short){NULL, record, size, hash}, timestamp_ms, settings);
+        offset = append_short_holding(partition, (struct append_short){NULL, record, size, 0}, timestamp_ms, settings);
         kfl__lendable_leave(&slot->append, KFL_RANK_APPEND, lent);
     } else { /* a copy of its own, so that the record need not be in memory otherwise */
         struct kfl__record_split copy = *record;
-        struct append_short in_memory = {NULL, &copy, size, hash};
+        struct append_short in_memory = {NULL, &copy, size, 0};
         offset = append_short_locked(partition, &in_memory, timestamp_ms, settings);
     }
     if (KFL_LIKELY(offset != KFL_APPEND_UNUSUAL))

@@ -109,10 +109,11 @@ int64_t kfl__partition_append_short(struct kfl__partition *partition, const void
 
 /*
  * The same of a record that is not laid out, by the shortest way: KFL_APPEND_UNUSUAL where it is none, and nothing was done.
- * `hash` is that of its bytes.
+ * The caller's bytes are read once and hashed in the file: who changes them meanwhile finds a mixture there, but no batch that
+ * does not verify.
  */
 #define KFL_APPEND_UNUSUAL INT64_MIN
-int64_t kfl__partition_append_split(struct kfl__partition *partition, const struct kfl__record_split *record, uint64_t hash,
+int64_t kfl__partition_append_split(struct kfl__partition *partition, const struct kfl__record_split *record,
                                     int64_t timestamp_ms, const struct kfl__settings *settings);
 
 /* ---- engine/ahead ---- */
