@@ -223,7 +223,7 @@ static int packed_append_batch(const struct packed_send *send, int32_t number, u
     return r;
 }
 
-static int packed_run(struct packed_send *send, size_t bytes_size, uint32_t *heads, uint32_t *tails)
+static int packed_send_planned(struct packed_send *send, size_t bytes_size, uint32_t *heads, uint32_t *tails)
 {
     int r = packed_plan(send, bytes_size, heads, tails);
     for (int32_t i = 0; r == 0 && i < send->shape->partition_count; i++) {
@@ -231,6 +231,92 @@ static int packed_run(struct packed_send *send, size_t bytes_size, uint32_t *hea
         while (r == 0 && n != PACKED_NONE)
             r = packed_append_batch(send, i, n, true, &n);
     }
+    return r < 0 ? r : (int)send->row_count;
+}
+
+/* ---- rows that need no plan: nothing is wrong with any, none has headers, and one batch takes them all ---- */
+
+struct packed_run {
+    const struct packed_send *send;
+    int64_t max_timestamp_ms;
+    int32_t partition;
+    bool dated; /* some row is dated by us */
+};
+
+/* Whether they are such rows. When not, packed_plan() knows what they are, or what is wrong with them. */
+static bool packed_is_run(const struct packed_send *send, size_t bytes_size, struct packed_run *out_run)
+{
+    const kfl_packed_row *rows = send->rows;
+    int64_t max_timestamp_ms = KFL_TIMESTAMP_NOW;
+    int32_t partition = rows[0].partition;
+    bool any_dated = false, any_told = false;
+    size_t bytes = 0;
+    if (partition < 0 || partition >= send->shape->partition_count)
+        return false;
+    for (size_t n = 0; n < send->row_count; n++) {
+        const kfl_packed_row *row = &rows[n];
+        int64_t timestamp_ms = row->timestamp_ms;
+        if (((row->partition ^ partition) | row->header_count | row->headers_size) != 0 || row->key_size < send->key_least ||
+            row->value_size < -1 || timestamp_ms < KFL_TIMESTAMP_NOW)
+            return false;
+        bytes += packed_row_bytes(row);
+        any_dated |= timestamp_ms < 0;
+        any_told |= timestamp_ms >= 0;
+        if (timestamp_ms > max_timestamp_ms)
+            max_timestamp_ms = timestamp_ms;
+    }
+    if (bytes != bytes_size || (int64_t)(bytes + (send->row_count - 1) * sizeof(struct kfl__record_head)) > send->most ||
+        (any_told && !send->any_time))
+        return false;
+    if (send->append_time || (any_dated && send->now_ms > max_timestamp_ms))
+        max_timestamp_ms = send->now_ms;
+    *out_run = (struct packed_run){send, max_timestamp_ms, partition, any_dated || send->append_time};
+    return true;
+}
+
+static void packed_run_fill(const struct kfl__payload *payload, uint8_t *to)
+{
+    const struct packed_run *run = payload->context;
+    const struct packed_send *send = run->send;
+    const kfl_packed_row *row = send->rows;
+    const uint8_t *from = send->bytes;
+    int64_t now_delta = send->now_ms - run->max_timestamp_ms;
+    for (uint32_t i = 0; i < payload->record_count; i++, row++) {
+        uint64_t delta = (uint64_t)(row->timestamp_ms - run->max_timestamp_ms);
+        if (KFL_UNLIKELY(run->dated) && (send->append_time || row->timestamp_ms < 0))
+            delta = (uint64_t)now_delta;
+        size_t size = packed_row_bytes(row);
+        packed_fetch_ahead(to, size);
+        kfl__store64(to, (uint32_t)row->key_size | (uint64_t)(uint32_t)row->value_size << 32);
+        kfl__store64(to + 8, i | delta << 32);
+        kfl__store32(to + 16, (uint32_t)(delta >> 32));
+        to = packed_put(to + sizeof(struct kfl__record_head), from, size);
+        from += size;
+    }
+}
+
+static int packed_run_append(const struct packed_run *run, size_t bytes_size)
+{
+    const struct packed_send *send = run->send;
+    uint32_t size = (uint32_t)(bytes_size + send->row_count * sizeof(struct kfl__record_head));
+    struct kfl__payload payload = {
+        .size = size,
+        .unpacked_size = size,
+        .record_count = (uint32_t)send->row_count,
+        .flags = send->append_time ? (uint16_t)KFL_BATCH_FLAG_APPEND_TIME : 0,
+        .max_timestamp_ms = run->max_timestamp_ms,
+        .fill = packed_run_fill,
+        .context = run,
+    };
+    int64_t base = KFL_OFFSET_PENDING;
+    int r = kfl__producer_append(send->producer, send->entry, send->shape, run->partition, &payload,
+                                 kfl__producer_codec(send->producer, send->shape), -1, true, &base);
+    int64_t step = base != KFL_OFFSET_PENDING; /* also where the sync behind the append failed: the rows are in the log */
+    for (size_t n = 0; n < send->row_count; n++, base += step)
+        send->rows[n].offset = base;
+    for (size_t n = 0; n < send->row_count && run->dated; n++)
+        if (send->append_time || send->rows[n].timestamp_ms < 0)
+            send->rows[n].timestamp_ms = send->now_ms;
     return r < 0 ? r : (int)send->row_count;
 }
 
@@ -262,6 +348,10 @@ int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_pack
     send.most = settings->max_message_bytes - (int64_t)(sizeof(struct kfl__batch_header) + sizeof(struct kfl__record_head));
     send.any_time = settings->message_timestamp_before_max_ms == INT64_MAX && settings->message_timestamp_after_max_ms == INT64_MAX;
 
+    struct packed_run run;
+    if (KFL_LIKELY(packed_is_run(&send, bytes_size, &run)))
+        return packed_run_append(&run, bytes_size);
+
     size_t partitions = (size_t)send.shape->partition_count;
     bool small_rows = row_count <= PACKED_ROWS_ON_STACK, small_heads = partitions <= 64;
     uint32_t *heads = small_heads ? few[0] : kfl__alloc_array(partitions * 2, sizeof *heads);
@@ -269,7 +359,7 @@ int kfl_producer_send_packed(kfl_producer *producer, const char *topic, kfl_pack
     if (heads == NULL || send.places == NULL)
         r = kfl__fail(KFL_E_NOMEM, "kfl_producer_send_packed: %zu rows: out of memory", row_count);
     else
-        r = packed_run(&send, bytes_size, heads, small_heads ? few[1] : heads + partitions);
+        r = packed_send_planned(&send, bytes_size, heads, small_heads ? few[1] : heads + partitions);
     if (!small_heads)
         kfl__free(heads);
     if (!small_rows)

@@ -236,6 +236,54 @@ START_TEST(packed_never_lingers)
 }
 END_TEST
 
+/* Rows of one partition take a shorter way than those of which one is still to be given its partition: what is read does not tell. */
+static void same_both_ways(const char *topic, size_t max_value_size)
+{
+    enum { ROWS = 80 };
+    static char bytes[ROWS * 400], copy[2 * ROWS * 400];
+    kfl_packed_row rows[2][ROWS], back[2 * ROWS];
+    kfl_records *records;
+    size_t size = 0, needed = 0;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 7 + i / 251);
+    for (int i = 0; i < ROWS; i++) {
+        rows[0][i] = row_of(0, i % 12 - 1, (int32_t)((size_t)i * 31 % (max_value_size + 2)) - 1);
+        rows[0][i].timestamp_ms = i % 3 == 0 ? KFL_TIMESTAMP_NOW : 900 + i * 13 % 300;
+        size += (size_t)(rows[0][i].key_size > 0 ? rows[0][i].key_size : 0);
+        size += (size_t)(rows[0][i].value_size > 0 ? rows[0][i].value_size : 0);
+    }
+    memcpy(rows[1], rows[0], sizeof rows[0]);
+    rows[1][ROWS - 1].partition = KFL_PARTITION_ANY;
+    for (int way = 0; way < 2; way++)
+        ck_assert_int_eq(OK(kfl_producer_send_packed(producer, topic, rows[way], ROWS, bytes, size)), ROWS);
+    ck_assert_int_eq(stat_of("appended_batches_total", topic, 0), 2);
+    kfl_consumer *consumer = open_consumer(NULL);
+    assign_at(consumer, topic, 0, 0);
+    ck_assert_int_eq(OK(kfl_consumer_poll(consumer, 2 * ROWS, 0, &records)), 2 * ROWS);
+    ck_assert_int_eq(OK(kfl_records_pack(records, back, copy, sizeof copy, &needed)), 2 * ROWS);
+    ck_assert_uint_eq(needed, 2 * size);
+    ck_assert_mem_eq(copy, bytes, size);
+    ck_assert_mem_eq(copy + size, bytes, size);
+    for (int i = 0; i < 2 * ROWS; i++)
+        ck_assert_mem_eq(&back[i], &rows[i / ROWS][i % ROWS], sizeof back[i]);
+    kfl_records_release(records);
+    OK(kfl_consumer_close(consumer));
+}
+
+START_TEST(rows_of_one_partition_are_as_all_others)
+{
+    OK(kfl_store_set_clock(store, 1000));
+    make_topic("one", 1, NULL);
+    make_topic("append", 1, WITH("message.timestamp.type", "LogAppendTime"));
+    make_topic("near", 1, WITH("message.timestamp.before.max.ms", "500"));
+    make_topic("packed", 1, WITH("compression.type", "lz4"));
+    same_both_ways("one", 340);
+    same_both_ways("append", 70);
+    same_both_ways("near", 70);
+    same_both_ways("packed", 340);
+}
+END_TEST
+
 /* ---- reading ---- */
 
 /* What was sent packed comes back packed, byte for byte. */
@@ -345,6 +393,7 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, many_rows_over_many_partitions);
     tcase_add_test(tests, acks_all_makes_all_of_it_durable);
     tcase_add_test(tests, packed_never_lingers);
+    tcase_add_test(tests, rows_of_one_partition_are_as_all_others);
     tcase_add_test(tests, packed_there_and_back);
 #ifdef KFL_FAULT_POINTS
     tcase_add_test(tests, rows_whose_sync_fails_are_told_where_they_are);
