@@ -238,6 +238,7 @@ static int packed_send_planned(struct packed_send *send, size_t bytes_size, uint
 
 struct packed_run {
     const struct packed_send *send;
+    const uint8_t *end; /* of the block */
     int64_t max_timestamp_ms;
     int32_t partition;
     bool dated; /* some row is dated by us */
@@ -251,7 +252,8 @@ static bool packed_is_run(const struct packed_send *send, size_t bytes_size, str
     int32_t partition = rows[0].partition;
     bool any_dated = false, any_told = false;
     size_t bytes = 0;
-    if (partition < 0 || partition >= send->shape->partition_count)
+    bool only = partition == KFL_PARTITION_ANY && send->shape->partition_count == 1;
+    if (!only && (partition < 0 || partition >= send->shape->partition_count))
         return false;
     for (size_t n = 0; n < send->row_count; n++) {
         const kfl_packed_row *row = &rows[n];
@@ -270,7 +272,7 @@ static bool packed_is_run(const struct packed_send *send, size_t bytes_size, str
         return false;
     if (send->append_time || (any_dated && send->now_ms > max_timestamp_ms))
         max_timestamp_ms = send->now_ms;
-    *out_run = (struct packed_run){send, max_timestamp_ms, partition, any_dated || send->append_time};
+    *out_run = (struct packed_run){send, send->bytes + bytes_size, max_timestamp_ms, only ? 0 : partition, any_dated || send->append_time};
     return true;
 }
 
@@ -285,7 +287,9 @@ static void packed_run_fill(const struct kfl__payload *payload, uint8_t *to)
         uint64_t delta = (uint64_t)(row->timestamp_ms - run->max_timestamp_ms);
         if (KFL_UNLIKELY(run->dated) && (send->append_time || row->timestamp_ms < 0))
             delta = (uint64_t)now_delta;
-        size_t size = packed_row_bytes(row);
+        size_t size = packed_row_bytes(row), left = (size_t)(run->end - from);
+        if (KFL_UNLIKELY(size > left))
+            size = left; /* somebody has changed the row meanwhile: nothing is written behind the batch for it */
         packed_fetch_ahead(to, size);
         kfl__store64(to, (uint32_t)row->key_size | (uint64_t)(uint32_t)row->value_size << 32);
         kfl__store64(to + 8, i | delta << 32);
@@ -312,8 +316,10 @@ static int packed_run_append(const struct packed_run *run, size_t bytes_size)
     int r = kfl__producer_append(send->producer, send->entry, send->shape, run->partition, &payload,
                                  kfl__producer_codec(send->producer, send->shape), -1, true, &base);
     int64_t step = base != KFL_OFFSET_PENDING; /* also where the sync behind the append failed: the rows are in the log */
-    for (size_t n = 0; n < send->row_count; n++, base += step)
+    for (size_t n = 0; n < send->row_count; n++, base += step) {
         send->rows[n].offset = base;
+        send->rows[n].partition = run->partition;
+    }
     for (size_t n = 0; n < send->row_count && run->dated; n++)
         if (send->append_time || send->rows[n].timestamp_ms < 0)
             send->rows[n].timestamp_ms = send->now_ms;

@@ -270,6 +270,19 @@ static void same_both_ways(const char *topic, size_t max_value_size)
     OK(kfl_consumer_close(consumer));
 }
 
+/* A topic's only partition need not be named. */
+START_TEST(rows_of_the_only_partition_are_told_it)
+{
+    kfl_packed_row rows[] = {row_of(KFL_PARTITION_ANY, 1, 2), row_of(KFL_PARTITION_ANY, -1, 3)};
+    make_topic("one", 1, NULL);
+    ck_assert_int_eq(OK(kfl_producer_send_packed(producer, "one", rows, 2, "kv1kv2", 6)), 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(rows[i].partition, 0);
+        ck_assert_int_eq(rows[i].offset, i);
+    }
+}
+END_TEST
+
 START_TEST(rows_of_one_partition_are_as_all_others)
 {
     OK(kfl_store_set_clock(store, 1000));
@@ -354,18 +367,20 @@ START_TEST(topics_are_counted_in_order_of_appearance)
 END_TEST
 
 #ifdef KFL_FAULT_POINTS
-/* Appended is not durable: their offsets are told, so that nobody sends them a second time. */
+/* Appended is not durable: their offsets are told, so that nobody sends them a second time. Rows of one partition, and others. */
 START_TEST(rows_whose_sync_fails_are_told_where_they_are)
 {
     kfl_producer *durable = open_producer(WITH("acks", "all"));
     kfl_packed_row rows[] = {row_of(1, 1, 2), row_of(1, 1, 2), row_of(2, 1, 2)};
+    size_t count = _i == 0 ? 2 : 3;
     send_many("t", 1, 1, 0); /* the file is there */
     ck_assert_int_eq(kfl__fault_arm("file.sync:*=EIO"), 0);
-    ck_assert_int_lt(kfl_producer_send_packed(durable, "t", rows, 3, "kv1kv2kv0", 9), 0);
+    ck_assert_int_lt(kfl_producer_send_packed(durable, "t", rows, count, "kv1kv2kv0", 3 * count), 0);
     ck_assert_int_eq(kfl__fault_arm(NULL), 0);
     ck_assert_int_eq(rows[0].offset, 1);
     ck_assert_int_eq(rows[1].offset, 2);
-    ck_assert_int_eq(rows[2].offset, KFL_OFFSET_PENDING);
+    if (_i == 1)
+        ck_assert_int_eq(rows[2].offset, KFL_OFFSET_PENDING);
     kfl_consumer *consumer = open_consumer(NULL);
     assign_at(consumer, "t", 1, 1);
     ck_assert_int_eq(read_on(consumer, 1), 3);
@@ -393,10 +408,11 @@ Suite *kfl_suite(void)
     tcase_add_test(tests, many_rows_over_many_partitions);
     tcase_add_test(tests, acks_all_makes_all_of_it_durable);
     tcase_add_test(tests, packed_never_lingers);
+    tcase_add_test(tests, rows_of_the_only_partition_are_told_it);
     tcase_add_test(tests, rows_of_one_partition_are_as_all_others);
     tcase_add_test(tests, packed_there_and_back);
 #ifdef KFL_FAULT_POINTS
-    tcase_add_test(tests, rows_whose_sync_fails_are_told_where_they_are);
+    tcase_add_loop_test(tests, rows_whose_sync_fails_are_told_where_they_are, 0, 2);
 #endif
     tcase_add_test(tests, topics_are_counted_in_order_of_appearance);
     suite_add_tcase(suite, tests);
