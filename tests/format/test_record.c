@@ -66,12 +66,12 @@ END_TEST
 /* The bytes lie at the very ends of what was allocated: nothing beyond them is looked at. */
 START_TEST(a_split_record_has_the_bytes_of_one_that_is_written)
 {
+    static const char pattern[KFL_RECORD_SPLIT_KEY + 1] = "\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8";
     uint8_t written[256];
     for (size_t key_size = 0; key_size <= KFL_RECORD_SPLIT_KEY; key_size++) {
         for (size_t value_size = KFL_RECORD_SPLIT_LEAST; value_size <= 108; value_size++) {
-            uint8_t *key = malloc(key_size > 0 ? key_size : 1), *value = malloc(value_size);
-            for (size_t i = 0; i < key_size; i++)
-                key[i] = (uint8_t)(0xff - i);
+            uint8_t *block = malloc(1 + key_size), *key = block + 1, *value = malloc(value_size);
+            memcpy(key, pattern, key_size);
             for (size_t i = 0; i < value_size; i++)
                 value[i] = (uint8_t)(i * 29 + value_size);
             for (int missing = 0; missing <= (key_size == 0 ? 1 : 0); missing++) {
@@ -84,7 +84,7 @@ START_TEST(a_split_record_has_the_bytes_of_one_that_is_written)
                 ck_assert_mem_eq(split.rest, written + sizeof split.words, split.rest_size);
             }
             free(value);
-            free(key);
+            free(block);
         }
     }
 }
