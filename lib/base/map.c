@@ -98,18 +98,6 @@ void kfl__map_expect_sequential(void *bytes, size_t size)
     madvise(bytes, size, MADV_SEQUENTIAL); /* Only advice: what it answers changes nothing. */
 }
 
-void *kfl__map_memory(size_t size, bool large)
-{
-    if (KFL_FAULT("memory.alloc") != 0)
-        return NULL;
-    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (bytes == MAP_FAILED)
-        return NULL;
-    if (large)
-        (void)madvise(bytes, size, MADV_HUGEPAGE); /* Not had, it only takes longer. */
-    return bytes;
-}
-
 int kfl__map_fork_page(void **out_page)
 {
     size_t size = kfl__map_page_size();

@@ -26,11 +26,6 @@ void kfl__map_cold(const void *bytes, size_t size);
  * processor that runs this process for each.
  */
 void kfl__map_let_go(void *bytes, size_t size);
-/*
- * Zeroed memory of our own; `large`: in large pages where the system has them, for what is looked at in no order, since a processor
- * finds their addresses without a walk. NULL: there is none. Give back with _close, or in part with _let_go.
- */
-void *kfl__map_memory(size_t size, bool large);
 /* A private page whose bytes a child of fork() sees as zeros. */
 int kfl__map_fork_page(void **out_page);
 size_t kfl__map_page_size(void);

@@ -2,9 +2,9 @@
 /*
  * The newest record of each key.
  *
- * Open addressing, in one table that grows by a quarter. A slot's place rises with its digest, so it is moved into the larger
- * table from front to back, and what was moved is given back behind it: at its peak the whole takes hardly more than
- * the larger table.
+ * Open addressing, in 256 tables that grow on their own by a quarter, so that growing costs a moment and hardly
+ * any memory: at its peak the whole is larger by one of them only. A slot's place rises with its digest, so a
+ * table is moved into a larger one from front to back.
  */
 #include "engine/offset_map.h"
 
@@ -12,80 +12,67 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "base/map.h"
+#include "base/memory.h"
 
-#define MAP_LARGE_PAGE ((size_t)2 << 20)
-/* From here on a table is in large pages: a smaller one would waste too much of them, and is found nearly as fast without. */
-#define MAP_LARGE ((size_t)16 << 20)
-
-static int map_begin(struct kfl__offset_map *map, uint64_t capacity)
-{
-    size_t size = capacity * sizeof *map->slots;
-    map->slots = kfl__map_memory(size, size >= MAP_LARGE);
-    if (map->slots == NULL)
-        return kfl__fail(KFL_E_NOMEM, "a map of %lld keys: out of memory", (long long)map->count);
-    map->capacity = capacity;
-    map->bytes = (int64_t)size;
-    return 0;
-}
+#define MAP_FIRST_CAPACITY 16u
 
 int kfl__offset_map_init(struct kfl__offset_map *map, int64_t most_bytes)
 {
     *map = (struct kfl__offset_map){
         .most_bytes = most_bytes < KFL_OFFSET_MAP_LEAST ? KFL_OFFSET_MAP_LEAST : most_bytes};
-    return map_begin(map, KFL_OFFSET_MAP_LEAST / sizeof *map->slots);
+    for (int i = 0; i < KFL_OFFSET_MAP_SHARDS; i++) {
+        struct kfl__offset_map_shard *shard = &map->shards[i];
+        shard->slots = kfl__alloc_array(MAP_FIRST_CAPACITY, sizeof *shard->slots);
+        if (shard->slots == NULL) {
+            kfl__offset_map_clear(map);
+            return kfl__fail(KFL_E_NOMEM, "a map of keys: out of memory");
+        }
+        shard->capacity = MAP_FIRST_CAPACITY;
+        map->bytes += (int64_t)(MAP_FIRST_CAPACITY * sizeof *shard->slots);
+    }
+    return 0;
 }
 
 void kfl__offset_map_clear(struct kfl__offset_map *map)
 {
-    kfl__map_close(map->slots, map->capacity * sizeof *map->slots);
+    for (int i = 0; i < KFL_OFFSET_MAP_SHARDS; i++)
+        kfl__free(map->shards[i].slots);
     *map = (struct kfl__offset_map){0};
 }
 
-/* What was moved is given back step by step. */
-static void map_move(struct kfl__offset_map *map, struct kfl__offset_map_slot *from, uint64_t count)
+static int map_grow(struct kfl__offset_map *map, struct kfl__offset_map_shard *shard)
 {
-    size_t size = count * sizeof *from, most = size >= MAP_LARGE ? MAP_LARGE_PAGE : MAP_LARGE_PAGE / 16;
-    char *bytes = (char *)from;
-    for (size_t done = 0; done < size; done += most) {
-        size_t step = size - done < most ? size - done : most;
-        struct kfl__offset_map_slot *at = (void *)(bytes + done), *end = at + step / sizeof *at;
-        for (; at < end; at++)
-            if (at->locator != 0)
-                *kfl__offset_map_find(map, at->digest) = *at;
-        kfl__map_let_go(bytes + done, step);
-    }
-    kfl__map_close(from, size);
-}
-
-static int map_grow(struct kfl__offset_map *map)
-{
-    struct kfl__offset_map old = *map;
-    uint64_t most = (uint64_t)map->most_bytes / sizeof *map->slots;
-    uint64_t capacity = old.capacity + old.capacity / 4;
-    capacity = capacity < most ? capacity : most;
-    capacity -= capacity % (capacity * sizeof *map->slots >= MAP_LARGE ? MAP_LARGE_PAGE / sizeof *map->slots : KFL_OFFSET_MAP_PARTS);
-    if (capacity < old.capacity + old.capacity / 64)
+    struct kfl__offset_map_shard old = *shard;
+    uint32_t capacity = old.capacity + old.capacity / 4 + 8;
+    int64_t more = (int64_t)(capacity - old.capacity) * (int64_t)sizeof *old.slots;
+    if (map->bytes + more > map->most_bytes)
         return KFL_OFFSET_MAP_FULL;
-    int r = map_begin(map, capacity);
-    if (r < 0)
-        *map = old;
-    else
-        map_move(map, old.slots, old.capacity);
-    return r;
+    struct kfl__offset_map_slot *slots = kfl__alloc_array(capacity, sizeof *slots);
+    if (slots == NULL)
+        return kfl__fail(KFL_E_NOMEM, "a map of %lld keys: out of memory", (long long)map->count);
+    shard->slots = slots;
+    shard->capacity = capacity;
+    for (uint32_t i = 0; i < old.capacity; i++)
+        if (old.slots[i].locator != 0)
+            *kfl__offset_map_find(map, old.slots[i].digest) = old.slots[i];
+    kfl__free(old.slots);
+    map->bytes += more;
+    return 0;
 }
 
 int kfl__offset_map_add(struct kfl__offset_map *map, uint64_t digest, uint64_t locator)
 {
+    struct kfl__offset_map_shard *shard = &map->shards[digest >> 56];
     assert(locator != 0);
-    if (((uint64_t)map->count + 1) * 5 > map->capacity * 4) {
-        int r = map_grow(map);
+    if ((shard->count + 1) * UINT64_C(5) > shard->capacity * UINT64_C(4)) {
+        int r = map_grow(map, shard);
         if (r != 0)
             return r;
     }
     struct kfl__offset_map_slot *slot = kfl__offset_map_find(map, digest);
     assert(slot->locator == 0);
     *slot = (struct kfl__offset_map_slot){digest, locator};
+    shard->count++;
     map->count++;
     return 0;
 }
@@ -123,19 +110,20 @@ static void list_sort_few(uint64_t *words, uint32_t count)
     }
 }
 
-/* The locators move to the front half of their slots; the back half is what sorting needs beside. Answers how many. */
-static uint32_t list_part(struct kfl__offset_map_slot *slots, uint64_t slot_count)
+/* The locators move to the front half of their slots; the back half is what sorting needs beside. */
+static void list_shard(struct kfl__offset_map_shard *shard)
 {
-    uint64_t *words = (uint64_t *)(void *)slots, *other = words + slot_count;
+    uint64_t *words = (uint64_t *)(void *)shard->slots, *other = words + shard->capacity;
     uint32_t count = 0;
-    for (uint64_t i = 0; i < slot_count; i++) {
-        uint64_t locator = slots[i].locator;
+    for (uint32_t i = 0; i < shard->capacity; i++) {
+        uint64_t locator = shard->slots[i].locator;
         if (locator != 0)
             words[count++] = locator;
     }
+    assert(count == shard->count);
     if (count <= 64) {
         list_sort_few(words, count);
-        return count;
+        return;
     }
     uint64_t *from = words;
     for (int byte = 0; byte < LIST_BYTES; byte++)
@@ -143,12 +131,10 @@ static uint32_t list_part(struct kfl__offset_map_slot *slots, uint64_t slot_coun
             from = from == words ? other : words;
     if (from != words)
         memcpy(words, from, count * sizeof *words);
-    return count;
 }
 
 void kfl__offset_map_list(struct kfl__offset_map *map)
 {
-    uint64_t slot_count = map->capacity / KFL_OFFSET_MAP_PARTS;
-    for (int i = 0; i < KFL_OFFSET_MAP_PARTS; i++)
-        map->listed[i] = list_part(map->slots + slot_count * (uint64_t)i, slot_count);
+    for (int i = 0; i < KFL_OFFSET_MAP_SHARDS; i++)
+        list_shard(&map->shards[i]);
 }

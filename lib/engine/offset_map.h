@@ -16,37 +16,41 @@ struct kfl__offset_map_slot {
     uint64_t locator; /* 0: empty */
 };
 
-#define KFL_OFFSET_MAP_PARTS 256
+#define KFL_OFFSET_MAP_SHARDS 256
 #define KFL_OFFSET_MAP_LEAST                                                                       \
-    (KFL_OFFSET_MAP_PARTS * 16 * (int64_t)sizeof(struct kfl__offset_map_slot))
+    (KFL_OFFSET_MAP_SHARDS * 16 * (int64_t)sizeof(struct kfl__offset_map_slot))
 
 struct kfl__offset_map {
     int64_t most_bytes, bytes;
     int64_t count;
-    struct kfl__offset_map_slot *slots;
-    uint64_t capacity;                     /* a multiple of the parts */
-    uint32_t listed[KFL_OFFSET_MAP_PARTS]; /* of each part, when it is a list */
+    struct kfl__offset_map_shard {
+        struct kfl__offset_map_slot *slots;
+        uint32_t capacity, count;
+    } shards[KFL_OFFSET_MAP_SHARDS];
 };
 
 /* At most `most_bytes` of slots, at least KFL_OFFSET_MAP_LEAST. Give back with _clear, which takes a zeroed one. */
 int kfl__offset_map_init(struct kfl__offset_map *map, int64_t most_bytes);
 void kfl__offset_map_clear(struct kfl__offset_map *map);
 
-/* Where the search for a digest begins: the place rises with the digest. */
+/* Where the search for a digest begins. */
 static inline struct kfl__offset_map_slot *kfl__offset_map_slot(const struct kfl__offset_map *map,
                                                                 uint64_t digest)
 {
-    return &map->slots[(uint64_t)(((unsigned __int128)digest * map->capacity) >> 64)];
+    const struct kfl__offset_map_shard *shard = &map->shards[digest >> 56];
+    uint64_t at = (uint64_t)(((unsigned __int128)(digest << 8) * shard->capacity) >> 64);
+    return &shard->slots[at];
 }
 
 /* The slot of the digest, or the empty one where it belongs. */
 static inline struct kfl__offset_map_slot *kfl__offset_map_find(const struct kfl__offset_map *map,
                                                                 uint64_t digest)
 {
+    const struct kfl__offset_map_shard *shard = &map->shards[digest >> 56];
     struct kfl__offset_map_slot *slot = kfl__offset_map_slot(map, digest);
     while (slot->locator != 0 && slot->digest != digest) {
-        if (++slot == map->slots + map->capacity)
-            slot = map->slots;
+        if (++slot == shard->slots + shard->capacity)
+            slot = shard->slots;
     }
     return slot;
 }
@@ -83,15 +87,14 @@ static inline int kfl__offset_map_put(struct kfl__offset_map *map, uint64_t dige
 }
 
 /*
- * From now on it is a list of its locators and cannot be asked for digests any more, nor take any: of each part the
- * first `listed` words are locators, in rising order. Takes no memory.
+ * From now on it is a list of its locators and cannot be asked for digests any more, nor take any: shard after shard the
+ * first `count` words at `slots` are locators, in rising order. Takes no memory.
  */
 void kfl__offset_map_list(struct kfl__offset_map *map);
 
-static inline const uint64_t *kfl__offset_map_part(const struct kfl__offset_map *map, int part)
+static inline const uint64_t *kfl__offset_map_listed(const struct kfl__offset_map_shard *shard)
 {
-    uint64_t slot_count = map->capacity / KFL_OFFSET_MAP_PARTS;
-    return (const uint64_t *)(const void *)(map->slots + slot_count * (uint64_t)part);
+    return (const uint64_t *)(const void *)shard->slots;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A window of places at a time: each part's list, which is sorted by itself, sets a bit for each locator in it, and the
+ * A window of places at a time: each shard's list, which is sorted by itself, sets a bit for each locator in it, and the
  * bits are read in order. That merges 256 lists without comparing them.
  */
 #include "engine/survivors.h"
@@ -13,10 +13,11 @@
 static uint64_t survivors_least(const struct kfl__survivors *survivors)
 {
     uint64_t least = UINT64_MAX;
-    for (int i = 0; i < KFL_OFFSET_MAP_PARTS; i++) {
-        if (survivors->taken[i] == survivors->map->listed[i])
+    for (int i = 0; i < KFL_OFFSET_MAP_SHARDS; i++) {
+        const struct kfl__offset_map_shard *shard = &survivors->map->shards[i];
+        if (survivors->taken[i] == shard->count)
             continue;
-        uint64_t locator = kfl__offset_map_part(survivors->map, i)[survivors->taken[i]];
+        uint64_t locator = kfl__offset_map_listed(shard)[survivors->taken[i]];
         if (locator < least)
             least = locator;
     }
@@ -26,10 +27,11 @@ static uint64_t survivors_least(const struct kfl__survivors *survivors)
 static void survivors_fill(struct kfl__survivors *survivors)
 {
     uint64_t last = survivors->from + (KFL_SURVIVORS_WINDOW - 1);
-    for (int i = 0; i < KFL_OFFSET_MAP_PARTS; i++) {
-        const uint64_t *listed = kfl__offset_map_part(survivors->map, i);
+    for (int i = 0; i < KFL_OFFSET_MAP_SHARDS; i++) {
+        const struct kfl__offset_map_shard *shard = &survivors->map->shards[i];
+        const uint64_t *listed = kfl__offset_map_listed(shard);
         uint32_t at = survivors->taken[i];
-        for (; at < survivors->map->listed[i] && listed[at] <= last; at++) {
+        for (; at < shard->count && listed[at] <= last; at++) {
             uint64_t bit = listed[at] - survivors->from;
             survivors->bits[bit / 64] |= UINT64_C(1) << bit % 64;
         }

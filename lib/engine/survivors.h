@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The locators of a listed offset map, all parts together, in rising order: what of the dirty part is the newest of its key. */
+/* The locators of a listed offset map, all shards together, in rising order: what of the dirty part is the newest of its key. */
 #ifndef KFL_ENGINE_SURVIVORS_H
 #define KFL_ENGINE_SURVIVORS_H
 
@@ -14,7 +14,7 @@ struct kfl__survivors {
     const struct kfl__offset_map *map;
     uint64_t from; /* of the window; a multiple of its size */
     uint32_t word; /* of the window's bits, the first that may have one set */
-    uint32_t taken[KFL_OFFSET_MAP_PARTS]; /* of each part */
+    uint32_t taken[KFL_OFFSET_MAP_SHARDS]; /* of each shard */
     uint64_t bits[KFL_SURVIVORS_WINDOW / 64];
 };
 
